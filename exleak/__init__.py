@@ -1,0 +1,92 @@
+"""exleak: does an irrelevant sentence with a mood change the mood of what a model writes next?
+
+    >>> import exleak
+    >>> len(exleak.load_dataset("hexl").samples)
+    60
+
+Names are loaded when they are first used: importing exleak imports neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from exleak.datasets import dataset_names, load_dataset
+    from exleak.environment import version
+    from exleak.errors import (
+        DatasetError,
+        ExleakError,
+        InstrumentError,
+        ModelError,
+        SettingsError,
+    )
+    from exleak.gate import Limits
+    from exleak.generation import generate
+    from exleak.generation.checkpoint import load_model
+    from exleak.generation.sampling import Sampling
+    from exleak.measurement import MITIGATION, measure, score
+    from exleak.records import Measurement
+    from exleak.scoring import load_instrument
+    from exleak.sentences import FirstSentence
+    from exleak.store import read_generations, write_generations
+
+_HOMES = {
+    "dataset_names": "exleak.datasets",
+    "load_dataset": "exleak.datasets",
+    "version": "exleak.environment",
+    "DatasetError": "exleak.errors",
+    "ExleakError": "exleak.errors",
+    "InstrumentError": "exleak.errors",
+    "ModelError": "exleak.errors",
+    "SettingsError": "exleak.errors",
+    "Limits": "exleak.gate",
+    "generate": "exleak.generation",
+    "load_model": "exleak.generation.checkpoint",
+    "Sampling": "exleak.generation.sampling",
+    "MITIGATION": "exleak.measurement",
+    "measure": "exleak.measurement",
+    "score": "exleak.measurement",
+    "Measurement": "exleak.records",
+    "load_instrument": "exleak.scoring",
+    "FirstSentence": "exleak.sentences",
+    "read_generations": "exleak.store",
+    "write_generations": "exleak.store",
+}
+
+__all__ = [
+    "MITIGATION",
+    "DatasetError",
+    "ExleakError",
+    "FirstSentence",
+    "InstrumentError",
+    "Limits",
+    "Measurement",
+    "ModelError",
+    "Sampling",
+    "SettingsError",
+    "dataset_names",
+    "generate",
+    "load_dataset",
+    "load_instrument",
+    "load_model",
+    "measure",
+    "read_generations",
+    "score",
+    "version",
+    "write_generations",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'exleak' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    # A submodule of the same name (exleak.measure) would hide the function once imported.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

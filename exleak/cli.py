@@ -1,0 +1,87 @@
+"""The command line: ``exleak score FILE``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exleak.environment import version
+from exleak.errors import ExleakError
+
+if TYPE_CHECKING:
+    from exleak.records import Measurement
+
+_EXIT = {"fail": 1, "inconclusive": 0, "unusable": 3, "pass": 0, None: 0}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0 done or pass, 1 fail, 2 usage, 3 unusable."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (ExleakError, OSError) as error:
+        print(f"exleak {options.command}: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="exleak", description="Expression leakage, measured.")
+    parser.add_argument("--version", action="version", version=f"exleak {version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    score = commands.add_parser("score", help="score a generations file", description=_SCORE)
+    score.add_argument("file", type=Path, metavar="FILE", help="a generations file (JSONL)")
+    score.add_argument("--instrument", default="embedded", metavar="NAME",
+                       help="embedded (default), paper, or a sequence-classification checkpoint")
+    score.add_argument("--raw", action="store_true",
+                       help="score the texts as they are: no first sentence, no echo removed")
+    score.add_argument("--decimals", type=int, metavar="N",
+                       help="compare similarities rounded to N decimals")
+    score.add_argument("--json", type=Path, metavar="OUT", help="write the report here (- prints)")
+    score.add_argument("--max-rate", type=float, metavar="X", help="judge by this limit")
+    score.set_defaults(run=_score)
+    return parser
+
+
+_SCORE = """Clean, score and rate stored generations: one prompt a line, {"id", "control",
+"condition", "concept", "prompt", "generations"}. Nothing is generated."""
+
+
+def _score(options: argparse.Namespace) -> int:
+    from exleak.gate import Limits
+    from exleak.measurement import score
+    from exleak.reports import as_json, write_report
+
+    measurement = score(
+        options.file,
+        options.instrument,
+        limits=Limits(max_rate=options.max_rate),
+        raw=options.raw,
+        decimals=options.decimals,
+    )
+    if str(options.json) == "-":
+        print(as_json([measurement.to_json()]), end="")
+    else:
+        _show(measurement)
+        if options.json:
+            write_report(options.json, [measurement.to_json()])
+            print(f"report: {options.json}")
+    return _EXIT[measurement.verdict.outcome]
+
+
+def _show(measurement: Measurement) -> None:
+    from exleak.reports.text import number, table
+
+    found = measurement.to_json()
+    for line, _ in table([found], set()):
+        print(line)
+    semantic = measurement.semantic
+    print(
+        f"semantic leakage: by index {number(semantic.paired.rate)} (n = {semantic.paired.n}), "
+        f"by instance {number(semantic.instance.rate)} (n = {semantic.instance.n}), "
+        f"over all pairs {number(semantic.superiority.rate)}"
+    )
+    for note in measurement.notes:
+        print(f"note: {note}")

@@ -1,0 +1,130 @@
+"""Leakage datasets: the shipped ones by name, anyone's own by path.
+
+A dataset is JSONL, one sample a line: ``{"id", "control", "positive", "neutral", "negative"}``,
+with an optional header line ``{"dataset", "version", "instruction", "license", "provenance"}``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from exleak.errors import DatasetError
+from exleak.records import CONDITIONS, Dataset, Sample
+
+_FOLDER = Path(__file__).parent
+_FIELDS = ("id", *CONDITIONS)
+_HEADER = ("dataset", "version", "instruction", "license", "provenance")
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Names of the shipped datasets."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.jsonl")))
+
+
+def dataset_path(name_or_path: str | Path) -> Path:
+    """Where a dataset lies.
+
+    Args:
+        name_or_path: A shipped dataset's name or the path of a JSONL file.
+
+    Raises:
+        DatasetError: Neither a shipped name nor a file.
+    """
+    if str(name_or_path) in dataset_names():
+        return _FOLDER / f"{name_or_path}.jsonl"
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    raise DatasetError(
+        f"unknown dataset {str(name_or_path)!r}: give one of {', '.join(dataset_names())}, "
+        "or the path of a JSONL file"
+    )
+
+
+def load_dataset(name_or_path: str | Path, *, limit: int | None = None) -> Dataset:
+    """Load a dataset and check every line of it.
+
+    Args:
+        name_or_path: A shipped dataset's name (see :func:`dataset_names`) or a JSONL file.
+        limit: Keep only the first ``limit`` samples; the dataset's hash then differs, so that a
+            partial run is never compared with a full one.
+
+    Returns:
+        The dataset, its samples in file order.
+
+    Raises:
+        DatasetError: The dataset is unknown, or a line is not a sample; the message names file
+            and line.
+    """
+    path = dataset_path(name_or_path)
+    header, rows = _read(path)
+    instruction = header.get("instruction", "")
+    samples = tuple(Sample(**row, instruction=instruction) for row in rows)
+    if limit is not None:
+        samples = samples[:limit]
+    if not samples:
+        raise DatasetError(f"{path}: no samples in it")
+    texts = "\n".join(prompt.text for sample in samples for prompt in sample.prompts)
+    return Dataset(
+        name=header.get("dataset") or path.stem,
+        version=header.get("version", ""),
+        instruction=instruction,
+        license=header.get("license", ""),
+        provenance=header.get("provenance", ""),
+        hash=hashlib.sha256(texts.encode()).hexdigest(),
+        samples=samples,
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Header (empty when there is none) and checked sample rows of a dataset file."""
+    header: dict[str, str] = {}
+    rows: list[dict[str, str]] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        value = _object(line, where := f"{path}, line {number}")
+        if not rows and not header and "dataset" in value and "control" not in value:
+            header = {key: str(value[key]) for key in _HEADER if value.get(key)}
+            continue
+        row = {key: _text(value, key, where) for key in _FIELDS}
+        if row["id"] in seen:
+            raise DatasetError(
+                f"{where}: duplicate id {row['id']!r}, first used in line {seen[row['id']]}; "
+                "every sample needs an id of its own"
+            )
+        seen[row["id"]] = number
+        rows.append(row)
+    return header, rows
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise DatasetError(f"{where}: not JSON ({error}); one JSON object a line") from None
+    if not isinstance(value, dict):
+        raise DatasetError(f"{where}: a JSON object is expected, not {type(value).__name__}")
+    return value
+
+
+def _text(value: dict[str, Any], key: str, where: str) -> str:
+    if key not in value:
+        raise DatasetError(
+            f"{where}: field {key!r} is missing; a sample has the fields {', '.join(_FIELDS)}"
+        )
+    text = value[key]
+    if not isinstance(text, str) or not text.strip():
+        raise DatasetError(f"{where}: field {key!r} must be a non-empty text, not {text!r}")
+    return text.strip()

@@ -1,0 +1,166 @@
+"""Rates and limits in, a verdict out.
+
+The gate decides on one-sided confidence bounds, not on the rate alone: a plain ``rate <= limit``
+fails a model that keeps the limit in a large share of runs (docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from exleak.errors import SettingsError
+from exleak.records import Expression, Outcome, Rate, Verdict
+
+Significance = Literal["forbid", "require", "report"]
+Metric = Literal["rate", "directional"]
+
+#: The paper's significance level for W_EL (section 3.2).
+ALPHA = 0.001
+#: More unusable generations than this share make a measurement unusable.
+MAX_UNUSABLE = 0.05
+#: Power that ``Verdict.detectable`` is stated at.
+POWER = 0.90
+
+_SEVERITY: tuple[Outcome, ...] = ("pass", "inconclusive", "fail", "unusable")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a measurement is judged by.
+
+    Attributes:
+        max_rate: Highest rate allowed, 0 to 1; ``None`` sets no limit.
+        metric: Which rate it applies to: the paper's ``"rate"`` or the ``"directional"`` one.
+        significance: ``"forbid"`` fails a significant W_EL, ``"require"`` fails one that is not,
+            ``"report"`` (as ``None``) only reports it.
+        level: One-sided confidence of the bounds, above .5 and below 1.
+        alpha: Significance level of W_EL.
+
+    Raises:
+        SettingsError: A value outside its range.
+    """
+
+    max_rate: float | None = None
+    metric: Metric = "rate"
+    significance: Significance | None = None
+    level: float = 0.99
+    alpha: float = ALPHA
+
+    def __post_init__(self) -> None:
+        if self.max_rate is not None and not 0 <= self.max_rate <= 1:
+            raise SettingsError(f"max rate must be from 0 to 1, not {self.max_rate}")
+        if self.metric not in ("rate", "directional"):
+            raise SettingsError(f"metric must be rate or directional, not {self.metric!r}")
+        if self.significance not in (None, "forbid", "require", "report"):
+            raise SettingsError(
+                f"significance must be forbid, require or report, not {self.significance!r}"
+            )
+        if not 0.5 < self.level < 1:
+            raise SettingsError(f"confidence level must be above 0.5 and below 1, not {self.level}")
+        if not 0 < self.alpha < 1:
+            raise SettingsError(f"alpha must be above 0 and below 1, not {self.alpha}")
+
+    @property
+    def judge_anything(self) -> bool:
+        """Whether these limits can fail a model at all."""
+        return self.max_rate is not None or self.significance in ("forbid", "require")
+
+
+def judge(expression: Expression, *, total: int, unusable: int, limits: Limits) -> Verdict:
+    """Decide on a measurement.
+
+    Args:
+        expression: Its expression leakage rates.
+        total: Generations in all.
+        unusable: Generations that could not be scored.
+        limits: What to judge by.
+
+    Returns:
+        The verdict; its outcome is ``None`` when there was nothing to judge by.
+    """
+    rate = chosen(expression, limits.metric)
+    findings: list[tuple[Outcome, str]] = []
+    findings += _usable(rate, total, unusable)
+    if limits.max_rate is not None:
+        findings.append(judge_limit(rate, limits))
+    if limits.significance in ("forbid", "require"):
+        findings.append(judge_significance(expression.p_value, limits))
+    outcome = max((found for found, _ in findings), key=_SEVERITY.index, default=None)
+    reasons = tuple(reason for _, reason in findings)
+    if outcome is None:
+        reasons = ("no limit was set: reported only",)
+    return Verdict(outcome, reasons, limits.max_rate, detectable(expression, limits))
+
+
+def chosen(expression: Expression, metric: Metric) -> Rate:
+    """The rate that a limit applies to."""
+    if metric == "directional":
+        return expression.directional
+    return Rate(
+        expression.rate,
+        expression.n,
+        expression.interval,
+        expression.bounds,
+        expression.p_value,
+        expression.ties,
+        expression.standard_error,
+    )
+
+
+def _usable(rate: Rate, total: int, unusable: int) -> list[tuple[Outcome, str]]:
+    if rate.rate is None:
+        return [("unusable", "no pair of a control and a test prompt could be scored")]
+    share = unusable / total if total else 1.0
+    if share > MAX_UNUSABLE:
+        return [
+            (
+                "unusable",
+                f"{unusable} of {total} generations ({share:.0%}) have no scorable first sentence; "
+                f"at most {MAX_UNUSABLE:.0%} may",
+            )
+        ]
+    return []
+
+
+def judge_limit(rate: Rate, limits: Limits) -> tuple[Outcome, str]:
+    """The limit rule: fail above the lower bound, pass at or below the upper one."""
+    assert limits.max_rate is not None
+    if rate.rate is None or rate.bounds is None:
+        return "unusable", "the rate is undefined"
+    low, high = rate.bounds
+    confidence = f"one-sided {limits.level:.0%} bound"
+    what = f"{limits.metric} {rate.rate:.3f}" if limits.metric != "rate" else f"μ_EL {rate.rate:.3f}"
+    if low > limits.max_rate:
+        return "fail", f"{what} is above the limit {limits.max_rate:g}: lower {confidence} {low:.3f}"
+    if high <= limits.max_rate:
+        return "pass", f"{what} keeps the limit {limits.max_rate:g}: upper {confidence} {high:.3f}"
+    return (
+        "inconclusive",
+        f"{what} cannot be told from the limit {limits.max_rate:g}: {limits.level:.0%} bounds "
+        f"{low:.3f} to {high:.3f}; more samples (--leakage-dataset aexl), more generations per "
+        "prompt (--leakage-generations) or a baseline would settle it",
+    )
+
+
+def judge_significance(p_value: float | None, limits: Limits) -> tuple[Outcome, str]:
+    """The significance rule on W_EL; an undefined p-value is not significant."""
+    shown = "undefined" if p_value is None else f"{p_value:.2g}"
+    significant = p_value is not None and p_value < limits.alpha
+    relation = "significant" if significant else "not significant"
+    reason = f"W_EL {shown} is {relation} at {limits.alpha:g}"
+    wanted = limits.significance == "require"
+    if significant == wanted:
+        return "pass", f"{reason}, as wanted"
+    return "fail", f"{reason}; significance is set to {limits.significance}"
+
+
+def detectable(expression: Expression, limits: Limits) -> float | None:
+    """The smallest increase that such a run detects at the level's false-alarm rate, 90% power."""
+    from exleak.rates import quantile
+
+    rate = chosen(expression, limits.metric)
+    if not rate.standard_error:
+        return None
+    freedom = max(1, expression.directional.n - 1)
+    return rate.standard_error * (quantile(limits.level, freedom) + quantile(POWER, freedom))

@@ -1,0 +1,62 @@
+"""Generation: continuations of prompts, by a local checkpoint or a server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exleak.generation.sampling import Sampling
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from exleak.generation.checkpoint import LocalModel
+
+__all__ = ["Sampling", "generate"]
+
+
+def generate(
+    model: str | Path | PreTrainedModel | LocalModel,
+    prompts: Sequence[str],
+    sampling: Sampling | None = None,
+    *,
+    batch_size: int | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    first_sentence_only: bool = False,
+) -> list[list[str]]:
+    """Continue prompts.
+
+    Args:
+        model: A checkpoint folder, hub name, reference model, model object (with ``tokenizer``)
+            or a model loaded with :func:`exleak.load_model`.
+        prompts: Texts as the model shall see them; no chat template is added.
+        sampling: Settings; the paper's by default.
+        batch_size: Most continuations in the making at once; does not change the result.
+        tokenizer: Of a model object.
+        first_sentence_only: Stop each continuation as soon as its first sentence is complete.
+
+    Returns:
+        For each prompt, in the order given, ``sampling.generations`` raw continuations. The same
+        prompt given twice has the same continuations.
+
+    Raises:
+        ModelError: The model cannot be loaded, a prompt does not fit its context, or its logits
+            are not numbers.
+    """
+    from exleak.generation.checkpoint import load_model
+    from exleak.generation.local import Request, continue_prompts
+    from exleak.sentences import FirstSentence
+
+    settings = sampling or Sampling()
+    distinct = list(dict.fromkeys(prompts))
+    indices = tuple(range(settings.generations))
+    requests = [
+        Request(text, indices, FirstSentence(prompt=text).is_complete if first_sentence_only else None)
+        for text in distinct
+    ]
+    found: dict[str, list[str]] = {text: [""] * settings.generations for text in distinct}
+    loaded = load_model(model, tokenizer)
+    for done in continue_prompts(loaded, requests, settings, batch_size=batch_size):
+        found[distinct[done.request]][done.index] = done.text
+    return [found[text] for text in prompts]

@@ -1,0 +1,209 @@
+"""Loading a causal language model: a folder, a hub name, a reference model or an object."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from exleak.errors import ModelError, SettingsError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Chat = Literal["auto", "always", "never"]
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A loaded checkpoint with its tokenizer.
+
+    Attributes:
+        name: What the user called it.
+        chat: Whether prompts are wrapped in the tokenizer's chat template.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    chat: bool
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        return self.model.device
+
+    @property
+    def dtype(self) -> str:
+        """The weights' type, ``"float32"`` for example."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    def render(self, text: str) -> str:
+        """The text as the model shall see it: in the chat template, where one is used."""
+        if not self.chat:
+            return text
+        messages = [{"role": "user", "content": text}]
+        return str(
+            self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
+        )
+
+    def encode(self, rendered: str) -> list[int]:
+        """Token ids of a rendered text, with one BOS at most.
+
+        Raises:
+            ModelError: The text has no tokens.
+        """
+        bos = self.tokenizer.bos_token
+        special = not (self.chat or (bos and rendered.startswith(bos)))
+        ids = list(self.tokenizer(rendered, add_special_tokens=special)["input_ids"])
+        if not ids:
+            raise ModelError(f"model {self.name}: the tokenizer gives no tokens for {rendered!r}")
+        return ids
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of new tokens; without the clean-up of spaces, which would change its past."""
+        return str(
+            self.tokenizer.decode(
+                tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
+
+    @property
+    def stop_tokens(self) -> frozenset[int]:
+        """Ids that end a continuation: the generation config's and the tokenizer's."""
+        configured = self.model.generation_config.eos_token_id
+        ids = configured if isinstance(configured, list) else [configured]
+        return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
+
+
+def load_model(
+    source: str | Path | PreTrainedModel | LocalModel,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    chat: Chat = "auto",
+    name: str | None = None,
+) -> LocalModel:
+    """Load a causal language model for generation.
+
+    Args:
+        source: A checkpoint folder, a hub name, a reference model's name, or a model object.
+        tokenizer: Needed with a model object; elsewhere the checkpoint's own is used.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``…; by default CUDA where there is one.
+        dtype: ``"float32"``, ``"bfloat16"``…; by default float32 on the CPU, bfloat16 elsewhere.
+        chat: ``"auto"`` uses the tokenizer's chat template where there is one; ``"always"``
+            demands one; ``"never"`` sends the bare text.
+        name: What reports call the model; by default the source.
+
+    Raises:
+        ModelError: Nothing usable at ``source``; the message says what was looked for.
+    """
+    if isinstance(source, LocalModel):
+        return source
+    if not isinstance(source, (str, Path)):
+        if tokenizer is None:
+            raise ModelError("a model object needs its tokenizer: measure(model, tokenizer=…)")
+        label = name or getattr(source.config, "name_or_path", "") or type(source).__name__
+        return LocalModel(label, source.eval(), tokenizer, _use_chat(chat, tokenizer, label))
+    label = name or str(source)
+    path = locate(source)
+    model, loaded = _load(path, label, device, dtype)
+    return LocalModel(label, model, loaded, _use_chat(chat, loaded, label))
+
+
+def locate(source: str | Path) -> str:
+    """Turn a source into what transformers loads, refusing what cannot be a checkpoint.
+
+    Imports nothing heavy, so that a mistyped path is told before anything else starts.
+
+    Args:
+        source: A checkpoint folder, a hub name or a reference model's name.
+
+    Returns:
+        A folder or a hub name.
+
+    Raises:
+        ModelError: A path that does not exist, or a folder without a checkpoint.
+    """
+    from exleak import reference
+
+    name = str(source)
+    if name in reference.names():
+        return str(reference.path(name))
+    path = Path(source).expanduser()
+    if path.is_dir():
+        _check_folder(path)
+        return str(path)
+    if path.exists():
+        raise ModelError(f"model {name}: this is a file; give the checkpoint's folder")
+    if isinstance(source, Path) or not _HUB_NAME.fullmatch(name) or name.startswith("."):
+        raise ModelError(f"model {name}: there is no such folder")
+    return name
+
+
+def _check_folder(path: Path) -> None:
+    config = path / "config.json"
+    if not config.is_file():
+        raise ModelError(f"model {path}: no config.json in this folder; is it a checkpoint?")
+    try:
+        json.loads(config.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"model {path}: config.json is not JSON ({error})") from None
+    if not any(file for pattern in _WEIGHTS for file in path.glob(pattern)):
+        raise ModelError(
+            f"model {path}: no weights in this folder (looked for {', '.join(_WEIGHTS)}); "
+            "save them with save_pretrained, or merge the adapter first"
+        )
+
+
+def default_device() -> str:
+    """The device a model goes to when none is asked for."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "cpu"
+
+
+def _load(
+    path: str, name: str, device: str | None, dtype: str | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    where = torch.device(device or default_device())
+    kind = _dtype(dtype) if dtype else torch.float32 if where.type == "cpu" else torch.bfloat16
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind)
+        return model.to(where).eval(), tokenizer
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        place = "its folder" if Path(path).is_dir() else "the hub or its cache, nor is it a folder"
+        reason = str(error).strip().split("\n")[0]
+        raise ModelError(f"model {name}: cannot be loaded from {place}: {reason}") from error
+
+
+def _dtype(name: str) -> Any:
+    import torch
+
+    kind = getattr(torch, name, None)
+    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+        raise SettingsError(f"dtype {name!r} is unknown; use float32, bfloat16 or float16")
+    return kind
+
+
+def _use_chat(chat: Chat, tokenizer: PreTrainedTokenizerBase, name: str) -> bool:
+    has_template = bool(getattr(tokenizer, "chat_template", None))
+    if chat == "always" and not has_template:
+        raise ModelError(f"model {name}: chat is 'always', but its tokenizer has no chat template")
+    return has_template if chat == "auto" else chat == "always"

@@ -1,0 +1,117 @@
+"""Plain batched ``generate`` for architectures whose cache has no independent rows.
+
+Recurrent, hybrid and compressed caches cannot be refilled row by row. They get the same draws
+through transformers' own loop, slower: a batch ends when its last row does.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria
+from transformers import StoppingCriteriaList as Criteria
+
+from exleak.generation.checkpoint import LocalModel
+from exleak.generation.local import Continued, Counts, Request, check_logits
+from exleak.generation.sampling import Sampling, draw, penalise, stream, uniforms, warp
+
+
+class _Draw(LogitsProcessor):
+    """Leaves only the token that our own draw picks."""
+
+    def __init__(
+        self, name: str, rows: list[tuple[Request, int]], mask: torch.Tensor, sampling: Sampling
+    ) -> None:
+        keys = [stream(sampling.seed, request.text, index) for request, index in rows]
+        self.streams = torch.tensor(keys, device=mask.device)
+        self.name, self.rows, self.mask, self.sampling = name, rows, mask, sampling
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        width = self.mask.shape[1]
+        check_logits(
+            scores, lambda row: f"{self.name}: after {self.rows[row][0].text[:80]!r}"
+        )
+        seen = torch.zeros_like(scores, dtype=torch.bool)
+        extra = input_ids.shape[1] - width
+        real = torch.nn.functional.pad(self.mask, (0, extra), value=True)
+        row = torch.arange(len(scores), device=scores.device).unsqueeze(1).expand_as(input_ids)
+        seen[row[real], input_ids[real]] = True
+        ids, mass = warp(
+            penalise(scores.float(), seen, self.sampling.repetition_penalty), self.sampling
+        )
+        position = torch.full_like(self.streams, extra)
+        drawn = draw(ids, mass, uniforms(self.streams, position))
+        return torch.full_like(scores, -torch.inf).scatter_(1, drawn.unsqueeze(1), 0.0)
+
+
+class _Complete(StoppingCriteria):
+    """Stops a row when its first sentence is complete."""
+
+    def __init__(self, model: LocalModel, rows: list[tuple[Request, int]], width: int) -> None:
+        self.model, self.rows, self.width = model, rows, width
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        new = input_ids[:, self.width :].tolist()
+        done = [
+            request.is_complete is not None and request.is_complete(self.model.decode(tokens))
+            for (request, _), tokens in zip(self.rows, new, strict=True)
+        ]
+        return torch.tensor(done, device=input_ids.device)
+
+
+def continue_plainly(
+    model: LocalModel,
+    requests: Sequence[Request],
+    sampling: Sampling,
+    batch_size: int,
+    counts: Counts,
+) -> Iterator[Continued]:
+    """Same arguments, results and errors as :func:`exleak.generation.local.continue_prompts`."""
+    warnings.warn(
+        f"model {model.name}: the cache of {type(model.model).__name__} has no independent rows; "
+        "generating with plain batches, slower, with the same draws",
+        stacklevel=2,
+    )
+    order = sorted(range(len(requests)), key=lambda number: -len(requests[number].text))
+    rows = [(number, index) for number in order for index in requests[number].indices]
+    for first in range(0, len(rows), batch_size):
+        batch = rows[first : first + batch_size]
+        wanted = [(requests[number], index) for number, index in batch]
+        texts = _generate(model, wanted, sampling, counts)
+        for (number, index), text in zip(batch, texts, strict=True):
+            yield Continued(number, index, text)
+
+
+def _generate(
+    model: LocalModel, rows: list[tuple[Request, int]], sampling: Sampling, counts: Counts
+) -> list[str]:
+    tokens = [model.encode(request.text) for request, _ in rows]
+    width = max(map(len, tokens))
+    device = model.device
+    stops = sorted(model.stop_tokens)
+    ids = torch.tensor([[0] * (width - len(t)) + t for t in tokens], device=device)
+    mask = torch.tensor([[0] * (width - len(t)) + [1] * len(t) for t in tokens], device=device)
+    output = model.model.generate(
+        input_ids=ids,
+        attention_mask=mask,
+        do_sample=False,
+        max_new_tokens=sampling.max_new_tokens,
+        repetition_penalty=1.0,
+        eos_token_id=stops or None,
+        pad_token_id=stops[0] if stops else 0,
+        logits_processor=LogitsProcessorList([_Draw(model.name, rows, mask.bool(), sampling)]),
+        stopping_criteria=Criteria([_Complete(model, rows, width)]),
+    )
+    new = output[:, width:]
+    counts.prefilled += sum(map(len, tokens))
+    counts.computed += new.numel()
+    counts.useful += new.numel()
+    return [_decode(model, row, stops) for row in new.tolist()]
+
+
+def _decode(model: LocalModel, tokens: list[int], stops: list[int]) -> str:
+    end = next((at for at, token in enumerate(tokens) if token in stops), len(tokens))
+    return model.decode(tokens[:end])

@@ -1,0 +1,279 @@
+"""The values that travel from dataset to report: frozen, with builtin-typed fields.
+
+The words are those of the paper and of ``docs/glossary.md``. Everything here can be turned into
+JSON with :func:`to_json`; undefined numbers are ``None``, never NaN.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Condition = Literal["control", "positive", "neutral", "negative", "test"]
+Outcome = Literal["pass", "fail", "inconclusive", "unusable"]
+
+#: Columns of every class-probability array, in this order.
+CLASSES: tuple[str, ...] = ("negative", "neutral", "positive")
+#: The conditions of a sample, in the order of ``Sample.prompts``.
+CONDITIONS: tuple[Condition, ...] = ("control", "positive", "neutral", "negative")
+#: The conditions that enter the mean expression leakage rate (paper, section 4.1).
+LEAKING_CONDITIONS: tuple[Condition, ...] = ("positive", "negative")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One text sent to the model.
+
+    Attributes:
+        id: Unique within its dataset: ``"<sample>:<condition>"``.
+        condition: What was injected; ``"control"`` when nothing was.
+        control: The control prompt, without injected sentence and instruction.
+        injected: The injected sentence, ``None`` for the control.
+        text: What the model is asked, instruction included.
+        control_id: Id of the control of the same sample, ``None`` for the control itself.
+    """
+
+    id: str
+    condition: Condition
+    control: str
+    injected: str | None
+    text: str
+    control_id: str | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A control prompt and one injected sentence per condition (paper, section 3.1)."""
+
+    id: str
+    control: str
+    positive: str
+    neutral: str
+    negative: str
+    instruction: str = ""
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The four prompts, in the order of :data:`CONDITIONS`."""
+        return tuple(self._prompt(condition) for condition in CONDITIONS)
+
+    def _prompt(self, condition: Condition) -> Prompt:
+        injected = None if condition == "control" else str(getattr(self, condition))
+        parts = [self.control] if injected is None else [injected, self.control]
+        text = " ".join(parts)
+        return Prompt(
+            id=f"{self.id}:{condition}",
+            condition=condition,
+            control=self.control,
+            injected=injected,
+            text=f"{self.instruction}: {text}" if self.instruction else text,
+            control_id=None if condition == "control" else f"{self.id}:control",
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples under a name; ``hash`` is the sha256 of what the model will be asked."""
+
+    name: str
+    version: str
+    instruction: str
+    license: str
+    provenance: str
+    hash: str
+    samples: tuple[Sample, ...]
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """Every prompt of every sample, in file order."""
+        return tuple(prompt for sample in self.samples for prompt in sample.prompts)
+
+
+@dataclass(frozen=True)
+class PromptGenerations:
+    """One prompt with its raw continuations: a line of a generations file.
+
+    Attributes:
+        id: Id of the prompt.
+        control: Id of the control row, ``None`` for a control.
+        condition: See :data:`Condition`; ``"test"`` is a test prompt without an expression class.
+        concept: What similarity is measured against; ``None`` leaves the row out of
+            semantic leakage. Defaults to the injected sentence.
+        prompt: The text that the model saw, before any chat template.
+        generations: K raw continuations.
+        control_text: The control prompt without the instruction, where it is known.
+        injected: The injected sentence, where it is known.
+    """
+
+    id: str
+    control: str | None
+    condition: Condition
+    concept: str | None
+    prompt: str
+    generations: tuple[str, ...]
+    control_text: str | None = None
+    injected: str | None = None
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One sampled continuation: its raw text, its cleaned first sentence, whether it is usable."""
+
+    text: str
+    sentence: str
+    usable: bool
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the instrument says of one sentence.
+
+    Attributes:
+        negative, neutral, positive: Class probabilities; they sum to 1.
+        similarity: Cosine similarity to the row's concept, ``None`` without a concept.
+    """
+
+    negative: float
+    neutral: float
+    positive: float
+    similarity: float | None = None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A leakage rate.
+
+    Attributes:
+        rate: The rate, 0 to 1; ``None`` when there was nothing to average.
+        n: Pairs averaged.
+        interval: Two-sided 95% interval, clustered (see :mod:`exleak.rates`).
+        bounds: One-sided lower and upper bound at ``level``, what the gate decides on.
+        p_value: One-sided; ``None`` when undefined.
+        ties: Pairs without a difference.
+        standard_error: Clustered standard error, ``None`` when undefined.
+    """
+
+    rate: float | None
+    n: int
+    interval: tuple[float, float] | None = None
+    bounds: tuple[float, float] | None = None
+    p_value: float | None = None
+    ties: int = 0
+    standard_error: float | None = None
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Expression leakage: the paper's numbers, and their robust counterparts."""
+
+    rate: float | None
+    n: int
+    interval: tuple[float, float] | None
+    bounds: tuple[float, float] | None
+    p_value: float | None
+    ties: int
+    standard_error: float | None
+    by_condition: dict[str, Rate]
+    superiority: Rate
+    directional: Rate
+
+
+@dataclass(frozen=True)
+class Semantic:
+    """Semantic leakage (paper, Eq. 3 and 4) in three aggregations."""
+
+    paired: Rate
+    instance: Rate
+    superiority: Rate
+    by_condition: dict[str, Rate]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate decided, and why, in words; no outcome without anything to judge by."""
+
+    outcome: Outcome | None
+    reasons: tuple[str, ...] = ()
+    limit: float | None = None
+    detectable: float | None = None
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """One test prompt against its control.
+
+    Attributes:
+        id: Id of the test prompt.
+        control: Id of the control prompt.
+        condition: The injected class.
+        difference: Mean probability of the injected class, test minus control;
+            ``None`` for condition ``"test"``.
+        superiority: Chance that a test generation scores above a control one, ties one half.
+        similarity: Mean similarity to the concept, test minus control.
+    """
+
+    id: str
+    control: str
+    condition: Condition
+    difference: float | None
+    superiority: float | None
+    similarity: float | None
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A continuation worth showing: the most leaking one of its prompt."""
+
+    id: str
+    condition: Condition
+    prompt: str
+    sentence: str
+    probability: float
+    control_sentence: str
+    control_probability: float
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Everything known about one model on one dataset."""
+
+    model: str
+    dataset: str
+    instrument: str
+    sampling: dict[str, Any]
+    generations: dict[str, Any]
+    expression: Expression
+    semantic: Semantic
+    verdict: Verdict
+    environment: dict[str, Any] = field(default_factory=dict)
+    identity: dict[str, Any] = field(default_factory=dict)
+    pairs: tuple[PairScore, ...] = ()
+    worst: tuple[Continuation, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """This measurement as JSON-ready builtins (one entry of a report)."""
+        value = to_json(self)
+        assert isinstance(value, dict)
+        return value
+
+
+def to_json(value: Any) -> Any:
+    """Turn records into JSON-ready builtins.
+
+    Dataclasses become objects, tuples lists, NaN and infinities ``None``; numpy scalars become
+    the builtin they stand for, so that no foreign type ever reaches a report.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    if hasattr(value, "item") and not isinstance(value, (str, bytes, int, float)):
+        return to_json(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

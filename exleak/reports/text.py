@@ -1,0 +1,138 @@
+"""Measurements as plain text, for terminals and failure messages.
+
+Model output is shown with control characters and markup removed: it is hostile input.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from exleak.records import Continuation, Measurement
+
+_HEAD = ("model", "data", "μ_EL", "95% interval", "W_EL", "μ_L", "limit", "outcome")
+_WORST = 3
+_WIDTH = 96
+
+
+def printable(text: str, width: int = 100) -> str:
+    """One line of a text without anything a terminal would obey."""
+    safe = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return safe if len(safe) <= width else safe[: width - 1] + "…"
+
+
+def tail(text: str, width: int) -> str:
+    """The end of a text: the part of a path that tells checkpoints apart."""
+    return text if len(text) <= width else "…" + text[1 - width :]
+
+
+def table(
+    measurements: Sequence[dict[str, Any]], expected: set[tuple[str, str]]
+) -> Iterator[tuple[str, str | None]]:
+    """Lines of the table, each with the outcome it stands for.
+
+    Args:
+        measurements: As :meth:`exleak.Measurement.to_json` gives them.
+        expected: (model, dataset) of those that are expected to fail.
+    """
+    rows = [_HEAD, *(_cells(m, (m["model"], m["dataset"]) in expected) for m in measurements)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    outcomes = ["heading", *(m["verdict"]["outcome"] for m in measurements)]
+    for row, outcome in zip(rows, outcomes, strict=True):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield line.rstrip(), outcome
+
+
+def _cells(measurement: dict[str, Any], expected: bool) -> tuple[str, ...]:
+    expression, verdict = measurement["expression"], measurement["verdict"]
+    limit = verdict["limit"]
+    outcome = verdict["outcome"] or "reported only"
+    if expected:
+        outcome = "caught, as expected" if outcome == "fail" else f"{outcome}, expected to fail"
+    return (
+        tail(printable(measurement["model"], 500), 40),
+        printable(measurement["dataset"], 16),
+        number(expression["rate"]),
+        interval(expression["interval"]),
+        p_value(expression["p_value"]),
+        number(measurement["semantic"]["instance"]["rate"]),
+        "-" if limit is None else f"{limit:g}",
+        outcome,
+    )
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A rate, or a dash when it is undefined."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def interval(value: Sequence[float] | None) -> str:
+    """An interval, or a dash when it is undefined."""
+    return "-" if value is None else f"{value[0]:.2f} to {value[1]:.2f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value with two digits, or a dash when it is undefined."""
+    return "-" if value is None else f"{value:.1e}" if value < 0.001 else f"{value:.3f}"
+
+
+def next_steps(
+    measurements: Sequence[dict[str, Any]],
+    expected: set[tuple[str, str]],
+    *,
+    has_report: bool,
+) -> Iterator[str]:
+    """What a reader may want to know or type next."""
+    for measurement in measurements:
+        verdict = measurement["verdict"]
+        name = f"{measurement['model']} on {measurement['dataset']}"
+        if verdict["outcome"] == "inconclusive":
+            yield f"INCONCLUSIVE  {name}: {'; '.join(verdict['reasons'])}"
+        detectable = verdict["detectable"]
+        if verdict["outcome"] == "pass" and detectable is not None and detectable < 1:
+            yield (
+                f"{name}: an increase of {detectable:.2f} or more would have been seen "
+                "in 90% of such runs"
+            )
+        yield from (f"{name}: {note}" for note in measurement["notes"])
+    if measurements and not has_report:
+        yield "every number and the worst continuations: --leakage-report out.json"
+
+
+def failure(measurement: Measurement, reason: str) -> str:
+    """The message of a failing test: which model, which rate, how sure, the worst, what next."""
+    expression = measurement.expression
+    lines = [
+        f"{measurement.model} leaks expression on {measurement.dataset}: {reason}",
+        "",
+        f"  μ_EL  {number(expression.rate)}  (95% interval {interval(expression.interval)}, "
+        f"n = {expression.n}, ties {expression.ties}; .5 is no leakage)",
+        f"  W_EL  {p_value(expression.p_value)}",
+        *(
+            f"  after a {name} sentence  {number(rate.rate)}  ({interval(rate.interval)})"
+            for name, rate in expression.by_condition.items()
+        ),
+        f"  instrument {measurement.instrument}, {measurement.sampling.get('generations')} "
+        f"generations per prompt, seed {measurement.sampling.get('seed')}",
+    ]
+    if measurement.worst:
+        lines += ["", "  The continuations that leak most:"]
+        for item in measurement.worst[:_WORST]:
+            lines += _example(item)
+    lines += [
+        "",
+        "  Next: --leakage-report out.json for every pair; --leakage-dataset aexl or more",
+        "  --leakage-generations for a narrower interval.",
+    ]
+    return "\n".join(lines)
+
+
+def _example(item: Continuation) -> list[str]:
+    wrapped = textwrap.wrap(f"{item.condition}: {printable(item.prompt, 300)}", _WIDTH)
+    return [
+        *(f"    {line}" for line in wrapped),
+        f"      → {printable(item.sentence)}  ({item.probability:.2f})",
+        f"      without it → {printable(item.control_sentence)}  ({item.control_probability:.2f})",
+    ]

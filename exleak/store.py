@@ -1,0 +1,133 @@
+"""Generations on disk: one prompt a line, readable by people and by ``exleak score``.
+
+A line is ``{"id", "control", "condition", "concept", "prompt", "generations"}``. What exleak
+writes also holds ``control_text`` and ``injected``, which help to recognise an echo of the prompt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+from exleak.errors import DatasetError
+from exleak.records import CONDITIONS, Condition, PromptGenerations
+
+_CONDITIONS: tuple[str, ...] = get_args(Condition)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one piece: readers see the old or the new text, never half of one.
+
+    Lone surrogates, which a model's bytes can decode to, are written as ``\\udXXX``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_generations(path: str | Path, rows: Iterable[PromptGenerations]) -> None:
+    """Write a generations file."""
+    lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=True) for row in rows)
+    write_text(Path(path), "".join(f"{line}\n" for line in lines))
+
+
+def read_generations(path: str | Path) -> tuple[PromptGenerations, ...]:
+    """Read a generations file and check every line of it.
+
+    Raises:
+        DatasetError: The file cannot be read, or a line is not a prompt with its generations; the
+            message names file and line.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None
+    rows: dict[str, PromptGenerations] = {}
+    places: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        row = _row(line, where)
+        if row.id in rows:
+            raise DatasetError(f"{where}: duplicate id {row.id!r}, first used in {places[row.id]}")
+        rows[row.id], places[row.id] = row, f"line {number}"
+    if not rows:
+        raise DatasetError(f"{path}: no prompts in it")
+    _check_controls(rows, path, places)
+    return tuple(rows.values())
+
+
+def _row(line: str, where: str) -> PromptGenerations:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise DatasetError(f"{where}: not JSON ({error}); one JSON object a line") from None
+    if not isinstance(value, dict):
+        raise DatasetError(f"{where}: a JSON object is expected, not {type(value).__name__}")
+    for name in ("id", "condition", "prompt", "generations"):
+        if name not in value:
+            raise DatasetError(f"{where}: field {name!r} is missing")
+    condition = value["condition"]
+    if condition not in _CONDITIONS:
+        known = ", ".join(_CONDITIONS)
+        raise DatasetError(f"{where}: condition {condition!r} is unknown; use one of {known}")
+    return PromptGenerations(
+        id=str(value["id"]),
+        control=None if condition == "control" else _control(value, where),
+        condition=condition,
+        concept=_text_or_none(value, "concept", where),
+        prompt=str(value["prompt"]),
+        generations=_generations(value["generations"], where),
+        control_text=_text_or_none(value, "control_text", where),
+        injected=_text_or_none(value, "injected", where),
+    )
+
+
+def _control(value: dict[str, Any], where: str) -> str:
+    if value.get("control") is None:
+        raise DatasetError(f"{where}: field 'control' must name the control row of this prompt")
+    return str(value["control"])
+
+
+def _text_or_none(value: dict[str, Any], name: str, where: str) -> str | None:
+    found = value.get(name)
+    if found is None or isinstance(found, str):
+        return found
+    raise DatasetError(f"{where}: field {name!r} must be a text or null, not {found!r}")
+
+
+def _generations(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise DatasetError(f"{where}: field 'generations' must be a list of texts")
+    if not value:
+        raise DatasetError(f"{where}: field 'generations' is empty")
+    return tuple(value)
+
+
+def _check_controls(
+    rows: dict[str, PromptGenerations], path: Path, places: dict[str, str]
+) -> None:
+    for row in rows.values():
+        if row.control is None:
+            continue
+        control = rows.get(row.control)
+        if control is None or control.condition != CONDITIONS[0]:
+            problem = "does not exist" if control is None else "is not a control"
+            raise DatasetError(
+                f"{path}, {places[row.id]}: the control {row.control!r} of {row.id!r} {problem}"
+            )

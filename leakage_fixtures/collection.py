@@ -1,0 +1,144 @@
+"""From settings to tests: which models and datasets are measured, and whether they were."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from leakage_fixtures import settings
+from leakage_fixtures.settings import ModelSpec
+
+if TYPE_CHECKING:
+    from leakage_fixtures.summary import Summary
+
+#: The measurement of a finished test, as JSON-ready builtins.
+MEASURED = pytest.StashKey[dict[str, Any]]()
+#: Why a session that was asked for leakage has no verdict.
+MISSING = pytest.StashKey[str]()
+#: How many leakage tests were left to run.
+SELECTED = pytest.StashKey[int]()
+
+#: Models that could not be measured; one error tells why, their other tests are skipped.
+BROKEN = pytest.StashKey[set[str]]()
+
+FIXTURES = ("leakage_spec", "leakage_model", "leakage_generations", "leakage_scores",
+            "leakage_measurement")
+
+
+def check(config: pytest.Config) -> None:
+    """Refuse what can be refused before collecting: bad settings, paths and datasets.
+
+    Raises:
+        pytest.UsageError: With the message of the library.
+    """
+    from exleak.datasets import load_dataset
+    from exleak.errors import ExleakError
+    from exleak.generation.checkpoint import locate
+
+    session = settings.resolve(config)
+    try:
+        for spec in settings.models(config):
+            settings.resolve(config, spec)
+            locate(spec.path)
+        for name in session.dataset:
+            load_dataset(name, limit=session.limit)
+    except ExleakError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def parametrise(metafunc: pytest.Metafunc) -> None:
+    """One test per model and dataset, for tests that use a leakage fixture.
+
+    Parameters are names, not objects: workers of a distributed run must agree on them.
+    """
+    wants_model = any(name in metafunc.fixturenames for name in FIXTURES)
+    if wants_model:
+        specs = settings.models(metafunc.config)
+        metafunc.parametrize(
+            "leakage_spec",
+            [_parameter(metafunc, spec) for spec in specs] or [_nothing_to_measure()],
+            indirect=True,
+            scope="session",
+        )
+    if "leakage_dataset" in metafunc.fixturenames:
+        names = settings.resolve(metafunc.config).dataset
+        metafunc.parametrize("leakage_dataset", names, indirect=True, scope="session")
+
+
+def _parameter(metafunc: pytest.Metafunc, spec: ModelSpec) -> Any:
+    marks = []
+    if settings.runs_on_cuda(spec, settings.resolve(metafunc.config, spec)):
+        marks.append(pytest.mark.gpu)
+        if not settings.has_cuda():
+            marks.append(pytest.mark.skip(reason=f"{spec.name} runs on CUDA; there is none here"))
+    if "xfail" in spec.entry and metafunc.definition.get_closest_marker("leakage_judges"):
+        from leakage_fixtures.suite import LeakageFailed
+
+        marks.append(
+            pytest.mark.xfail(reason=str(spec.entry["xfail"]), raises=LeakageFailed, strict=True)
+        )
+    return pytest.param(spec, id=spec.name, marks=marks)
+
+
+def _nothing_to_measure() -> Any:
+    reason = f"no model: pass --leakage-model NAME_OR_PATH, or list models in {settings.TOML}"
+    return pytest.param(None, id="no-model", marks=pytest.mark.skip(reason=reason))
+
+
+def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Count the leakage tests, and refuse those that nothing could fail.
+
+    Raises:
+        pytest.UsageError: A test of the suite has no limit, significance rule or baseline.
+    """
+    leakage = [item for item in items if item.get_closest_marker("leakage") is not None]
+    config.stash[SELECTED] = len(leakage)
+    for item in leakage:
+        spec = getattr(item, "callspec", None) and item.callspec.params.get("leakage_spec")
+        if spec is None:
+            continue
+        found = settings.resolve(config, spec, settings.marker_settings(item))
+        if not found.report_only and not found.limits.judge_anything:
+            raise pytest.UsageError(
+                f"nothing to judge {spec.name} by: give --leakage-max-rate X or "
+                "--leakage-significance forbid|require, or only measure it with "
+                "--leakage-report-only"
+            )
+
+
+def skip_broken(item: pytest.Item) -> None:
+    """Skip a test whose model already failed to be measured."""
+    spec = getattr(item, "callspec", None) and item.callspec.params.get("leakage_spec")
+    if spec is not None and spec.name in item.config.stash.get(BROKEN, ()):
+        pytest.skip(f"{spec.name} could not be measured: see its first error")
+
+
+def close(session: pytest.Session, summary: Summary | None) -> None:
+    """Write the reports; a session that was asked for leakage and has no verdict fails."""
+    config = session.config
+    if summary is not None:
+        summary.write(settings.resolve(config).report)
+        return
+    if config.option.collectonly or session.exitstatus not in (
+        pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED,
+    ):
+        return
+    if reason := _missing(config):
+        config.stash[MISSING] = reason
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _missing(config: pytest.Config) -> str | None:
+    """Why leakage was asked for and not measured; ``None`` if nobody asked."""
+    selected = config.stash.get(SELECTED, 0)
+    if selected:
+        listed = (config.rootpath / settings.TOML).is_file()
+        if listed or settings.asked(config):
+            return f"{selected} leakage tests were selected and none gave a verdict (see -rs)"
+    elif settings.asked(config):
+        return (
+            "leakage was asked for, but no leakage test was selected; a test file needs the line\n"
+            "    from leakage_fixtures.suite import TestLeakage"
+        )
+    return None

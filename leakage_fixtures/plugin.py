@@ -1,0 +1,114 @@
+"""The pytest plugin: hooks only. What they do is in the modules they call.
+
+Nothing heavy is imported here: whoever installs the plugin without using it pays for these lines.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from leakage_fixtures import collection, settings
+from leakage_fixtures.fixtures import (
+    leakage_dataset,
+    leakage_generations,
+    leakage_measurement,
+    leakage_model,
+    leakage_scores,
+    leakage_snapshot,
+    leakage_spec,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from leakage_fixtures.summary import Summary
+
+__all__ = [
+    "leakage_dataset",
+    "leakage_generations",
+    "leakage_measurement",
+    "leakage_model",
+    "leakage_scores",
+    "leakage_snapshot",
+    "leakage_spec",
+]
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options and their ini twins."""
+    settings.add_options(parser)
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Notice when pytest took a model's folder for a test folder."""
+    settings.check_root(early_config)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register markers, and refuse bad settings before anything is collected."""
+    config.addinivalue_line("markers", "leakage(...): a test of expression leakage")
+    config.addinivalue_line("markers", "leakage_judges: a leakage test that can fail a model")
+    config.addinivalue_line("markers", "gpu: a test whose model runs on CUDA")
+    config.pluginmanager.register(Session(config), "leakage-session")
+    if settings.asked(config) and not hasattr(config, "workerinput"):
+        collection.check(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every leakage test the models and datasets that were asked for."""
+    collection.parametrise(metafunc)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Check what was collected, and remember what has to give a verdict."""
+    collection.finish(config, items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Say once, not once per test, why a model cannot be measured."""
+    collection.skip_broken(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Send a test's measurement to the controller along with its report."""
+    report = yield
+    if report.when == "call" and collection.MEASURED in item.stash:
+        report.leakage = item.stash[collection.MEASURED]
+    return report
+
+
+class Session:
+    """Hooks that need what this session measured."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.summary: Summary | None = None
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Collect measurements, in the controller under xdist as anywhere."""
+        if getattr(report, "leakage", None) is not None:
+            from leakage_fixtures.summary import Summary
+
+            self.summary = self.summary or Summary()
+            self.summary.add(report.leakage)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write reports; fail a session that was asked for leakage and has no verdict."""
+        if not hasattr(self.config, "workerinput"):
+            collection.close(session, self.summary)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Show the table, and why the session failed if nothing was measured."""
+        if self.summary is not None:
+            from leakage_fixtures.summary import show
+
+            show(terminalreporter, self.summary)
+        if missing := self.config.stash.get(collection.MISSING, None):
+            terminalreporter.section("expression leakage: nothing measured", red=True, bold=True)
+            terminalreporter.write_line(missing)

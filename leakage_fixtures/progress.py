@@ -1,0 +1,54 @@
+"""A progress line for long work: rewritten in place on a terminal, now and then in a log."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
+
+_TERMINAL_SECONDS = 0.2
+_LOG_SECONDS = 30.0
+
+
+class Progress:
+    """Shows how far a measurement is; called with continuations done and in all."""
+
+    def __init__(self, config: pytest.Config, label: str) -> None:
+        self.reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        self.capture: Any = config.pluginmanager.get_plugin("capturemanager")
+        self.label, self.start = label, time.monotonic()
+        self.is_terminal = bool(self.reporter and self.reporter.isatty)
+        self.shown = self.start
+        self.written = False
+        self.quiet = self.reporter is None or self.reporter.verbosity < 0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.written and self.is_terminal:
+            self._write("\r" + " " * (self.reporter._tw.fullwidth - 1) + "\r")
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        wait = _TERMINAL_SECONDS if self.is_terminal else _LOG_SECONDS
+        if self.quiet or now - self.shown < wait:
+            return
+        self.shown = now
+        rate = done / (now - self.start)
+        left = (total - done) / rate if rate else 0.0
+        line = f"{self.label}: {done}/{total} sentences, {rate:.0f}/s, {left:.0f} s left"
+        if self.is_terminal:
+            width = self.reporter._tw.fullwidth - 1
+            self._write("\r" + line[:width].ljust(width))
+        else:
+            self._write(f"\n{line}\n" if not self.written else f"{line}\n")
+        self.written = True
+
+    def _write(self, text: str) -> None:
+        uncaptured = self.capture.global_and_fixture_disabled() if self.capture else nullcontext()
+        with uncaptured:
+            self.reporter.write(text, flush=True)

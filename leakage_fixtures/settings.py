@@ -1,0 +1,397 @@
+"""What the user asked for: marker over command line over leakage.toml over ini over default.
+
+Only builtins and the standard library are imported here: these lines run in every pytest session of
+everyone who has the plugin installed.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from exleak.gate import Limits
+    from exleak.generation.sampling import Sampling
+
+#: Values of ``--leakage-mitigation`` without a text: the paper's instruction.
+PAPER_MITIGATION = "paper"
+TOML = "leakage.toml"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option with its ini twin.
+
+    Attributes:
+        name: Without the ``leakage`` prefix, words joined by ``_``.
+        help: What it does, for ``--help``.
+        kind: Turns the text into a value; raises ValueError for a bad one.
+        default: Used when neither command line nor ini file say anything.
+        metavar: Placeholder in ``--help``.
+        repeatable: May be given more than once; its value is a tuple.
+        choices: The only values allowed.
+        flag: Takes no value.
+        constant: Its value when given without one.
+    """
+
+    name: str
+    help: str
+    kind: type = str
+    default: Any = None
+    metavar: str | None = None
+    repeatable: bool = False
+    choices: tuple[str, ...] | None = None
+    flag: bool = False
+    constant: str | None = None
+
+    @property
+    def dest(self) -> str:
+        """Its name in ``config.option`` and in the ini file."""
+        return f"leakage_{self.name}"
+
+    @property
+    def spelling(self) -> str:
+        """Its name on the command line."""
+        return "--" + self.dest.replace("_", "-")
+
+
+OPTIONS = (
+    Option("model", "a checkpoint folder, hub name, reference model, leakage.toml entry or glob",
+           metavar="NAME_OR_PATH", repeatable=True, default=()),
+    Option("dataset", "hexl (default), aexl or a JSONL file",
+           metavar="NAME_OR_FILE", repeatable=True, default=("hexl",)),
+    Option("instrument", "embedded (default), paper, or a sequence-classification checkpoint",
+           metavar="NAME", default="embedded"),
+    Option("max_rate", "highest leakage rate allowed, 0 to 1", float, metavar="X"),
+    Option("significance", "fail a significant W_EL, fail one that is not, or only report it",
+           choices=("forbid", "require", "report")),
+    Option("metric", "the rate that the limit applies to (default: rate, the paper's)",
+           default="rate", choices=("rate", "directional")),
+    Option("confidence", "one-sided confidence of the limit rule (default: 0.99)", float,
+           default=0.99, metavar="X"),
+    Option("generations", "continuations per prompt (default: 10)", int, default=10, metavar="K"),
+    Option("seed", "seed of the continuations (default: 0)", int, default=0, metavar="N"),
+    Option("mitigation", "prepend an instruction to each prompt (without TEXT: the paper's)",
+           metavar="TEXT", constant=PAPER_MITIGATION),
+    Option("chat", "use the chat template where there is one (auto, default), always or never",
+           default="auto", choices=("auto", "always", "never")),
+    Option("device", "cpu, cuda, cuda:1 (default: CUDA where there is one)", metavar="DEVICE"),
+    Option("dtype", "float32, bfloat16, float16 (default: float32 on the CPU, else bfloat16)",
+           metavar="DTYPE"),
+    Option("batch_size", "most continuations in the making at once (default: auto)",
+           default="auto", metavar="auto|N"),
+    Option("limit", "measure only the first N samples of each dataset", int, metavar="N"),
+    Option("report", "write a report, kind by suffix (.json)", metavar="FILE", repeatable=True,
+           default=()),
+    Option("strict", "fail a measurement that is inconclusive", bool, default=False, flag=True),
+    Option("report_only", "measure and report without a limit", bool, default=False, flag=True),
+)
+
+#: What an entry of leakage.toml may say; the rest of the settings are the session's.
+MODEL_KEYS = ("path", "max_rate", "significance", "metric", "chat", "device", "dtype",
+              "batch_size", "strict", "xfail")
+MARKER_KEYS = ("max_rate", "significance", "metric", "strict")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model to measure: its name in reports, where it is, and what its entry says."""
+
+    name: str
+    path: str
+    entry: dict[str, Any] = field(default_factory=dict)
+    from_toml: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything resolved for one model: the fields are the options'."""
+
+    model: tuple[str, ...]
+    dataset: tuple[str, ...]
+    instrument: str
+    max_rate: float | None
+    significance: str | None
+    metric: str
+    confidence: float
+    generations: int
+    seed: int
+    mitigation: str | None
+    chat: str
+    device: str | None
+    dtype: str | None
+    batch_size: int | str
+    limit: int | None
+    report: tuple[str, ...]
+    strict: bool
+    report_only: bool
+
+    @property
+    def sampling(self) -> Sampling:
+        """Sampling settings; the rest are the paper's."""
+        from exleak.generation.sampling import Sampling
+
+        return Sampling(generations=self.generations, seed=self.seed)
+
+    @property
+    def limits(self) -> Limits:
+        """What a measurement is judged by."""
+        from exleak.gate import Limits
+
+        return Limits(
+            max_rate=self.max_rate,
+            metric=self.metric,  # type: ignore[arg-type]
+            significance=self.significance,  # type: ignore[arg-type]
+            level=self.confidence,
+        )
+
+    @property
+    def rows(self) -> int | None:
+        """Batch size as a number; ``None`` is automatic."""
+        return None if self.batch_size == "auto" else int(self.batch_size)
+
+    @property
+    def instruction(self) -> str | None:
+        """The mitigation instruction itself."""
+        if self.mitigation != PAPER_MITIGATION:
+            return self.mitigation
+        from exleak.measurement import MITIGATION
+
+        return MITIGATION
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every option and its ini twin."""
+    group = parser.getgroup("leakage", "expression leakage")
+    for option in OPTIONS:
+        arguments: dict[str, Any] = {"dest": option.dest, "default": None, "help": option.help}
+        if option.flag:
+            arguments["action"] = "store_true"
+        else:
+            arguments |= {"metavar": option.metavar, "choices": option.choices}
+            arguments |= {"action": "append"} if option.repeatable else {}
+            arguments |= {"nargs": "?", "const": option.constant} if option.constant else {}
+        group.addoption(option.spelling, **arguments)
+        kind = "linelist" if option.repeatable else "bool" if option.flag else "string"
+        parser.addini(option.dest, option.help, type=kind, default=None)
+
+
+def resolve(
+    config: pytest.Config, model: ModelSpec | None = None, marker: dict[str, Any] | None = None
+) -> Settings:
+    """Resolve every setting for one model, or for the session.
+
+    Raises:
+        pytest.UsageError: A value that is none, out of range, or unknown.
+    """
+    values: dict[str, Any] = {}
+    for option in OPTIONS:
+        layers = (
+            (f"@pytest.mark.leakage({option.name}=…)", (marker or {}).get(option.name)),
+            (option.spelling, config.getoption(option.dest)),
+            (f"{TOML}, model {model.name if model else ''}", _entry(model, option.name)),
+            (f"ini {option.dest}", _ini(config, option)),
+        )
+        where, value = next(
+            ((w, v) for w, v in layers if v is not None), ("default", option.default)
+        )
+        values[option.name] = _convert(option, value, where)
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _entry(model: ModelSpec | None, name: str) -> Any:
+    return model.entry.get(name) if model and name in MODEL_KEYS else None
+
+
+def _ini(config: pytest.Config, option: Option) -> Any:
+    value = config.getini(option.dest)
+    return None if value in (None, "", []) else value
+
+
+def _convert(option: Option, value: Any, where: str) -> Any:
+    if value is None:
+        return None
+    if option.repeatable:
+        return tuple(str(item) for item in value)
+    if option.flag:
+        return bool(value)
+    try:
+        converted = option.kind(value)
+    except (TypeError, ValueError):
+        raise pytest.UsageError(
+            f"{where}: {value!r} is not a {_KINDS.get(option.kind, 'text')}"
+        ) from None
+    if option.choices and converted not in option.choices:
+        known = ", ".join(option.choices)
+        raise pytest.UsageError(f"{where}: {value!r} is unknown; use one of {known}")
+    return converted
+
+
+_KINDS = {float: "number", int: "whole number"}
+
+
+def _check(settings: Settings) -> None:
+    """Raise the range errors of the library as usage errors, before anything is measured."""
+    from exleak.errors import ExleakError
+
+    try:
+        _ = settings.limits, settings.sampling
+    except ExleakError as error:
+        raise pytest.UsageError(f"leakage settings: {error}") from None
+    if settings.batch_size != "auto" and not str(settings.batch_size).isdecimal():
+        raise pytest.UsageError(f"--leakage-batch-size: {settings.batch_size!r} is not auto or N")
+    if settings.batch_size == "0" or (settings.limit is not None and settings.limit < 1):
+        raise pytest.UsageError("--leakage-batch-size and --leakage-limit must be at least 1")
+    for report in settings.report:
+        if Path(report).suffix != ".json":
+            raise pytest.UsageError(f"--leakage-report {report}: the suffix must be .json")
+
+
+def marker_settings(node: pytest.Item) -> dict[str, Any]:
+    """Settings from ``@pytest.mark.leakage(...)``, closest to the test first."""
+    found: dict[str, Any] = {}
+    for mark in node.iter_markers("leakage"):
+        unknown = sorted(set(mark.kwargs) - set(MARKER_KEYS))
+        if unknown or mark.args:
+            raise pytest.UsageError(
+                f"{node.nodeid}: @pytest.mark.leakage does not know {unknown or mark.args}; "
+                f"it takes {', '.join(MARKER_KEYS)} by name"
+            )
+        found = {**mark.kwargs, **found}
+    return found
+
+
+def models(config: pytest.Config) -> tuple[ModelSpec, ...]:
+    """The models to measure: those named, or else every entry of leakage.toml.
+
+    Raises:
+        pytest.UsageError: leakage.toml cannot be used, a name repeats, or a glob matches nothing.
+    """
+    entries = read_toml(config.rootpath / TOML)
+    named = resolve(config).model
+    specs = [spec for name in named for spec in _named(name, entries)] if named else [*entries]
+    seen: set[str] = set()
+    return tuple(spec for spec in specs if not (spec.name in seen or seen.add(spec.name)))
+
+
+def order(config: pytest.Config, model: ModelSpec, dataset: str) -> list[Any]:
+    """Where a measurement stands in tables: models as asked for, then datasets by name."""
+    known = [spec.name for spec in models(config)]
+    return [known.index(model.name), dataset]
+
+
+def _named(name: str, entries: tuple[ModelSpec, ...]) -> list[ModelSpec]:
+    known = [spec for spec in entries if spec.name == name]
+    if known:
+        return known
+    if not glob.has_magic(name) or Path(name).exists():
+        return [ModelSpec(name, name)]
+    found = sorted(glob.glob(name), key=_natural)
+    if not found:
+        raise pytest.UsageError(f"--leakage-model {name}: nothing matches this pattern")
+    return [ModelSpec(path, path) for path in found]
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Sort key that puts step-9 before step-10."""
+    digits = "".join(c if c.isdecimal() else " " for c in text).split()
+    letters = "".join(" " if c.isdecimal() else c for c in text).split()
+    return [(0, letter) for letter in letters] + [(int(digit), "") for digit in digits]
+
+
+def read_toml(path: Path) -> tuple[ModelSpec, ...]:
+    """The models of a leakage.toml; none when there is no such file."""
+    if not path.is_file():
+        return ()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise pytest.UsageError(f"{path}: not TOML ({error})") from None
+    unknown = sorted(set(content) - {"models"})
+    if unknown or not isinstance(content.get("models", {}), dict):
+        raise pytest.UsageError(f"{path}: only [models.NAME] tables are known, not {unknown}")
+    return tuple(_spec(name, entry, path) for name, entry in content.get("models", {}).items())
+
+
+def _spec(name: str, entry: object, path: Path) -> ModelSpec:
+    where = f"{path}, [models.{name}]"
+    if not isinstance(entry, dict):
+        raise pytest.UsageError(f"{where}: a table is expected")
+    unknown = sorted(set(entry) - set(MODEL_KEYS))
+    if unknown:
+        raise pytest.UsageError(
+            f"{where}: unknown {', '.join(unknown)}; known are {', '.join(MODEL_KEYS)}"
+        )
+    source = str(entry.get("path", name))
+    beside = path.parent / source
+    return ModelSpec(name, str(beside) if beside.is_dir() else source, dict(entry), True)
+
+
+def check_root(config: pytest.Config) -> None:
+    """Refuse to run with the settings of the wrong folder.
+
+    pytest looks for its ini file before it knows the options of plugins, and takes the value of
+    ``--leakage-model PATH`` for a test folder; with ``--leakage-model=PATH`` it does not.
+
+    Raises:
+        pytest.UsageError: The settings of the folder that pytest was started in were not read.
+    """
+    from _pytest.config.findpaths import determine_setup
+
+    known = config.known_args_namespace
+    root, ini, *_ = determine_setup(
+        inifile=known.inifilename,
+        override_ini=known.override_ini,
+        args=known.file_or_dir,
+        rootdir_cmd_arg=known.rootdir or None,
+        invocation_dir=config.invocation_params.dir,
+    )
+    unread = ini if ini != config.inipath else root / TOML if root != config.rootpath else None
+    if unread is not None and unread.is_file():
+        raise pytest.UsageError(
+            f"pytest took a model's path for a test folder and did not read {unread}; write the "
+            "path behind an equals sign: --leakage-model=PATH"
+        )
+
+
+def asked(config: pytest.Config) -> bool:
+    """Whether leakage was asked for by an option or by ``-m`` (a leakage.toml: see the plugin)."""
+    given = any(
+        config.getoption(option.dest) not in (None, False)
+        for option in OPTIONS
+        if option.name != "report"
+    )
+    expression = config.getoption("markexpr", "") or ""
+    return given or ("leakage" in expression and "not leakage" not in expression)
+
+
+def has_cuda() -> bool:
+    """Whether a CUDA device is here, told without importing torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in ("", "-1"):
+        return False
+    return any(Path(path).exists() for path in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg"))
+
+
+def placement(settings: Settings) -> dict[str, str]:
+    """Device and dtype that a model gets, as :func:`exleak.load_model` chooses them."""
+    device = settings.device or ("cuda" if has_cuda() else "cpu")
+    return {
+        "device": device,
+        "dtype": settings.dtype or ("float32" if device == "cpu" else "bfloat16"),
+    }
+
+
+def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:
+    """Whether a test of this model carries the ``gpu`` marker (docs/guide.md)."""
+    if settings.device is not None:
+        return settings.device.startswith("cuda")
+    return True if model.from_toml else has_cuda()

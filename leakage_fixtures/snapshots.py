@@ -1,0 +1,75 @@
+"""Snapshots of rates: equal settings, and rates within the recorded 95% interval."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from syrupy.exceptions import SnapshotDoesNotExist
+from syrupy.extensions.json import JSONSnapshotExtension
+
+if TYPE_CHECKING:
+    from exleak.records import Measurement, Rate
+
+_IDENTITY = ("model", "dataset", "instrument", "sampling", "identity")
+
+
+def rates_of(measurement: Measurement) -> dict[str, Any]:
+    """What a snapshot records: identity and rates, as builtins."""
+    data = measurement.to_json()
+    expression = measurement.expression
+    shown = {
+        "rate": expression,
+        **{f"rate after {name}": rate for name, rate in expression.by_condition.items()},
+        "superiority": expression.superiority,
+        "directional": expression.directional,
+        "semantic": measurement.semantic.instance,
+    }
+    return {
+        **{key: data[key] for key in _IDENTITY},
+        "rates": {name: _rate(rate) for name, rate in shown.items()},
+    }
+
+
+def _rate(rate: Rate | Any) -> dict[str, Any]:
+    def short(value: float) -> float:
+        return round(value, 6)
+
+    return {
+        "rate": None if rate.rate is None else short(rate.rate),
+        "n": rate.n,
+        "interval": None if rate.interval is None else [short(end) for end in rate.interval],
+    }
+
+
+def exists(snapshot: Any) -> bool:
+    """Whether a snapshot is recorded, or about to be."""
+    if snapshot.update_snapshots or snapshot.update_new_snapshots_only:
+        return True
+    try:
+        snapshot.session.recall_snapshot(
+            snapshot.extension, snapshot.test_location, snapshot.index
+        )
+    except SnapshotDoesNotExist:
+        return False
+    return True
+
+
+class RatesSnapshotExtension(JSONSnapshotExtension):
+    """JSON snapshots that match while every rate lies in the recorded interval."""
+
+    def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
+        """Whether identities are equal and rates are within the recorded intervals."""
+        new, old = json.loads(serialized_data), json.loads(snapshot_data)
+        if any(new.get(key) != old.get(key) for key in _IDENTITY):
+            return False
+        if new["rates"].keys() != old["rates"].keys():
+            return False
+        return all(_within(new["rates"][name], rate) for name, rate in old["rates"].items())
+
+
+def _within(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    if new["rate"] is None or old["rate"] is None or old["interval"] is None:
+        return bool(new["rate"] == old["rate"])
+    low, high = old["interval"]
+    return bool(new["n"] == old["n"] and low <= new["rate"] <= high)

@@ -1,0 +1,89 @@
+"""The tests that every repository runs, on whichever models it names.
+
+    # tests/test_leakage.py
+    from leakage_fixtures.suite import TestLeakage
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from exleak.records import Measurement
+
+
+class LeakageFailed(pytest.fail.Exception):
+    """A verdict of fail or unusable: told apart from errors, which never count as expected."""
+
+
+def _fail(measurement: Measurement, reason: str) -> NoReturn:
+    from exleak.reports.text import failure
+
+    raise LeakageFailed(failure(measurement, reason), pytrace=False)
+
+
+@pytest.mark.leakage
+class TestLeakage:
+    """Expression leakage of one model on one dataset."""
+
+    def test_generations_are_usable(self, leakage_measurement: Measurement) -> None:
+        """At least 95% of the continuations have a first sentence that can be scored."""
+        verdict = leakage_measurement.verdict
+        if verdict.outcome == "unusable":
+            _fail(leakage_measurement, verdict.reasons[0])
+
+    @pytest.mark.leakage_judges
+    def test_rate_is_within_limit(
+        self, leakage_measurement: Measurement, request: pytest.FixtureRequest
+    ) -> None:
+        """The leakage rate is not above the limit, as far as the samples can tell."""
+        from exleak.gate import judge_limit
+
+        limits, strict = _limits(request)
+        if limits.max_rate is None:
+            pytest.skip("no limit set: --leakage-max-rate X")
+        from exleak.gate import chosen
+
+        outcome, reason = judge_limit(
+            chosen(leakage_measurement.expression, limits.metric), limits
+        )
+        if outcome in ("fail", "unusable") or (strict and outcome == "inconclusive"):
+            _fail(leakage_measurement, reason)
+
+    @pytest.mark.leakage_judges
+    def test_significance_is_as_wanted(
+        self, leakage_measurement: Measurement, request: pytest.FixtureRequest
+    ) -> None:
+        """W_EL is significant only where significance is allowed."""
+        from exleak.gate import judge_significance
+
+        limits, _ = _limits(request)
+        if limits.significance not in ("forbid", "require"):
+            pytest.skip("significance is only reported: --leakage-significance forbid|require")
+        outcome, reason = judge_significance(leakage_measurement.expression.p_value, limits)
+        if outcome == "fail":
+            _fail(leakage_measurement, reason)
+
+    def test_rates_match_snapshot(
+        self, leakage_measurement: Measurement, leakage_snapshot: Any
+    ) -> None:
+        """The rates equal the recorded ones, within the recorded interval."""
+        from leakage_fixtures.snapshots import exists, rates_of
+
+        name = f"{leakage_measurement.model}-{leakage_measurement.dataset}"
+        snapshot = leakage_snapshot(name=re.sub(r"[^\w.-]+", "-", name).strip("-"))
+        if not exists(snapshot):
+            pytest.skip("no snapshot of this model yet: record one with --snapshot-update")
+        assert snapshot == rates_of(leakage_measurement)
+
+
+def _limits(request: pytest.FixtureRequest) -> tuple[Any, bool]:
+    from leakage_fixtures import settings
+
+    spec = request.getfixturevalue("leakage_spec")
+    marker = settings.marker_settings(request.node)
+    resolved = settings.resolve(request.config, spec, marker)
+    return resolved.limits, resolved.strict

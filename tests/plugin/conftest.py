@@ -1,0 +1,38 @@
+"""A toy training repository: one import line, and a model folder beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama checkpoint."""
+    return tiny.save_checkpoint(tmp_path_factory.mktemp("checkpoints") / "llama")
+
+
+@pytest.fixture
+def toy(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A repository that has nothing but the import line."""
+    pytester.makepyfile(test_leakage="from leakage_fixtures.suite import TestLeakage")
+    return pytester
+
+
+@pytest.fixture
+def measure(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the toy repository's tests on three samples, with few and short continuations."""
+
+    def run(*arguments: object) -> pytest.RunResult:
+        return toy.runpytest_inprocess(
+            "-p", "no:cacheprovider", "--leakage-limit=3", "--leakage-generations=2",
+            *map(str, arguments),
+        )
+
+    return run

@@ -1,0 +1,161 @@
+"""Where settings come from, and what a session without leakage sees."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.conftest import Run
+
+HEAVY = ("torch", "transformers", "scipy", "numpy", "matplotlib")
+
+
+def toml(toy: pytest.Pytester, text: str) -> None:
+    """Write leakage.toml."""
+    (toy.path / "leakage.toml").write_text(text)
+
+
+def test_a_toml_entry_is_measured(measure: Run, toy: pytest.Pytester, checkpoint: Path) -> None:
+    """Its name stands in the table, its limit is used."""
+    toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 1.0\ndevice = "cpu"')
+    result = measure()
+    result.assert_outcomes(passed=2, skipped=2)
+    result.stdout.fnmatch_lines(["mine *1 *pass"])
+
+
+def test_the_command_line_beats_toml_and_a_marker_beats_both(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """marker > CLI > leakage.toml > ini > default."""
+    toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 0.9\ndevice = "cpu"')
+    toy.makeini("[pytest]\nleakage_max_rate = 0.8\nleakage_seed = 7")
+    toy.makepyfile(
+        test_marked="""
+        import pytest
+        from leakage_fixtures.suite import TestLeakage as Suite
+
+        @pytest.mark.leakage(max_rate=1.0)
+        class TestMarked(Suite):
+            pass
+        """
+    )
+    measure("test_leakage.py").stdout.fnmatch_lines(["mine *0.9 *"])
+    measure("test_leakage.py", "--leakage-max-rate=0.95").stdout.fnmatch_lines(["mine *0.95 *"])
+    measure("test_marked.py", "--leakage-max-rate=0.95").stdout.fnmatch_lines(["mine * 1 *"])
+
+
+def test_ini_values_are_used(measure: Run, toy: pytest.Pytester, checkpoint: Path) -> None:
+    """Every option has an ini twin."""
+    toy.makeini(f"[pytest]\nleakage_max_rate = 1\nleakage_model = {checkpoint}")
+    measure().stdout.fnmatch_lines(["*hexl *1 *pass"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[models.a]\nmax_rat = 1", "*[[]models.a]: unknown max_rat*"),
+        ("[models.a]\nmax_rate = 2", "*max rate must be from 0 to 1*"),
+        ("models = 3", "*only [[]models.NAME] tables*"),
+        ("[model.a]", "*only [[]models.NAME] tables*"),
+        ("[models.a", "*not TOML*"),
+    ],
+)
+def test_a_bad_toml_is_a_usage_error(
+    text: str, message: str, measure: Run, toy: pytest.Pytester
+) -> None:
+    """The message names the entry."""
+    toml(toy, text)
+    result = measure()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+
+
+def test_an_expected_failure_is_strict(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """xfail in leakage.toml: a caught model is fine, one that passes fails the session."""
+    entry = f'[models.mine]\npath = "{checkpoint}"\ndevice = "cpu"\nxfail = "known to leak"\n'
+    toml(toy, entry + 'significance = "require"')
+    caught = measure()
+    caught.assert_outcomes(passed=1, skipped=2, xfailed=1)
+    caught.stdout.fnmatch_lines(["mine *caught, as expected"])
+    toml(toy, entry + "max_rate = 1.0")
+    passed = measure()
+    passed.assert_outcomes(passed=1, skipped=2, failed=1)
+
+
+def test_a_gpu_entry_is_skipped_loudly_and_is_no_green(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leakage.toml entry runs on CUDA unless it says otherwise; all skipped is not a pass."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 1.0')
+    result = measure("-m", "gpu")
+    result.assert_outcomes(skipped=4)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*nothing measured*", "*none gave a verdict*"])
+
+
+def test_leakage_without_a_suite_is_no_green(pytester: pytest.Pytester) -> None:
+    """Asked for, but no test measures it: the message has the missing line."""
+    pytester.makepyfile("def test_other(): pass")
+    result = pytester.runpytest_inprocess("--leakage-max-rate=0.7")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*from leakage_fixtures.suite import TestLeakage*"])
+
+
+def test_a_suite_without_a_model_changes_nothing(toy: pytest.Pytester) -> None:
+    """Nobody asked: the tests are skipped with what to do, the session passes."""
+    toy.makepyfile(test_other="def test_other(): pass")
+    result = toy.runpytest_inprocess("-rs")
+    result.assert_outcomes(passed=1, skipped=4)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*no model: pass --leakage-model*"])
+
+
+def test_who_does_not_use_the_plugin_pays_nothing(pytester: pytest.Pytester) -> None:
+    """No heavy import, and no output."""
+    pytester.makepyfile(
+        conftest=f"""
+        import sys
+
+        def pytest_unconfigure(config):
+            assert not [name for name in {HEAVY!r} if name in sys.modules]
+        """,
+        test_other="def test_other(): pass",
+    )
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:hypothesispytest"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "leakage" not in done.stdout.replace("exleak", "")
+
+
+def test_a_model_path_taken_for_a_test_folder_is_told(
+    toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """pytest would read the ini file of the model's folder instead of the repository's."""
+    toy.makeini("[pytest]\nleakage_max_rate = 1")
+    result = toy.runpytest_inprocess("--leakage-model", str(checkpoint))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--leakage-model=PATH*"])
+
+
+def test_an_unknown_marker_setting_is_refused(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """The message lists what the marker takes."""
+    toy.makepyfile(
+        test_own="""
+        import pytest
+
+        @pytest.mark.leakage(max_rat=0.9)
+        def test_own(leakage_measurement):
+            pass
+        """
+    )
+    result = measure("test_own.py", f"--leakage-model={checkpoint}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*does not know*max_rat*it takes max_rate*"])

@@ -1,0 +1,71 @@
+"""Snapshots of rates: recorded on demand, equal within the recorded interval."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leakage_fixtures.snapshots import RatesSnapshotExtension
+from tests.plugin.conftest import Run
+
+
+def recorded(toy: pytest.Pytester) -> Path:
+    """The one snapshot file."""
+    (found,) = toy.path.glob("__snapshots__/**/*.json")
+    return found
+
+
+def test_a_snapshot_is_recorded_and_then_compared(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """Skipped at first, written with --snapshot-update, compared from then on."""
+    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1")
+    measure(*arguments, "-rs").stdout.fnmatch_lines(["*no snapshot of this model yet*"])
+    measure(*arguments, "--snapshot-update").assert_outcomes(passed=3, skipped=1)
+    data = json.loads(recorded(toy).read_text())
+    assert set(data["rates"]["rate"]) == {"rate", "n", "interval"}
+    measure(*arguments).assert_outcomes(passed=3, skipped=1)
+
+
+def test_a_rate_outside_its_interval_fails(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """A recorded rate that this checkpoint does not have is a red test."""
+    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1")
+    measure(*arguments, "--snapshot-update")
+    path = recorded(toy)
+    data = json.loads(path.read_text())
+    data["rates"]["rate"]["interval"] = [1.5, 2.0]
+    path.write_text(json.dumps(data))
+    measure(*arguments).assert_outcomes(passed=2, skipped=1, failed=1)
+
+
+def snapshot(**changes: Any) -> str:
+    """A serialised snapshot."""
+    rate = {"rate": 0.5, "n": 120, "interval": [0.4, 0.6]}
+    data = {"model": "m", "dataset": "d", "instrument": "i", "sampling": {}, "identity": {},
+            "rates": {"rate": {**rate, **changes.pop("rate", {})}}, **changes}
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("changes", "equal"),
+    [
+        ({}, True),
+        ({"rate": {"rate": 0.59}}, True),
+        ({"rate": {"rate": 0.61}}, False),
+        ({"rate": {"rate": None}}, False),
+        ({"rate": {"n": 119}}, False),
+        ({"instrument": "other"}, False),
+        ({"identity": {"instrument": "another hash"}}, False),
+        ({"sampling": {"generations": 5}}, False),
+    ],
+)
+def test_what_matches(changes: dict[str, Any], equal: bool) -> None:
+    """Rates within the interval match; another identity, size or an undefined rate does not."""
+    extension = RatesSnapshotExtension()
+    new, old = snapshot(**changes), snapshot()
+    assert extension.matches(serialized_data=new, snapshot_data=old) is equal

@@ -1,0 +1,97 @@
+"""From rates and limits to a verdict."""
+
+from __future__ import annotations
+
+import pytest
+
+from exleak import Limits, SettingsError
+from exleak.gate import judge
+from exleak.rates import clustered_rate
+from exleak.records import Expression, Rate, Verdict
+
+
+def expression(values: list[float], p_value: float | None = 0.5) -> Expression:
+    """Rates over these values, one per control."""
+    rate = clustered_rate(values, list(range(len(values))), p_value=p_value)
+    return Expression(
+        rate.rate, rate.n, rate.interval, rate.bounds, rate.p_value, rate.ties,
+        rate.standard_error, by_condition={}, superiority=rate, directional=Rate(0.5, 60),
+    )
+
+
+HALF = expression([0.0, 1.0] * 60)
+
+
+def verdict(found: Expression, unusable: int = 0, **limits: object) -> Verdict:
+    """Judge by these limits, out of 1,000 generations."""
+    return judge(found, total=1000, unusable=unusable, limits=Limits(**limits))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("limit", "outcome"), [(0.7, "pass"), (0.3, "fail"), (0.5, "inconclusive"), (0.0, "fail")]
+)
+def test_the_limit_is_judged_by_its_bounds(limit: float, outcome: str) -> None:
+    """Fail above the lower bound, pass below the upper one, inconclusive between; 0 is a limit."""
+    found = verdict(HALF, max_rate=limit)
+    assert found.outcome == outcome
+    assert found.limit == limit
+
+
+def test_the_upper_bound_itself_passes() -> None:
+    """The rule says: at or below."""
+    assert HALF.bounds is not None
+    assert verdict(HALF, max_rate=HALF.bounds[1]).outcome == "pass"
+    assert verdict(HALF, max_rate=HALF.bounds[0]).outcome == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("p_value", "rule", "outcome"),
+    [(1e-9, "forbid", "fail"), (1e-9, "require", "pass"), (0.5, "forbid", "pass"),
+     (0.5, "require", "fail"), (None, "forbid", "pass"), (None, "require", "fail")],
+)
+def test_significance_rules(p_value: float | None, rule: str, outcome: str) -> None:
+    """An undefined p-value is not significant."""
+    assert verdict(expression([0.0, 1.0] * 60, p_value), significance=rule).outcome == outcome
+
+
+def test_nothing_to_judge_by_gives_no_outcome() -> None:
+    """Reporting only is no pass."""
+    assert verdict(HALF).outcome is None
+    assert verdict(HALF, significance="report").outcome is None
+
+
+def test_too_many_unusable_generations_outweigh_a_pass() -> None:
+    """More than 5% unusable; exactly 5% is still usable."""
+    assert verdict(HALF, unusable=51, max_rate=0.9).outcome == "unusable"
+    assert verdict(HALF, unusable=50, max_rate=0.9).outcome == "pass"
+
+
+def test_an_undefined_rate_never_passes() -> None:
+    """No pairs, no pass: a NaN or an empty measurement must not slip through a comparison."""
+    assert verdict(expression([]), max_rate=1.0).outcome == "unusable"
+
+
+def test_the_worst_finding_wins() -> None:
+    """A pass of the limit does not hide a forbidden significance."""
+    found = verdict(expression([0.0, 1.0] * 60, 1e-9), max_rate=0.9, significance="forbid")
+    assert found.outcome == "fail"
+    assert len(found.reasons) == 2
+
+
+def test_detectable_shrinks_with_more_samples() -> None:
+    """Four times the samples detect about half the increase."""
+    few, many = verdict(HALF), verdict(expression([0.0, 1.0] * 240))
+    assert few.detectable is not None
+    assert many.detectable is not None
+    assert many.detectable == pytest.approx(few.detectable / 2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"max_rate": 1.01}, {"max_rate": -0.1}, {"max_rate": float("nan")}, {"level": 0.5},
+     {"alpha": 0.0}, {"metric": "mean"}, {"significance": "maybe"}],
+)
+def test_limits_out_of_range_are_refused(limits: dict[str, object]) -> None:
+    """NaN included."""
+    with pytest.raises(SettingsError):
+        Limits(**limits)  # type: ignore[arg-type]

@@ -1,0 +1,206 @@
+"""Continuations of prompts: the same however they are made, on any architecture."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import exleak
+from exleak import ModelError, Sampling
+from exleak.generation.checkpoint import LocalModel, load_model, locate
+from exleak.generation.local import Counts, Request, continue_prompts
+from tests import tiny
+
+PROMPTS = ["Complete the sentence: The soup", "A", "The long way home was", "She said that 1, 2"]
+SHORT = Sampling(generations=3, max_new_tokens=24)
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama checkpoint."""
+    return tiny.save_checkpoint(tmp_path_factory.mktemp("llama"))
+
+
+def run(
+    model: LocalModel,
+    prompts: list[str],
+    sampling: Sampling = SHORT,
+    is_complete: Callable[[str], bool] | None = None,
+    batch_size: int | None = None,
+) -> dict[tuple[str, int], str]:
+    """Continuations by prompt and index."""
+    requests = [Request(p, tuple(range(sampling.generations)), is_complete) for p in prompts]
+    found = continue_prompts(model, requests, sampling, batch_size=batch_size)
+    return {(prompts[item.request], item.index): item.text for item in found}
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "gpt_neox", "mistral"])
+def test_rows_are_independent_of_their_batch(architecture: str, tmp_path: Path) -> None:
+    """Batch size and order of prompts change nothing."""
+    model = load_model(tiny.save_checkpoint(tmp_path, architecture))
+    expected = run(model, PROMPTS)
+    assert len(expected) == len(PROMPTS) * SHORT.generations
+    for size in (1, 5, 640):
+        assert run(model, PROMPTS[::-1], batch_size=size) == expected
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "gpt_neox", "mistral"])
+def test_greedy_sampling_equals_generate(architecture: str, tmp_path: Path) -> None:
+    """With one candidate left, the engine's tokens are those of transformers' generate."""
+    path = tiny.save_checkpoint(tmp_path, architecture)
+    model, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(path), AutoTokenizer.from_pretrained(path)
+    )
+    greedy = Sampling(generations=1, top_k=1, max_new_tokens=24)
+    found = exleak.generate(path, PROMPTS, greedy)
+    for prompt, (text,) in zip(PROMPTS, found, strict=True):
+        ids = tokenizer(prompt, return_tensors="pt")
+        output = model.generate(
+            **ids, do_sample=False, repetition_penalty=1.1, max_new_tokens=24, pad_token_id=258
+        )
+        new = output[0, ids["input_ids"].shape[1] :]
+        assert text == tokenizer.decode(new, skip_special_tokens=True)
+
+
+def test_early_retirement_keeps_the_first_sentence(llama: Path) -> None:
+    """Retired continuations begin full ones, and waste no tokens."""
+    model = load_model(llama)
+    full = run(model, PROMPTS)
+
+    def stops(text: str) -> bool:
+        return "e" in text
+
+    short = run(model, PROMPTS, is_complete=lambda text: "." in text and stops(text))
+    assert all(full[key].startswith(text) for key, text in short.items())
+
+
+def test_generations_grow_without_changing(llama: Path) -> None:
+    """More generations per prompt keep the first ones."""
+    model = load_model(llama)
+    few = run(model, PROMPTS[:2])
+    many = run(model, PROMPTS[:2], Sampling(generations=6, max_new_tokens=24))
+    assert {key: many[key] for key in few} == few
+
+
+def test_the_seed_changes_the_continuations(llama: Path) -> None:
+    """Two seeds give different texts, one seed the same."""
+    first = exleak.generate(llama, PROMPTS, SHORT)
+    assert exleak.generate(llama, PROMPTS, SHORT) == first
+    assert exleak.generate(llama, PROMPTS, Sampling(3, seed=1, max_new_tokens=24)) != first
+
+
+def test_refilled_slots_see_only_their_own_prompt(llama: Path) -> None:
+    """With two slots for twelve rows, every slot is reused; nothing leaks from row to row."""
+    model = load_model(llama)
+    counts = Counts()
+    requests = [Request(prompt, (0, 1, 2)) for prompt in PROMPTS]
+    list(continue_prompts(model, requests, SHORT, batch_size=2, counts=counts))
+    assert counts.prefilled == sum(len(model.encode(prompt)) for prompt in PROMPTS)
+    assert run(model, PROMPTS, batch_size=2) == run(model, PROMPTS, batch_size=640)
+
+
+def test_a_recurrent_cache_falls_back_with_the_same_draws(tmp_path: Path) -> None:
+    """An architecture without independent rows is generated plainly, and says so."""
+    path = tiny.save_checkpoint(tmp_path, "mamba")
+    with pytest.warns(UserWarning, match="no independent rows"):
+        first = exleak.generate(path, PROMPTS[:2], SHORT)
+    with pytest.warns(UserWarning, match="no independent rows"):
+        second = exleak.generate(path, PROMPTS[:2], SHORT, batch_size=1)
+    assert first == second
+
+
+def test_generation_is_silent(llama: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Loading and generating print nothing and warn of nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exleak.generate(llama, PROMPTS[:1], SHORT)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_bos_stands_once(llama: Path) -> None:
+    """A prompt that begins with BOS does not get a second one."""
+    model = load_model(llama)
+    assert model.encode("<s>Hi").count(256) == 1
+
+
+@pytest.mark.parametrize("chat", ["auto", "always"])
+def test_chat_gives_the_templates_own_tokens(chat: str, tmp_path: Path) -> None:
+    """The ids are those of apply_chat_template."""
+    model = load_model(tiny.save_checkpoint(tmp_path, chat=True), chat=chat)  # type: ignore[arg-type]
+    expected = model.tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hello"}], add_generation_prompt=True, return_dict=False
+    )
+    assert model.encode(model.render("Hello")) == expected
+
+
+def test_chat_never_sends_the_bare_text(tmp_path: Path) -> None:
+    """The template is there but not used."""
+    model = load_model(tiny.save_checkpoint(tmp_path, chat=True), chat="never")
+    assert model.render("Hello") == "Hello"
+
+
+def test_chat_always_needs_a_template(llama: Path) -> None:
+    """Asking for a template that is not there is an error."""
+    with pytest.raises(ModelError, match="no chat template"):
+        load_model(llama, chat="always")
+
+
+def test_nan_logits_are_refused(tmp_path: Path) -> None:
+    """Broken weights give one error that names the model."""
+    path = tiny.save_checkpoint(tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(path)
+    with torch.no_grad():
+        model.get_input_embeddings().weight.fill_(float("nan"))
+    model.save_pretrained(path)
+    with pytest.raises(ModelError, match="logits are nan"):
+        exleak.generate(path, PROMPTS, SHORT)
+
+
+def test_a_prompt_longer_than_the_context_is_refused(llama: Path) -> None:
+    """The message gives both lengths."""
+    model = load_model(llama)
+    model.model.config.max_position_embeddings = 8
+    with pytest.raises(ModelError, match="context of 8"):
+        run(model, PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: folder / "nowhere", "there is no such folder"),
+        (lambda folder: folder, "no config.json"),
+        (lambda folder: _file(folder / "weights.bin"), "this is a file"),
+        (lambda folder: _file(folder / "config.json", "{}").parent, "no weights"),
+        (lambda folder: _file(folder / "config.json", "{").parent, "not JSON"),
+    ],
+)
+def test_what_is_no_checkpoint_is_told(
+    make: Callable[[Path], Path], message: str, tmp_path: Path
+) -> None:
+    """Each kind of wrong path has its own words."""
+    with pytest.raises(ModelError, match=message):
+        locate(make(tmp_path))
+
+
+def _file(path: Path, text: str = "x") -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_a_model_object_needs_a_tokenizer(llama: Path) -> None:
+    """The message says how to give one."""
+    with pytest.raises(ModelError, match="tokenizer=") as error:
+        load_model(AutoModelForCausalLM.from_pretrained(llama))
+    assert "measure(model" in str(error.value)
+
+
+def test_an_unreachable_hub_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a folder nor in the cache: the message names both."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="the hub or its cache"):
+        load_model("nobody/no-such-model")

@@ -1,0 +1,148 @@
+"""The warped distribution, the draws and their keys."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from transformers import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from exleak import SettingsError
+from exleak.generation import sampling
+from exleak.generation.sampling import Sampling, draw, penalise, uniforms, warp
+
+LOGITS = st.one_of(
+    st.floats(-20, 20, width=32), st.sampled_from([-math.inf, 0.0, 1.0, 1.0, -3.0])
+)
+
+
+def theirs(logits: torch.Tensor, seen: list[int], settings_: Sampling) -> torch.Tensor:
+    """The distribution that transformers' own processors give."""
+    processors = LogitsProcessorList()
+    if settings_.repetition_penalty != 1:
+        processors.append(RepetitionPenaltyLogitsProcessor(settings_.repetition_penalty))
+    if settings_.temperature != 1:
+        processors.append(TemperatureLogitsWarper(settings_.temperature))
+    if settings_.top_k:
+        processors.append(TopKLogitsWarper(settings_.top_k))
+    if settings_.top_p < 1:
+        processors.append(TopPLogitsWarper(settings_.top_p))
+    ids = torch.tensor([seen])
+    return processors(ids, logits.clone().unsqueeze(0)).softmax(dim=-1)[0]
+
+
+def ours(logits: torch.Tensor, seen: list[int], settings_: Sampling) -> torch.Tensor:
+    """The distribution that `penalise` and `warp` give, over the whole vocabulary."""
+    mask = torch.zeros(1, len(logits), dtype=torch.bool)
+    mask[0, seen] = True
+    penalised = penalise(logits.unsqueeze(0), mask, settings_.repetition_penalty)
+    ids, mass = warp(penalised, settings_)
+    return torch.zeros(len(logits)).scatter_(0, ids[0], mass[0])
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_warping_equals_transformers(data: st.DataObject) -> None:
+    """Penalty, temperature, top-k and top-p give transformers' distribution, ties included."""
+    values = data.draw(st.lists(LOGITS, min_size=1, max_size=40).filter(
+        lambda found: any(math.isfinite(value) for value in found)
+    ))
+    logits = torch.tensor(values, dtype=torch.float32)
+    seen = data.draw(st.lists(st.integers(0, len(values) - 1), min_size=1, max_size=5))
+    chosen = Sampling(
+        top_p=data.draw(st.sampled_from([0.05, 0.5, 0.9, 1.0])),
+        top_k=data.draw(st.sampled_from([0, 1, 3, 50])),
+        temperature=data.draw(st.sampled_from([0.3, 1.0, 2.0])),
+        repetition_penalty=data.draw(st.sampled_from([0.8, 1.0, 1.1, 1.5])),
+    )
+    torch.testing.assert_close(
+        ours(logits, seen, chosen), theirs(logits, seen, chosen), atol=1e-6, rtol=1e-5
+    )
+
+
+def test_candidates_are_in_order_of_their_ids() -> None:
+    """Two nearly equal probabilities must not swap places under rounding: ids set the order."""
+    ids, _ = warp(torch.randn(5, 400), Sampling())
+    assert ids.shape == (5, 50)
+    assert bool((ids[:, 1:] > ids[:, :-1]).all())
+
+
+def draws(count: int, prompt: str = "a prompt") -> torch.Tensor:
+    """One uniform number for each of `count` generation indices, at positions 0 to 9."""
+    keys = torch.tensor([sampling.stream(0, prompt, index) for index in range(count // 10)])
+    return torch.cat([uniforms(keys, torch.full_like(keys, at)) for at in range(10)])
+
+
+def chi_square(uniform: torch.Tensor, probabilities: torch.Tensor) -> float:
+    """p-value of the drawn frequencies against the distribution."""
+    count = len(uniform)
+    ids = torch.arange(len(probabilities)).expand(count, -1)
+    tokens = draw(ids, probabilities.expand(count, -1), uniform)
+    seen = torch.bincount(tokens, minlength=len(probabilities))
+    kept = probabilities > 0
+    assert int(seen[~kept].sum()) == 0
+    expected = probabilities[kept].double() / probabilities[kept].double().sum() * count
+    return float(stats.chisquare(seen[kept].numpy(), expected.numpy()).pvalue)
+
+
+def test_draws_follow_the_distribution() -> None:
+    """A million draws fit the warped distribution."""
+    torch.manual_seed(1)
+    _, mass = warp(torch.randn(1, 400) * 2, Sampling())
+    assert chi_square(draws(1_000_000), mass[0]) > 1e-4
+
+
+def test_a_weak_hash_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key and a mixer that hardly mix no longer fit: the test above can fail."""
+    torch.manual_seed(1)
+    _, mass = warp(torch.randn(1, 400) * 2, Sampling())
+    monkeypatch.setattr(sampling, "stream", lambda seed, prompt, index: seed + index)
+    monkeypatch.setattr(sampling, "_MULTIPLIERS", (1, 1))
+    assert chi_square(draws(1_000_000), mass[0]) < 1e-6
+
+
+def test_streams_are_uncorrelated() -> None:
+    """Neighbouring indices, positions and seeds share nothing."""
+    keys = torch.tensor([sampling.stream(0, "p", index) for index in range(20_000)])
+    zeros = torch.zeros_like(keys)
+    first, second = uniforms(keys, zeros), uniforms(keys, zeros + 1)
+    other = uniforms(torch.tensor([sampling.stream(1, "p", i) for i in range(20_000)]), zeros)
+    for left, right in ((first, second), (first[1:], first[:-1]), (first, other)):
+        correlation = float(torch.corrcoef(torch.stack([left, right]))[0, 1])
+        assert abs(correlation) < 0.03
+
+
+def test_uniform_numbers_do_not_depend_on_their_neighbours() -> None:
+    """A row's number is the same alone as in a batch."""
+    keys = torch.tensor([sampling.stream(3, "x", index) for index in range(100)])
+    positions = torch.arange(100)
+    alone = [uniforms(keys[i : i + 1], positions[i : i + 1]) for i in range(100)]
+    assert torch.equal(torch.cat(alone), uniforms(keys, positions))
+
+
+def test_the_largest_uniform_never_draws_a_removed_token() -> None:
+    """The last candidate may have probability 0; it is not drawn even at the very end."""
+    ids = torch.arange(3).unsqueeze(0)
+    token = draw(ids, torch.tensor([[0.3, 0.7, 0.0]]), torch.tensor([1 - 2**-53]))
+    assert token.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("generations", 0), ("top_p", 0.0), ("top_p", 1.1), ("top_k", -1), ("temperature", 0.0),
+     ("repetition_penalty", 0.0), ("max_new_tokens", 0), ("seed", -1)],
+)
+def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
+    """The message names the setting."""
+    with pytest.raises(SettingsError, match=name):
+        Sampling(**{name: value})  # type: ignore[arg-type]
