@@ -33,12 +33,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     score = commands.add_parser("score", help="score a generations file", description=_SCORE)
     score.add_argument("file", type=Path, metavar="FILE", help="a generations file (JSONL)")
-    score.add_argument("--instrument", default="embedded", metavar="NAME",
-                       help="embedded (default), paper, or a sequence-classification checkpoint")
-    score.add_argument("--raw", action="store_true",
-                       help="score the texts as they are: no first sentence, no echo removed")
-    score.add_argument("--decimals", type=int, metavar="N",
-                       help="compare similarities rounded to N decimals")
+    score.add_argument(
+        "--instrument",
+        default="embedded",
+        metavar="NAME",
+        help="embedded (default), paper, or a sequence-classification checkpoint",
+    )
+    score.add_argument(
+        "--raw",
+        action="store_true",
+        help="score the texts as they are: no first sentence, no echo removed",
+    )
+    score.add_argument(
+        "--decimals", type=int, metavar="N", help="compare similarities rounded to N decimals"
+    )
     score.add_argument("--json", type=Path, metavar="OUT", help="write the report here (- prints)")
     score.add_argument("--max-rate", type=float, metavar="X", help="judge by this limit")
     score.set_defaults(run=_score)

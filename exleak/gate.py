@@ -129,15 +129,16 @@ def judge_limit(rate: Rate, limits: Limits) -> tuple[Outcome, str]:
     if rate.rate is None or rate.bounds is None:
         return "unusable", "the rate is undefined"
     low, high = rate.bounds
-    confidence = f"one-sided {limits.level:.0%} bound"
-    what = f"{limits.metric} {rate.rate:.3f}" if limits.metric != "rate" else f"μ_EL {rate.rate:.3f}"
+    bound, limit = f"one-sided {limits.level:.0%} bound", f"the limit {limits.max_rate:g}"
+    name = "μ_EL" if limits.metric == "rate" else "directional rate"
+    what = f"{name} {rate.rate:.3f}"
     if low > limits.max_rate:
-        return "fail", f"{what} is above the limit {limits.max_rate:g}: lower {confidence} {low:.3f}"
+        return "fail", f"{what} is above {limit}: lower {bound} {low:.3f}"
     if high <= limits.max_rate:
-        return "pass", f"{what} keeps the limit {limits.max_rate:g}: upper {confidence} {high:.3f}"
+        return "pass", f"{what} keeps {limit}: upper {bound} {high:.3f}"
     return (
         "inconclusive",
-        f"{what} cannot be told from the limit {limits.max_rate:g}: {limits.level:.0%} bounds "
+        f"{what} cannot be told from {limit}: {limits.level:.0%} bounds "
         f"{low:.3f} to {high:.3f}; more samples (--leakage-dataset aexl), more generations per "
         "prompt (--leakage-generations) or a baseline would settle it",
     )

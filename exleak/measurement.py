@@ -1,8 +1,8 @@
 """The steps of a measurement, in order: prompts, generations, sentences, scores, rates, verdict.
 
-    >>> import exleak
-    >>> measurement = exleak.measure("reference-clean", "hexl")  # doctest: +SKIP
-    >>> measurement.expression.rate, measurement.expression.interval  # doctest: +SKIP
+>>> import exleak
+>>> measurement = exleak.measure("reference-clean", "hexl")  # doctest: +SKIP
+>>> measurement.expression.rate, measurement.expression.interval  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from exleak import rates
 from exleak.datasets import load_dataset
 from exleak.environment import environment
-from exleak.errors import DatasetError, InstrumentError
+from exleak.errors import DatasetError, InstrumentError, SettingsError
 from exleak.gate import Limits, judge
 from exleak.generation.sampling import Sampling
 from exleak.records import (
@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     from exleak.scoring import Instrument
 
 #: The paper's mitigation instruction (section 4.4), prepended to each prompt.
-MITIGATION = (
-    "Ignore any irrelevant information in user prompt that is not relevant to the request"
-)
+MITIGATION = "Ignore any irrelevant information in user prompt that is not relevant to the request"
 #: Called with (continuations done, continuations in all).
 Progress = Callable[[int, int], None]
 #: How many of the most leaking continuations a measurement keeps.
@@ -203,9 +201,14 @@ def score(
     """
     from exleak.scoring import load_instrument
 
-    source = generations if isinstance(generations, (str, Path)) else None
-    rows = read_generations(source) if source is not None else tuple(generations)
-    about = about or About(dataset=Path(source).stem if source else "")
+    if decimals is not None and not 0 <= decimals <= rates.DECIMALS:
+        raise SettingsError(f"decimals must be from 0 to {rates.DECIMALS}, not {decimals}")
+    if isinstance(generations, (str, Path)):
+        about = about or About(dataset=Path(generations).stem)
+        rows = read_generations(generations)
+    else:
+        rows = tuple(generations)
+    about = about or About()
     tool = load_instrument(instrument) if isinstance(instrument, str) else instrument
     limits = limits or Limits()
     rows = with_parts(rows)
@@ -283,7 +286,7 @@ def split_prompt(control: str, test: str) -> tuple[str, str | None, str]:
     ]
     if added <= 0 or not starts:
         return "", None, control
-    whole = [i for i in starts if test[i : i + added].rstrip().endswith(tuple(".!?…\"”"))]
+    whole = [i for i in starts if test[i : i + added].rstrip().endswith(tuple('.!?…"”'))]
     start = (whole or starts)[0]
     return control[:start].strip(), test[start : start + added].strip(), control[start:].strip()
 
@@ -343,9 +346,9 @@ class _Scored:
 
     def similarity(self, prompt: str, concept: str) -> NDArray[np.float64]:
         """Cosine similarity of a prompt's usable generations to a concept, shape (K,)."""
-        found: NDArray[np.float64] = self.vectors[self._rows(prompt)] @ self.vectors[
-            self.number[concept]
-        ]
+        found: NDArray[np.float64] = (
+            self.vectors[self._rows(prompt)] @ self.vectors[self.number[concept]]
+        )
         return found
 
     def _rows(self, prompt: str) -> list[int]:

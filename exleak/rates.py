@@ -218,8 +218,9 @@ def expression(pairs: Sequence[Pair], *, level: float = LEVEL) -> Expression:
     Wilcoxon test on the same pairs' differences. Pairs without an expression class are left out.
     """
     conditions = ("positive", "neutral", "negative")
-    by_condition = {name: _el([p for p in pairs if p.condition == name], level)
-                    for name in conditions}
+    by_condition = {
+        name: _el([p for p in pairs if p.condition == name], level) for name in conditions
+    }
     leaking = [pair for pair in pairs if pair.condition in LEAKING_CONDITIONS]
     headline = _el(leaking, level)
     return Expression(
@@ -317,8 +318,11 @@ def semantic(
         level: One-sided confidence of the bounds.
     """
     known = [pair for pair in pairs if pair.test_similarity is not None]
-    conditions = [name for name in ("positive", "neutral", "negative", "test")
-                  if any(pair.condition == name for pair in known)]
+    conditions = [
+        name
+        for name in ("positive", "neutral", "negative", "test")
+        if any(pair.condition == name for pair in known)
+    ]
     return Semantic(
         paired=_semantic(known, "paired", decimals, level),
         instance=_semantic(known, "instance", decimals, level),
@@ -342,14 +346,18 @@ def _semantic(
         controls += [pair.cluster] * len(found)
         injected += [second] * len(found)
     return clustered_rate(
-        values, controls, injected, level=level, ties=sum(value == 0.5 for value in values)
-        if aggregation != "superiority" else 0,
+        values,
+        controls,
+        injected,
+        level=level,
+        ties=sum(value == 0.5 for value in values) if aggregation != "superiority" else 0,
     )
 
 
 def similarity_values(pair: Pair, aggregation: Aggregation, decimals: int | None) -> list[float]:
     """L of one pair: a value per index, or a single one."""
-    assert pair.test_similarity is not None and pair.reference_similarity is not None
+    assert pair.test_similarity is not None
+    assert pair.reference_similarity is not None
     test, control = pair.test_similarity, pair.reference_similarity
     digits = DECIMALS if decimals is None else decimals
     test, control = test.round(digits), control.round(digits)

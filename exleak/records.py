@@ -1,6 +1,6 @@
 """The values that travel from dataset to report: frozen, with builtin-typed fields.
 
-The words are those of the paper and of ``docs/glossary.md``. Everything here can be turned into
+Everything here can be turned into
 JSON with :func:`to_json`; undefined numbers are ``None``, never NaN.
 """
 

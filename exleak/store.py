@@ -23,14 +23,14 @@ _CONDITIONS: tuple[str, ...] = get_args(Condition)
 def write_text(path: Path, text: str) -> None:
     """Write a file in one piece: readers see the old or the new text, never half of one.
 
-    Lone surrogates, which a model's bytes can decode to, are written as ``\\udXXX``.
+    Lone surrogates, which a model's bytes can decode to, are written as escapes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -119,9 +119,7 @@ def _generations(value: object, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _check_controls(
-    rows: dict[str, PromptGenerations], path: Path, places: dict[str, str]
-) -> None:
+def _check_controls(rows: dict[str, PromptGenerations], path: Path, places: dict[str, str]) -> None:
     for row in rows.values():
         if row.control is None:
             continue

@@ -22,8 +22,13 @@ SELECTED = pytest.StashKey[int]()
 #: Models that could not be measured; one error tells why, their other tests are skipped.
 BROKEN = pytest.StashKey[set[str]]()
 
-FIXTURES = ("leakage_spec", "leakage_model", "leakage_generations", "leakage_scores",
-            "leakage_measurement")
+FIXTURES = (
+    "leakage_spec",
+    "leakage_model",
+    "leakage_generations",
+    "leakage_scores",
+    "leakage_measurement",
+)
 
 
 def check(config: pytest.Config) -> None:
@@ -95,7 +100,7 @@ def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
     leakage = [item for item in items if item.get_closest_marker("leakage") is not None]
     config.stash[SELECTED] = len(leakage)
     for item in leakage:
-        spec = getattr(item, "callspec", None) and item.callspec.params.get("leakage_spec")
+        spec = spec_of(item)
         if spec is None:
             continue
         found = settings.resolve(config, spec, settings.marker_settings(item))
@@ -109,9 +114,16 @@ def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def skip_broken(item: pytest.Item) -> None:
     """Skip a test whose model already failed to be measured."""
-    spec = getattr(item, "callspec", None) and item.callspec.params.get("leakage_spec")
+    spec = spec_of(item)
     if spec is not None and spec.name in item.config.stash.get(BROKEN, ()):
         pytest.skip(f"{spec.name} could not be measured: see its first error")
+
+
+def spec_of(item: pytest.Item) -> ModelSpec | None:
+    """The model that a test is about, if it is about one."""
+    callspec = getattr(item, "callspec", None)
+    found: ModelSpec | None = callspec.params.get("leakage_spec") if callspec else None
+    return found
 
 
 def close(session: pytest.Session, summary: Summary | None) -> None:
@@ -121,7 +133,8 @@ def close(session: pytest.Session, summary: Summary | None) -> None:
         summary.write(settings.resolve(config).report)
         return
     if config.option.collectonly or session.exitstatus not in (
-        pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED,
+        pytest.ExitCode.OK,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
     ):
         return
     if reason := _missing(config):

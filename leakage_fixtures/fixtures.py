@@ -1,8 +1,8 @@
 """Fixtures from model to measurement, for the suite and for users' own tests.
 
-    def test_negative_sentences_leak_less_than(leakage_measurement):
-        rate = leakage_measurement.expression.by_condition["negative"]
-        assert rate.bounds[1] < 0.75
+def test_negative_sentences_leak_less_than(leakage_measurement):
+rate = leakage_measurement.expression.by_condition["negative"]
+assert rate.bounds[1] < 0.75
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from leakage_fixtures.settings import ModelSpec, Settings
 if TYPE_CHECKING:
     from exleak.generation.checkpoint import LocalModel
     from exleak.records import Dataset, Measurement, PromptGenerations
+
 
 @pytest.fixture(scope="session")
 def leakage_spec(request: pytest.FixtureRequest) -> ModelSpec:
@@ -111,9 +112,7 @@ def leakage_scores(
         environment=settings.placement(resolved),
     )
     with _one_error(pytestconfig, leakage_spec.name):
-        return score(
-            leakage_generations, resolved.instrument, limits=resolved.limits, about=about
-        )
+        return score(leakage_generations, resolved.instrument, limits=resolved.limits, about=about)
 
 
 @pytest.fixture
@@ -143,7 +142,7 @@ def leakage_measurement(
 
 @pytest.fixture
 def leakage_snapshot(snapshot: Any) -> Any:
-    """syrupy's ``snapshot``, for rates: equal means within the recorded interval."""
+    """Syrupy's ``snapshot``, for rates: equal means within the recorded interval."""
     from leakage_fixtures.snapshots import RatesSnapshotExtension
 
     return snapshot.use_extension(RatesSnapshotExtension)

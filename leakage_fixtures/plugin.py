@@ -35,6 +35,7 @@ __all__ = [
     "leakage_spec",
 ]
 
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Register the options and their ini twins."""
     settings.add_options(parser)
@@ -79,7 +80,7 @@ def pytest_runtest_makereport(
     """Send a test's measurement to the controller along with its report."""
     report = yield
     if report.when == "call" and collection.MEASURED in item.stash:
-        report.leakage = item.stash[collection.MEASURED]
+        vars(report)["leakage"] = item.stash[collection.MEASURED]
     return report
 
 

@@ -33,6 +33,7 @@ class Progress:
             self._write("\r" + " " * (self.reporter._tw.fullwidth - 1) + "\r")
 
     def __call__(self, done: int, total: int) -> None:
+        """Show a line if the last one is old enough."""
         now = time.monotonic()
         wait = _TERMINAL_SECONDS if self.is_terminal else _LOG_SECONDS
         if self.quiet or now - self.shown < wait:

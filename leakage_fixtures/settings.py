@@ -62,40 +62,96 @@ class Option:
 
 
 OPTIONS = (
-    Option("model", "a checkpoint folder, hub name, reference model, leakage.toml entry or glob",
-           metavar="NAME_OR_PATH", repeatable=True, default=()),
-    Option("dataset", "hexl (default), aexl or a JSONL file",
-           metavar="NAME_OR_FILE", repeatable=True, default=("hexl",)),
-    Option("instrument", "embedded (default), paper, or a sequence-classification checkpoint",
-           metavar="NAME", default="embedded"),
+    Option(
+        "model",
+        "a checkpoint folder, hub name, reference model, leakage.toml entry or glob",
+        metavar="NAME_OR_PATH",
+        repeatable=True,
+        default=(),
+    ),
+    Option(
+        "dataset",
+        "hexl (default), aexl or a JSONL file",
+        metavar="NAME_OR_FILE",
+        repeatable=True,
+        default=("hexl",),
+    ),
+    Option(
+        "instrument",
+        "embedded (default), paper, or a sequence-classification checkpoint",
+        metavar="NAME",
+        default="embedded",
+    ),
     Option("max_rate", "highest leakage rate allowed, 0 to 1", float, metavar="X"),
-    Option("significance", "fail a significant W_EL, fail one that is not, or only report it",
-           choices=("forbid", "require", "report")),
-    Option("metric", "the rate that the limit applies to (default: rate, the paper's)",
-           default="rate", choices=("rate", "directional")),
-    Option("confidence", "one-sided confidence of the limit rule (default: 0.99)", float,
-           default=0.99, metavar="X"),
+    Option(
+        "significance",
+        "fail a significant W_EL, fail one that is not, or only report it",
+        choices=("forbid", "require", "report"),
+    ),
+    Option(
+        "metric",
+        "the rate that the limit applies to (default: rate, the paper's)",
+        default="rate",
+        choices=("rate", "directional"),
+    ),
+    Option(
+        "confidence",
+        "one-sided confidence of the limit rule (default: 0.99)",
+        float,
+        default=0.99,
+        metavar="X",
+    ),
     Option("generations", "continuations per prompt (default: 10)", int, default=10, metavar="K"),
     Option("seed", "seed of the continuations (default: 0)", int, default=0, metavar="N"),
-    Option("mitigation", "prepend an instruction to each prompt (without TEXT: the paper's)",
-           metavar="TEXT", constant=PAPER_MITIGATION),
-    Option("chat", "use the chat template where there is one (auto, default), always or never",
-           default="auto", choices=("auto", "always", "never")),
+    Option(
+        "mitigation",
+        "prepend an instruction to each prompt (without TEXT: the paper's)",
+        metavar="TEXT",
+        constant=PAPER_MITIGATION,
+    ),
+    Option(
+        "chat",
+        "use the chat template where there is one (auto, default), always or never",
+        default="auto",
+        choices=("auto", "always", "never"),
+    ),
     Option("device", "cpu, cuda, cuda:1 (default: CUDA where there is one)", metavar="DEVICE"),
-    Option("dtype", "float32, bfloat16, float16 (default: float32 on the CPU, else bfloat16)",
-           metavar="DTYPE"),
-    Option("batch_size", "most continuations in the making at once (default: auto)",
-           default="auto", metavar="auto|N"),
+    Option(
+        "dtype",
+        "float32, bfloat16, float16 (default: float32 on the CPU, else bfloat16)",
+        metavar="DTYPE",
+    ),
+    Option(
+        "batch_size",
+        "most continuations in the making at once (default: auto)",
+        default="auto",
+        metavar="auto|N",
+    ),
     Option("limit", "measure only the first N samples of each dataset", int, metavar="N"),
-    Option("report", "write a report, kind by suffix (.json)", metavar="FILE", repeatable=True,
-           default=()),
+    Option(
+        "report",
+        "write a report, kind by suffix (.json)",
+        metavar="FILE",
+        repeatable=True,
+        default=(),
+    ),
     Option("strict", "fail a measurement that is inconclusive", bool, default=False, flag=True),
     Option("report_only", "measure and report without a limit", bool, default=False, flag=True),
 )
 
 #: What an entry of leakage.toml may say; the rest of the settings are the session's.
-MODEL_KEYS = ("path", "max_rate", "significance", "metric", "chat", "device", "dtype",
-              "batch_size", "strict", "xfail")
+MODEL_KEYS = (
+    "path",
+    "max_rate",
+    "significance",
+    "metric",
+    "chat",
+    "device",
+    "dtype",
+    "batch_size",
+    "strict",
+    "xfail",
+)
 MARKER_KEYS = ("max_rate", "significance", "metric", "strict")
 
 
@@ -178,7 +234,7 @@ def add_options(parser: pytest.Parser) -> None:
             arguments |= {"action": "append"} if option.repeatable else {}
             arguments |= {"nargs": "?", "const": option.constant} if option.constant else {}
         group.addoption(option.spelling, **arguments)
-        kind = "linelist" if option.repeatable else "bool" if option.flag else "string"
+        kind: Any = "linelist" if option.repeatable else "bool" if option.flag else "string"
         parser.addini(option.dest, option.help, type=kind, default=None)
 
 
@@ -278,8 +334,7 @@ def models(config: pytest.Config) -> tuple[ModelSpec, ...]:
     entries = read_toml(config.rootpath / TOML)
     named = resolve(config).model
     specs = [spec for name in named for spec in _named(name, entries)] if named else [*entries]
-    seen: set[str] = set()
-    return tuple(spec for spec in specs if not (spec.name in seen or seen.add(spec.name)))
+    return tuple({spec.name: spec for spec in reversed(specs)}.values())[::-1]
 
 
 def order(config: pytest.Config, model: ModelSpec, dataset: str) -> list[Any]:
@@ -294,7 +349,7 @@ def _named(name: str, entries: tuple[ModelSpec, ...]) -> list[ModelSpec]:
         return known
     if not glob.has_magic(name) or Path(name).exists():
         return [ModelSpec(name, name)]
-    found = sorted(glob.glob(name), key=_natural)
+    found = sorted(glob.glob(name), key=_natural)  # noqa: PTH207 (absolute patterns too)
     if not found:
         raise pytest.UsageError(f"--leakage-model {name}: nothing matches this pattern")
     return [ModelSpec(path, path) for path in found]

@@ -47,9 +47,7 @@ def exists(snapshot: Any) -> bool:
     if snapshot.update_snapshots or snapshot.update_new_snapshots_only:
         return True
     try:
-        snapshot.session.recall_snapshot(
-            snapshot.extension, snapshot.test_location, snapshot.index
-        )
+        snapshot.session.recall_snapshot(snapshot.extension, snapshot.test_location, snapshot.index)
     except SnapshotDoesNotExist:
         return False
     return True

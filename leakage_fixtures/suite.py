@@ -1,7 +1,7 @@
 """The tests that every repository runs, on whichever models it names.
 
-    # tests/test_leakage.py
-    from leakage_fixtures.suite import TestLeakage
+# tests/test_leakage.py
+from leakage_fixtures.suite import TestLeakage
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from _pytest.outcomes import Failed
 
 if TYPE_CHECKING:
     from exleak.records import Measurement
 
 
-class LeakageFailed(pytest.fail.Exception):
+class LeakageFailed(Failed):
     """A verdict of fail or unusable: told apart from errors, which never count as expected."""
 
 
@@ -47,9 +48,7 @@ class TestLeakage:
             pytest.skip("no limit set: --leakage-max-rate X")
         from exleak.gate import chosen
 
-        outcome, reason = judge_limit(
-            chosen(leakage_measurement.expression, limits.metric), limits
-        )
+        outcome, reason = judge_limit(chosen(leakage_measurement.expression, limits.metric), limits)
         if outcome in ("fail", "unusable") or (strict and outcome == "inconclusive"):
             _fail(leakage_measurement, reason)
 

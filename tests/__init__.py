@@ -1,0 +1,1 @@
+"""Tests of the instrument, one module for each of its modules."""

@@ -10,8 +10,13 @@ import pytest
 from exleak import DatasetError, load_dataset
 from exleak.records import CONDITIONS
 
-SAMPLE = {"id": "s1", "control": "The soup is", "positive": "I won.", "neutral": "I sat.",
-          "negative": "I lost."}
+SAMPLE = {
+    "id": "s1",
+    "control": "The soup is",
+    "positive": "I won.",
+    "neutral": "I sat.",
+    "negative": "I lost.",
+}
 
 
 def write(folder: Path, *lines: object) -> Path:

@@ -14,8 +14,16 @@ def expression(values: list[float], p_value: float | None = 0.5) -> Expression:
     """Rates over these values, one per control."""
     rate = clustered_rate(values, list(range(len(values))), p_value=p_value)
     return Expression(
-        rate.rate, rate.n, rate.interval, rate.bounds, rate.p_value, rate.ties,
-        rate.standard_error, by_condition={}, superiority=rate, directional=Rate(0.5, 60),
+        rate.rate,
+        rate.n,
+        rate.interval,
+        rate.bounds,
+        rate.p_value,
+        rate.ties,
+        rate.standard_error,
+        by_condition={},
+        superiority=rate,
+        directional=Rate(0.5, 60),
     )
 
 
@@ -46,8 +54,14 @@ def test_the_upper_bound_itself_passes() -> None:
 
 @pytest.mark.parametrize(
     ("p_value", "rule", "outcome"),
-    [(1e-9, "forbid", "fail"), (1e-9, "require", "pass"), (0.5, "forbid", "pass"),
-     (0.5, "require", "fail"), (None, "forbid", "pass"), (None, "require", "fail")],
+    [
+        (1e-9, "forbid", "fail"),
+        (1e-9, "require", "pass"),
+        (0.5, "forbid", "pass"),
+        (0.5, "require", "fail"),
+        (None, "forbid", "pass"),
+        (None, "require", "fail"),
+    ],
 )
 def test_significance_rules(p_value: float | None, rule: str, outcome: str) -> None:
     """An undefined p-value is not significant."""
@@ -88,8 +102,15 @@ def test_detectable_shrinks_with_more_samples() -> None:
 
 @pytest.mark.parametrize(
     "limits",
-    [{"max_rate": 1.01}, {"max_rate": -0.1}, {"max_rate": float("nan")}, {"level": 0.5},
-     {"alpha": 0.0}, {"metric": "mean"}, {"significance": "maybe"}],
+    [
+        {"max_rate": 1.01},
+        {"max_rate": -0.1},
+        {"max_rate": float("nan")},
+        {"level": 0.5},
+        {"alpha": 0.0},
+        {"metric": "mean"},
+        {"significance": "maybe"},
+    ],
 )
 def test_limits_out_of_range_are_refused(limits: dict[str, object]) -> None:
     """NaN included."""

@@ -54,7 +54,8 @@ def test_greedy_sampling_equals_generate(architecture: str, tmp_path: Path) -> N
     """With one candidate left, the engine's tokens are those of transformers' generate."""
     path = tiny.save_checkpoint(tmp_path, architecture)
     model, tokenizer = (
-        AutoModelForCausalLM.from_pretrained(path), AutoTokenizer.from_pretrained(path)
+        AutoModelForCausalLM.from_pretrained(path),
+        AutoTokenizer.from_pretrained(path),
     )
     greedy = Sampling(generations=1, top_k=1, max_new_tokens=24)
     found = exleak.generate(path, PROMPTS, greedy)

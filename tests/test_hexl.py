@@ -45,16 +45,20 @@ Counts = dict[str, list[int]]
 
 @pytest.fixture(scope="module")
 def header() -> dict[str, str]:
-    return json.loads(HEXL.read_text("ascii").splitlines()[0])
+    """The header line."""
+    found: dict[str, str] = json.loads(HEXL.read_text("ascii").splitlines()[0])
+    return found
 
 
 @pytest.fixture(scope="module")
 def samples() -> Samples:
+    """The sample lines."""
     return [json.loads(line) for line in HEXL.read_text("ascii").splitlines()[1:]]
 
 
 @pytest.fixture(scope="module")
 def sentences(samples: Samples) -> list[str]:
+    """All injected sentences."""
     return [sample[condition] for sample in samples for condition in CONDITIONS]
 
 

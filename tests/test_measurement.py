@@ -44,14 +44,21 @@ def rows(leak: bool) -> tuple[PromptGenerations, ...]:
     for number in range(4):
         control = f"s{number}:control"
         mild = ("it was good.", "it was bad.")
-        found.append(PromptGenerations(control, None, "control", None, f"Say: Thing {number} is",
-                                       mild))
+        found.append(
+            PromptGenerations(control, None, "control", None, f"Say: Thing {number} is", mild)
+        )
         for condition, word in (("positive", "good"), ("neutral", "so"), ("negative", "bad")):
             texts = (f"it was {word}.",) * 2 if leak else mild
-            found.append(PromptGenerations(
-                f"s{number}:{condition}", control, condition,  # type: ignore[arg-type]
-                None, f"Say: I saw {word} {number}. Thing {number} is", texts,
-            ))
+            found.append(
+                PromptGenerations(
+                    f"s{number}:{condition}",
+                    control,
+                    condition,  # type: ignore[arg-type]
+                    None,
+                    f"Say: I saw {word} {number}. Thing {number} is",
+                    texts,
+                )
+            )
     return tuple(found)
 
 
@@ -83,10 +90,27 @@ def test_json_follows_the_contract() -> None:
     """Keys of the report as published, and nothing that JSON cannot say."""
     data = exleak.score(rows(leak=True), WORDS).to_json()
     json.dumps(data, allow_nan=False)
-    assert {"model", "dataset", "instrument", "sampling", "generations", "expression", "semantic",
-            "verdict", "environment"} <= set(data)
-    assert {"rate", "n", "interval", "p_value", "ties", "by_condition", "superiority",
-            "directional"} <= set(data["expression"])
+    assert {
+        "model",
+        "dataset",
+        "instrument",
+        "sampling",
+        "generations",
+        "expression",
+        "semantic",
+        "verdict",
+        "environment",
+    } <= set(data)
+    assert {
+        "rate",
+        "n",
+        "interval",
+        "p_value",
+        "ties",
+        "by_condition",
+        "superiority",
+        "directional",
+    } <= set(data["expression"])
     assert set(data["expression"]["by_condition"]) == {"positive", "neutral", "negative"}
     assert {"paired", "instance", "superiority", "by_condition"} <= set(data["semantic"])
     assert {"outcome", "reasons", "limit", "detectable"} <= set(data["verdict"])
@@ -107,8 +131,10 @@ def test_unusable_generations_are_counted_and_left_out() -> None:
 
 def test_raw_scores_texts_as_they_are() -> None:
     """Without --raw only the first sentence counts."""
-    found = [replace(row, generations=("So. good",) * 2) if row.condition == "positive" else row
-             for row in rows(leak=False)]
+    found = [
+        replace(row, generations=("So. good",) * 2) if row.condition == "positive" else row
+        for row in rows(leak=False)
+    ]
     assert exleak.score(found, WORDS).expression.by_condition["positive"].rate == 0.0
     assert exleak.score(found, WORDS, raw=True).expression.by_condition["positive"].rate == 1.0
 
@@ -179,8 +205,14 @@ def test_generations_files_read_back_as_written(tmp_path: Path) -> None:
 )
 def test_bad_generations_are_named(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     """File and line are in the message."""
-    control = {"id": "c", "control": None, "condition": "control", "concept": None, "prompt": "p",
-               "generations": ["x"]}
+    control = {
+        "id": "c",
+        "control": None,
+        "condition": "control",
+        "concept": None,
+        "prompt": "p",
+        "generations": ["x"],
+    }
     test = {**control, "id": "t", "control": "c", "condition": "test", **change}
     path = tmp_path / "g.jsonl"
     path.write_text("\n".join(json.dumps(line) for line in (control, test)))

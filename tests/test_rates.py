@@ -142,7 +142,8 @@ def test_chance_above_counts_pairs(test: list[float], control: list[float]) -> N
     """Superiority is the share of pairs won, ties one half."""
     wins = [
         1.0 if round(t - c, 12) > 0 else 0.5 if round(t - c, 12) == 0 else 0.0
-        for t in test for c in control
+        for t in test
+        for c in control
     ]
     expected = math.fsum(wins) / len(wins)
     assert chance_above(np.array(test), np.array(control)) == pytest.approx(expected)
@@ -154,8 +155,9 @@ def test_one_value_per_cluster_gives_the_ordinary_t_interval() -> None:
     found = clustered_rate(values.tolist(), list(range(40)))
     expected = stats.t.interval(0.95, 39, values.mean(), stats.sem(values))
     assert found.interval == pytest.approx(expected)
-    assert found.bounds == pytest.approx(stats.t.interval(0.98, 39, values.mean(),
-                                                          stats.sem(values)))
+    assert found.bounds == pytest.approx(
+        stats.t.interval(0.98, 39, values.mean(), stats.sem(values))
+    )
 
 
 def test_pairs_that_share_a_control_count_as_one() -> None:
@@ -197,7 +199,7 @@ def test_nothing_to_average_is_undefined() -> None:
 @settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_intervals_hold_the_rate(seed: int) -> None:
-    """lower bound <= interval <= rate <= interval <= upper bound, all within [0, 1]."""
+    """Lower bound <= interval <= rate <= interval <= upper bound, all within [0, 1]."""
     values = np.random.default_rng(seed).beta(0.5, 0.5, 24).round(2).tolist()
     found = clustered_rate(values, [i // 2 for i in range(24)])
     assert found.interval is not None

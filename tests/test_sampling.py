@@ -21,9 +21,7 @@ from exleak import SettingsError
 from exleak.generation import sampling
 from exleak.generation.sampling import Sampling, draw, penalise, uniforms, warp
 
-LOGITS = st.one_of(
-    st.floats(-20, 20, width=32), st.sampled_from([-math.inf, 0.0, 1.0, 1.0, -3.0])
-)
+LOGITS = st.one_of(st.floats(-20, 20, width=32), st.sampled_from([-math.inf, 0.0, 1.0, 1.0, -3.0]))
 
 
 def theirs(logits: torch.Tensor, seen: list[int], settings_: Sampling) -> torch.Tensor:
@@ -38,7 +36,8 @@ def theirs(logits: torch.Tensor, seen: list[int], settings_: Sampling) -> torch.
     if settings_.top_p < 1:
         processors.append(TopPLogitsWarper(settings_.top_p))
     ids = torch.tensor([seen])
-    return processors(ids, logits.clone().unsqueeze(0)).softmax(dim=-1)[0]
+    warped: torch.Tensor = processors(ids, logits.clone().unsqueeze(0))
+    return warped.softmax(dim=-1)[0]
 
 
 def ours(logits: torch.Tensor, seen: list[int], settings_: Sampling) -> torch.Tensor:
@@ -54,9 +53,11 @@ def ours(logits: torch.Tensor, seen: list[int], settings_: Sampling) -> torch.Te
 @given(data=st.data())
 def test_warping_equals_transformers(data: st.DataObject) -> None:
     """Penalty, temperature, top-k and top-p give transformers' distribution, ties included."""
-    values = data.draw(st.lists(LOGITS, min_size=1, max_size=40).filter(
-        lambda found: any(math.isfinite(value) for value in found)
-    ))
+    values = data.draw(
+        st.lists(LOGITS, min_size=1, max_size=40).filter(
+            lambda found: any(math.isfinite(value) for value in found)
+        )
+    )
     logits = torch.tensor(values, dtype=torch.float32)
     seen = data.draw(st.lists(st.integers(0, len(values) - 1), min_size=1, max_size=5))
     chosen = Sampling(
@@ -139,8 +140,16 @@ def test_the_largest_uniform_never_draws_a_removed_token() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("generations", 0), ("top_p", 0.0), ("top_p", 1.1), ("top_k", -1), ("temperature", 0.0),
-     ("repetition_penalty", 0.0), ("max_new_tokens", 0), ("seed", -1)],
+    [
+        ("generations", 0),
+        ("top_p", 0.0),
+        ("top_p", 1.1),
+        ("top_k", -1),
+        ("temperature", 0.0),
+        ("repetition_penalty", 0.0),
+        ("max_new_tokens", 0),
+        ("seed", -1),
+    ],
 )
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     """The message names the setting."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,9 +51,12 @@ def generate(
     settings = sampling or Sampling()
     distinct = list(dict.fromkeys(prompts))
     indices = tuple(range(settings.generations))
+
+    def stop(text: str) -> Callable[[str], bool]:
+        return FirstSentence(prompt=text).is_complete
+
     requests = [
-        Request(text, indices, FirstSentence(prompt=text).is_complete if first_sentence_only else None)
-        for text in distinct
+        Request(text, indices, stop(text) if first_sentence_only else None) for text in distinct
     ]
     found: dict[str, list[str]] = {text: [""] * settings.generations for text in distinct}
     loaded = load_model(model, tokenizer)

@@ -36,7 +36,8 @@ class LocalModel:
     @property
     def device(self) -> torch.device:
         """Where the model runs."""
-        return self.model.device
+        device: torch.device = self.model.device
+        return device
 
     @property
     def dtype(self) -> str:
@@ -49,9 +50,7 @@ class LocalModel:
             return text
         messages = [{"role": "user", "content": text}]
         return str(
-            self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
+            self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         )
 
     def encode(self, rendered: str) -> list[int]:

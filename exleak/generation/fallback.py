@@ -31,9 +31,7 @@ class _Draw(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         width = self.mask.shape[1]
-        check_logits(
-            scores, lambda row: f"{self.name}: after {self.rows[row][0].text[:80]!r}"
-        )
+        check_logits(scores, lambda row: f"{self.name}: after {self.rows[row][0].text[:80]!r}")
         seen = torch.zeros_like(scores, dtype=torch.bool)
         extra = input_ids.shape[1] - width
         real = torch.nn.functional.pad(self.mask, (0, extra), value=True)

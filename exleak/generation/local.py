@@ -228,7 +228,8 @@ class _Engine:
             use_cache=True,
             **arguments,
         )
-        return output.logits[:, -1].float()
+        logits: torch.Tensor = output.logits[:, -1].float()
+        return logits
 
     def _enqueue(self, chunk: _Chunk) -> None:
         for row, number in enumerate(chunk.numbers):

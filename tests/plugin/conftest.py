@@ -31,7 +31,10 @@ def measure(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def run(*arguments: object) -> pytest.RunResult:
         return toy.runpytest_inprocess(
-            "-p", "no:cacheprovider", "--leakage-limit=3", "--leakage-generations=2",
+            "-p",
+            "no:cacheprovider",
+            "--leakage-limit=3",
+            "--leakage-generations=2",
             *map(str, arguments),
         )
 

@@ -29,7 +29,7 @@ def test_a_toml_entry_is_measured(measure: Run, toy: pytest.Pytester, checkpoint
 def test_the_command_line_beats_toml_and_a_marker_beats_both(
     measure: Run, toy: pytest.Pytester, checkpoint: Path
 ) -> None:
-    """marker > CLI > leakage.toml > ini > default."""
+    """Marker > CLI > leakage.toml > ini > default."""
     toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 0.9\ndevice = "cpu"')
     toy.makeini("[pytest]\nleakage_max_rate = 0.8\nleakage_seed = 7")
     toy.makepyfile(
@@ -76,7 +76,7 @@ def test_a_bad_toml_is_a_usage_error(
 def test_an_expected_failure_is_strict(
     measure: Run, toy: pytest.Pytester, checkpoint: Path
 ) -> None:
-    """xfail in leakage.toml: a caught model is fine, one that passes fails the session."""
+    """Xfail in leakage.toml: a caught model is fine, one that passes fails the session."""
     entry = f'[models.mine]\npath = "{checkpoint}"\ndevice = "cpu"\nxfail = "known to leak"\n'
     toml(toy, entry + 'significance = "require"')
     caught = measure()
@@ -136,7 +136,7 @@ def test_who_does_not_use_the_plugin_pays_nothing(pytester: pytest.Pytester) -> 
 def test_a_model_path_taken_for_a_test_folder_is_told(
     toy: pytest.Pytester, checkpoint: Path
 ) -> None:
-    """pytest would read the ini file of the model's folder instead of the repository's."""
+    """Pytest would read the ini file of the model's folder instead of the repository's."""
     toy.makeini("[pytest]\nleakage_max_rate = 1")
     result = toy.runpytest_inprocess("--leakage-model", str(checkpoint))
     assert result.ret == pytest.ExitCode.USAGE_ERROR

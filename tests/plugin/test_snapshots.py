@@ -46,8 +46,15 @@ def test_a_rate_outside_its_interval_fails(
 def snapshot(**changes: Any) -> str:
     """A serialised snapshot."""
     rate = {"rate": 0.5, "n": 120, "interval": [0.4, 0.6]}
-    data = {"model": "m", "dataset": "d", "instrument": "i", "sampling": {}, "identity": {},
-            "rates": {"rate": {**rate, **changes.pop("rate", {})}}, **changes}
+    data = {
+        "model": "m",
+        "dataset": "d",
+        "instrument": "i",
+        "sampling": {},
+        "identity": {},
+        "rates": {"rate": {**rate, **changes.pop("rate", {})}},
+        **changes,
+    }
     return json.dumps(data)
 
 

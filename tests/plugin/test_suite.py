@@ -36,16 +36,19 @@ def test_a_leaking_checkpoint_fails_with_the_worst_continuations(
     result = measure(f"--leakage-model={checkpoint}", "--leakage-significance=require")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["*leaks expression on hexl*", "*μ_EL*95% interval*", "*continuations that leak most*",
-         "*without it*", "*Next: *"]
+        [
+            "*leaks expression on hexl*",
+            "*μ_EL*95% interval*",
+            "*continuations that leak most*",
+            "*without it*",
+            "*Next: *",
+        ]
     )
     result.stdout.no_fnmatch_line("*suite.py:*raise*")
 
 
 @pytest.mark.parametrize("architecture", ["qwen2", "llama", "gpt2", "gpt_neox"])
-def test_every_architecture_is_measured(
-    architecture: str, measure: Run, tmp_path: Path
-) -> None:
+def test_every_architecture_is_measured(architecture: str, measure: Run, tmp_path: Path) -> None:
     """A random checkpoint of each architecture loads and gets a verdict."""
     path = tiny.save_checkpoint(tmp_path / architecture, architecture)
     result = measure(f"--leakage-model={path}", "--leakage-max-rate=1")
@@ -58,9 +61,7 @@ def test_a_limit_of_zero_is_a_limit(measure: Run, checkpoint: Path) -> None:
     result.stdout.fnmatch_lines(["*hexl * 0 *"])
 
 
-def test_an_inconclusive_measurement_passes_unless_strict(
-    measure: Run, checkpoint: Path
-) -> None:
+def test_an_inconclusive_measurement_passes_unless_strict(measure: Run, checkpoint: Path) -> None:
     """It is named in its own words; --leakage-strict fails it."""
     arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=0.5")
     lenient, strict = measure(*arguments), measure(*arguments, "--leakage-strict")
@@ -97,9 +98,7 @@ def test_without_a_limit_nothing_is_judged(measure: Run, checkpoint: Path) -> No
         (["--leakage-model=step-*"], "*step-*: nothing matches this pattern*"),
     ],
 )
-def test_bad_settings_are_one_usage_error(
-    arguments: list[str], message: str, measure: Run
-) -> None:
+def test_bad_settings_are_one_usage_error(arguments: list[str], message: str, measure: Run) -> None:
     """One line, before anything is collected, and exit status 4."""
     result = measure(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -148,14 +147,20 @@ def test_an_instrument_that_cannot_be_mapped_is_one_error(
 
     labels = {0: "joy", 1: "anger", 2: "fear"}
     config = RobertaConfig(
-        vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=16, num_labels=3, id2label=labels,
+        vocab_size=300,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        num_labels=3,
+        id2label=labels,
         label2id={name: number for number, name in labels.items()},
     )
     RobertaForSequenceClassification(config).save_pretrained(tmp_path)
     tiny.tokenizer().save_pretrained(tmp_path)
     result = measure(
-        f"--leakage-model={checkpoint}", "--leakage-max-rate=0.7",
+        f"--leakage-model={checkpoint}",
+        "--leakage-max-rate=0.7",
         f"--leakage-instrument={tmp_path}",
     )
     result.assert_outcomes(errors=1, skipped=3)
@@ -168,12 +173,19 @@ def test_several_models_and_datasets_are_all_measured(
     """One row for each combination; globs are in natural order."""
     for step in (2, 10):
         tiny.save_checkpoint(tmp_path / f"step-{step}", seed=step)
-    sample = {"id": "s", "control": "The soup is", "positive": "I won.", "neutral": "I sat.",
-              "negative": "I lost."}
+    sample = {
+        "id": "s",
+        "control": "The soup is",
+        "positive": "I won.",
+        "neutral": "I sat.",
+        "negative": "I lost.",
+    }
     (tmp_path / "mine.jsonl").write_text(json.dumps(sample))
     result = measure(
-        f"--leakage-model={tmp_path}/step-*", "--leakage-dataset=hexl",
-        f"--leakage-dataset={tmp_path / 'mine.jsonl'}", "--leakage-max-rate=1",
+        f"--leakage-model={tmp_path}/step-*",
+        "--leakage-dataset=hexl",
+        f"--leakage-dataset={tmp_path / 'mine.jsonl'}",
+        "--leakage-max-rate=1",
     )
     assert result.ret == pytest.ExitCode.OK
     lines = [line for line in result.stdout.lines if "step-" in line and line.endswith("pass")]
@@ -188,7 +200,9 @@ def test_xdist_measures_once_and_shows_one_table(measure: Run, checkpoint: Path)
     assert sum(line.endswith("pass") for line in result.stdout.lines) == 1
 
 
-def test_fixtures_serve_users_own_tests(measure: Run, checkpoint: Path, toy: pytest.Pytester) -> None:
+def test_fixtures_serve_users_own_tests(
+    measure: Run, checkpoint: Path, toy: pytest.Pytester
+) -> None:
     """leakage_model, leakage_dataset, leakage_generations and leakage_measurement work together."""
     toy.makepyfile(
         test_own="""
