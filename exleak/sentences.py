@@ -19,7 +19,7 @@ import re
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-import sentencex  # type: ignore[import-untyped]
+import sentencex
 
 _EMOJI = "\u231a-\u23ff\u2600-\u27bf\u2b1b\u2b1c\u2b50\u2b55\U0001f000-\U0001faff"
 _EMOJI_CHARACTER = re.compile(f"[{_EMOJI}]")
@@ -93,6 +93,9 @@ class FirstSentence:
     the sentence that was put into its mouth. An introduction of the model's own ("Sure! Here is
     the completed sentence:") is no echo, and stays.
 
+    Cut generations short and score them with the same parts: what was cut short for one set of
+    parts may lack the sentence that another set leaves.
+
     Args:
         prompt: The text sent to the model.
         control: The control prompt; `prompt` itself if its parts are not known.
@@ -133,23 +136,18 @@ class FirstSentence:
 
     def _echo(self, text: str) -> _Echo:
         """The end of all echoes at the start of `text` and of the marks that follow them."""
-        content = _CONTENT.search(text)
-        begin = _line_start(text, content.start()) if content else 0
-        if number := _LIST_MARKER.match(text, begin):
-            begin = number.end()
-        end, certain, found = begin, content is not None, True
-        while found:
-            found = False
+        end, certain = 0, True
+        while True:
+            begin = _skip_marks(text, end)
             for part in self._parts:
-                echo = part.echo(text, end)
-                certain &= echo.certain
-                if echo.end > 0:
-                    end, found = echo.end, True
+                found, known = part.echo(text, begin)
+                certain &= known
+                if found > 0:
                     break
-        if end == begin:
-            return _Echo(0, certain)
-        separator = _SEPARATOR.match(text, end)
-        return _Echo(separator.end() if separator else end, certain)
+            else:
+                return _Echo(end, certain)
+            separator = _SEPARATOR.match(text, found)
+            end = separator.end() if separator else found
 
 
 class _Echo(NamedTuple):
@@ -183,7 +181,7 @@ class _Part:
                 return _Echo(-1, not grows)
         if _HYPHENATED.match(text, position):
             return _Echo(-1, True)
-        return _Echo(position, text[position : position + 2] not in _UNFINISHED)
+        return _Echo(position, True)
 
 
 def _first(text: str) -> tuple[str, bool]:
@@ -192,15 +190,24 @@ def _first(text: str) -> tuple[str, bool]:
     if content is None:
         return text.strip(), False
     after = _LINE_BREAK.search(text, content.start())
-    start = _line_start(text, content.start())
+    start = _line_start(text, 0, content.start())
     line = text[start : after.start() if after else len(text)]
     end, certain = _end(line, content.start() - start, after is not None)
     return line[:end].strip(), certain
 
 
-def _line_start(text: str, position: int) -> int:
-    """Where the line of `text` that holds `position` starts."""
-    return max((found.end() for found in _LINE_BREAK.finditer(text, 0, position)), default=0)
+def _line_start(text: str, begin: int, position: int) -> int:
+    """Where the line that holds `position` starts, at `begin` or behind it."""
+    breaks = _LINE_BREAK.finditer(text, begin, position)
+    return max((found.end() for found in breaks), default=begin)
+
+
+def _skip_marks(text: str, position: int) -> int:
+    """Where an echo may begin: behind lines without letters and the number of a list item."""
+    if content := _CONTENT.search(text, position):
+        position = _line_start(text, position, content.start())
+    marker = _LIST_MARKER.match(text, position)
+    return marker.end() if marker else position
 
 
 def _end(line: str, content: int, closed: bool) -> tuple[int, bool]:

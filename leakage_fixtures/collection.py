@@ -25,6 +25,7 @@ BROKEN = pytest.StashKey[set[str]]()
 FIXTURES = (
     "leakage_spec",
     "leakage_model",
+    "leakage_generated",
     "leakage_generations",
     "leakage_scores",
     "leakage_measurement",
@@ -75,7 +76,9 @@ def _parameter(metafunc: pytest.Metafunc, spec: ModelSpec) -> Any:
     marks = []
     if settings.runs_on_cuda(spec, settings.resolve(metafunc.config, spec)):
         marks.append(pytest.mark.gpu)
-        if not settings.has_cuda():
+        from exleak.generation.checkpoint import has_cuda
+
+        if not has_cuda():
             marks.append(pytest.mark.skip(reason=f"{spec.name} runs on CUDA; there is none here"))
     if "xfail" in spec.entry and metafunc.definition.get_closest_marker("leakage_judges"):
         from leakage_fixtures.suite import LeakageFailed

@@ -19,6 +19,7 @@ from leakage_fixtures.settings import ModelSpec, Settings
 
 if TYPE_CHECKING:
     from exleak.generation.checkpoint import LocalModel
+    from exleak.generation.rows import Generated
     from exleak.records import Dataset, Measurement, PromptGenerations
 
 
@@ -58,42 +59,53 @@ def leakage_model(leakage_spec: ModelSpec, pytestconfig: pytest.Config) -> Local
 
 
 @pytest.fixture(scope="session")
-def leakage_generations(
+def leakage_generated(
     leakage_spec: ModelSpec,
     leakage_dataset: Dataset,
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[PromptGenerations, ...]:
-    """The model's continuations of every prompt of the dataset, made once per run."""
-    from exleak.measurement import generate_rows
+) -> Generated:
+    """The model's continuations with where they come from; the model loads only if needed."""
+    from exleak.generation.rows import generate_rows
+    from exleak.generation.source import ModelSource
     from leakage_fixtures.progress import Progress
 
     config = request.config
     resolved = settings.resolve(config, leakage_spec)
+    source = ModelSource(
+        leakage_spec.name,
+        leakage_spec.path,
+        resolved.device,
+        resolved.dtype,
+        resolved.chat,  # type: ignore[arg-type]
+        loader=lambda: request.getfixturevalue("leakage_model"),
+    )
+    label = f"{leakage_spec.name} on {leakage_dataset.name}"
+    with _one_error(config, leakage_spec.name), Progress(config, label) as progress:
+        return generate_rows(
+            source,
+            leakage_dataset,
+            resolved.sampling,
+            batch_size=resolved.rows,
+            mitigation=resolved.instruction,
+            progress=progress,
+            store=workers.store(config, resolved.store, tmp_path_factory),
+        )
 
-    def generate() -> tuple[PromptGenerations, ...]:
-        model: LocalModel = request.getfixturevalue("leakage_model")
-        label = f"{leakage_spec.name} on {leakage_dataset.name}"
-        with _one_error(config, leakage_spec.name), Progress(config, label) as progress:
-            return generate_rows(
-                model,
-                leakage_dataset,
-                resolved.sampling,
-                batch_size=resolved.rows,
-                mitigation=resolved.instruction,
-                progress=progress,
-            )
 
-    key = f"{leakage_spec.name}\n{leakage_dataset.hash}"
-    return workers.once(config, tmp_path_factory, key, generate)
+@pytest.fixture(scope="session")
+def leakage_generations(leakage_generated: Generated) -> tuple[PromptGenerations, ...]:
+    """The model's continuations of every prompt of the dataset, made once per run."""
+    return leakage_generated.rows
 
 
 @pytest.fixture(scope="session")
 def leakage_scores(
     leakage_spec: ModelSpec,
     leakage_dataset: Dataset,
-    leakage_generations: tuple[PromptGenerations, ...],
+    leakage_generated: Generated,
     pytestconfig: pytest.Config,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Measurement:
     """The rates, before any limit."""
     from exleak.measurement import About, score
@@ -104,15 +116,21 @@ def leakage_scores(
         dataset=leakage_dataset.name,
         sampling={**resolved.sampling.to_json(), "mitigation": resolved.instruction},
         identity={
+            **leakage_generated.identity,
             "dataset": leakage_dataset.hash,
             "dataset_version": leakage_dataset.version,
-            "chat": resolved.chat,
             "limit": resolved.limit,
         },
-        environment=settings.placement(resolved),
+        environment=leakage_generated.environment,
     )
     with _one_error(pytestconfig, leakage_spec.name):
-        return score(leakage_generations, resolved.instrument, limits=resolved.limits, about=about)
+        return score(
+            leakage_generated.rows,
+            resolved.instrument,
+            limits=resolved.limits,
+            about=about,
+            store=workers.store(pytestconfig, resolved.store, tmp_path_factory),
+        )
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from leakage_fixtures import collection, settings
 from leakage_fixtures.fixtures import (
     leakage_dataset,
+    leakage_generated,
     leakage_generations,
     leakage_measurement,
     leakage_model,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "leakage_dataset",
+    "leakage_generated",
     "leakage_generations",
     "leakage_measurement",
     "leakage_model",

@@ -7,7 +7,6 @@ everyone who has the plugin installed.
 from __future__ import annotations
 
 import glob
-import os
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,6 +128,12 @@ OPTIONS = (
     ),
     Option("limit", "measure only the first N samples of each dataset", int, metavar="N"),
     Option(
+        "store",
+        "keep generations and scores here (default: .exleak); none keeps nothing",
+        metavar="DIR",
+        default=".exleak",
+    ),
+    Option(
         "report",
         "write a report, kind by suffix (.json)",
         metavar="FILE",
@@ -184,6 +189,7 @@ class Settings:
     dtype: str | None
     batch_size: int | str
     limit: int | None
+    store: str
     report: tuple[str, ...]
     strict: bool
     report_only: bool
@@ -422,31 +428,18 @@ def asked(config: pytest.Config) -> bool:
     given = any(
         config.getoption(option.dest) not in (None, False)
         for option in OPTIONS
-        if option.name != "report"
+        if option.name not in ("report", "store")
     )
     expression = config.getoption("markexpr", "") or ""
     return given or ("leakage" in expression and "not leakage" not in expression)
-
-
-def has_cuda() -> bool:
-    """Whether a CUDA device is here, told without importing torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and visible.strip() in ("", "-1"):
-        return False
-    return any(Path(path).exists() for path in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg"))
-
-
-def placement(settings: Settings) -> dict[str, str]:
-    """Device and dtype that a model gets, as :func:`exleak.load_model` chooses them."""
-    device = settings.device or ("cuda" if has_cuda() else "cpu")
-    return {
-        "device": device,
-        "dtype": settings.dtype or ("float32" if device == "cpu" else "bfloat16"),
-    }
 
 
 def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:
     """Whether a test of this model carries the ``gpu`` marker (docs/guide.md)."""
     if settings.device is not None:
         return settings.device.startswith("cuda")
-    return True if model.from_toml else has_cuda()
+    if model.from_toml:
+        return True
+    from exleak.generation.checkpoint import has_cuda
+
+    return has_cuda()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pytest
 
-    from exleak.records import PromptGenerations
-
-    Rows = tuple[PromptGenerations, ...]
+    from exleak.store import Store
 
 
 def worker_count(config: pytest.Config) -> int:
@@ -30,19 +27,15 @@ def share_cpus(config: pytest.Config) -> None:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
 
 
-def once(
-    config: pytest.Config, folders: pytest.TempPathFactory, key: str, generate: Callable[[], Rows]
-) -> Rows:
-    """Generate, or read what another worker of this run generated for the same key."""
-    if worker_count(config) == 1:
-        return generate()
-    from filelock import FileLock
+def store(config: pytest.Config, folder: str, temporary: pytest.TempPathFactory) -> Store | None:
+    """The store of this run; its lock lets one worker generate while the others wait.
 
-    from exleak.store import read_generations, write_generations
+    With ``--leakage-store none`` workers share a temporary one, and a single process has none.
+    """
+    from exleak.store import Store
 
-    name = hashlib.sha256(key.encode()).hexdigest()[:16]
-    path = folders.getbasetemp().parent / f"leakage-{name}.jsonl"
-    with FileLock(path.with_suffix(".lock")):
-        if not path.is_file():
-            write_generations(path, generate())
-        return read_generations(path)
+    if folder != "none":
+        return Store(config.rootpath / Path(folder))
+    if worker_count(config) > 1:
+        return Store(temporary.getbasetemp().parent / "leakage-store")
+    return None

@@ -205,3 +205,46 @@ def test_an_unreachable_hub_name_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match="the hub or its cache"):
         load_model("nobody/no-such-model")
+
+
+def test_running_out_of_memory_halves_the_batch(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was finished is kept, the rest goes on with fewer rows, and the texts are the same."""
+    from exleak.generation.engine import Engine
+
+    model = load_model(llama)
+    expected = run(model, PROMPTS)
+    step, steps = Engine._step, iter(range(10_000))
+
+    def failing(self: Engine) -> object:
+        if self.size > 3 and next(steps) == 10:
+            raise torch.OutOfMemoryError
+        return step(self)
+
+    monkeypatch.setattr(Engine, "_step", failing)
+    counts = Counts()
+    requests = [Request(prompt, (0, 1, 2)) for prompt in PROMPTS]
+    with pytest.warns(UserWarning, match="out of memory; going on with 5 rows"):
+        found = list(continue_prompts(model, requests, SHORT, batch_size=10, counts=counts))
+    assert {(PROMPTS[item.request], item.index): item.text for item in found} == expected
+    assert len(found) == len(expected)
+    assert counts.batch_sizes == [10, 5]
+
+
+def test_not_enough_memory_for_one_row_is_told(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Halving ends; the message names the model."""
+    from exleak.generation.engine import Engine
+
+    def failing(self: Engine) -> object:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+
+    monkeypatch.setattr(Engine, "_step", failing)
+    model = load_model(llama)
+    with (
+        pytest.warns(UserWarning, match="rows"),
+        pytest.raises(ModelError, match="not enough memory"),
+    ):
+        run(model, PROMPTS, batch_size=4)

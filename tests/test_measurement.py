@@ -13,7 +13,7 @@ import pytest
 
 import exleak
 from exleak import DatasetError, InstrumentError, Limits, read_generations, write_generations
-from exleak.measurement import clean, split_prompt, with_parts
+from exleak.prompts import clean, split_prompt, with_parts
 from exleak.records import PromptGenerations
 from exleak.scoring import Instrument
 

@@ -152,6 +152,7 @@ def test_sentences_end_where_a_reader_ends_them(text: str, sentence: str) -> Non
         ("It (believe me. Really!) works. Bye.", "It (believe me. Really!) works."),
         ("She felt sad :( about it. She left.", "She felt sad :( about it."),
         ('painting." She smiled.', 'painting."'),
+        ("He is 5'10\" tall. She is 5'2\" tall.", "He is 5'10\" tall."),
         ("**She paints.** Every day.", "**She paints.**"),
         ('She won. "Yes," he said.', "She won."),
     ],
@@ -203,6 +204,7 @@ def test_a_line_break_ends_the_sentence(line_break: str) -> None:
     ("text", "sentence"),
     [
         ("...painting. She", "...painting."),
+        ("1. Dr. Lee paints. 2. She", "1. Dr. Lee paints."),
         ("1. Painting is fun. 2. Music", "1. Painting is fun."),
         (":\n\n1. Painting\n2. Music", "1. Painting"),
         ("20.5%! Loving it. She", "20.5%! Loving it."),
@@ -254,6 +256,8 @@ def test_half_a_character_is_never_complete() -> None:
         f"1. {CONTROL}",
         f"- {CONTROL}",
         f"--\n{CONTROL}",
+        f"4.\n2.\n{CONTROL}",
+        f"{INSTRUCTION}\n\n1. {CONTROL}",
         INJECTED,
     ],
 )
@@ -274,7 +278,8 @@ def test_quotes_around_echo_and_answer_are_removed(opening: str, closing: str) -
     [
         (f'{CONTROL} "painting". She', '"painting".'),
         (f"{CONTROL} **painting**. She", "**painting**."),
-        (f"({CONTROL}) painting (oil). She", "painting (oil)."),
+        (f"({CONTROL}) painting (oil)\n", "painting (oil)"),
+        (f"{CONTROL}.5 percent. She", ".5 percent."),
         (f"{CONTROL} .5 percent. She", ".5 percent."),
         (f"{CONTROL} -5 degrees. She", "-5 degrees."),
         (f"...{CONTROL} painting. She", "painting."),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
+from datetime import date
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Chat = Literal["auto", "always", "never"]
+#: Some templates put today's date into every prompt; a checkpoint would then be measured on other
+#: prompts every day. This is the date that Llama 3's template falls back to.
+_DATE = date(2024, 7, 26)
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
 
@@ -50,7 +56,12 @@ class LocalModel:
             return text
         messages = [{"role": "user", "content": text}]
         return str(
-            self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            self.tokenizer.apply_chat_template(
+                messages,
+                tokenize=False,
+                add_generation_prompt=True,
+                strftime_now=_DATE.strftime,
+            )
         )
 
     def encode(self, rendered: str) -> list[int]:
@@ -163,28 +174,37 @@ def _check_folder(path: Path) -> None:
         )
 
 
-def default_device() -> str:
-    """The device a model goes to when none is asked for."""
-    import torch
+def has_cuda() -> bool:
+    """Whether models run on CUDA here, told without importing torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in ("", "-1"):
+        return False
+    if "+cpu" in metadata.version("torch"):
+        return False
+    return any(Path(path).exists() for path in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg"))
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "cpu"
+
+def placement(device: str | None, dtype: str | None) -> tuple[str, str]:
+    """Device and dtype that a model gets: CUDA and bfloat16 where there is CUDA.
+
+    >>> placement("cpu", None)
+    ('cpu', 'float32')
+    """
+    where = device or ("cuda" if has_cuda() else "cpu")
+    return where, dtype or ("float32" if where == "cpu" else "bfloat16")
 
 
 def _load(
     path: str, name: str, device: str | None, dtype: str | None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    where = torch.device(device or default_device())
-    kind = _dtype(dtype) if dtype else torch.float32 if where.type == "cpu" else torch.bfloat16
+    where, kind = placement(device, dtype)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=_dtype(kind))
         return model.to(where).eval(), tokenizer
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         place = "its folder" if Path(path).is_dir() else "the hub or its cache, nor is it a folder"

@@ -9,7 +9,7 @@ from typing import Any
 
 from exleak.environment import version
 from exleak.errors import ExleakError
-from exleak.store import write_text
+from exleak.store.files import write_text
 
 #: Version of the report's format.
 SCHEMA = 1

@@ -1,4 +1,4 @@
-"""Generations on disk: one prompt a line, readable by people and by ``exleak score``.
+"""Generations files: one prompt a line, readable by people and by ``exleak score``.
 
 A line is ``{"id", "control", "condition", "concept", "prompt", "generations"}``. What exleak
 writes also holds ``control_text`` and ``injected``, which help to recognise an echo of the prompt.
@@ -8,32 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
 from exleak.errors import DatasetError
 from exleak.records import CONDITIONS, Condition, PromptGenerations
+from exleak.store.files import write_text
 
 _CONDITIONS: tuple[str, ...] = get_args(Condition)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file in one piece: readers see the old or the new text, never half of one.
-
-    Lone surrogates, which a model's bytes can decode to, are written as escapes.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def write_generations(path: str | Path, rows: Iterable[PromptGenerations]) -> None:

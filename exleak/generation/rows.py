@@ -1,0 +1,170 @@
+"""The continuations of a whole dataset: what is stored is read, the rest is generated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exleak.generation.checkpoint import LocalModel, placement
+from exleak.generation.sampling import Sampling
+from exleak.generation.source import ModelSource
+from exleak.prompts import first_sentence_of, prompt_text
+from exleak.records import Dataset, Prompt, PromptGenerations
+from exleak.store.store import digest
+
+if TYPE_CHECKING:
+    from exleak.store import Store
+    from exleak.store.segments import Segments
+
+#: Called with (continuations done, continuations in all).
+Progress = Callable[[int, int], None]
+#: What is generated is written at least every so many seconds and continuations.
+_FLUSH_SECONDS = 5.0
+_FLUSH_COUNT = 500
+_CHAT = "chat"
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A dataset's continuations and where they come from.
+
+    Attributes:
+        rows: One per prompt, in dataset order.
+        identity: What the model is, for comparisons.
+        environment: Device and dtype.
+    """
+
+    rows: tuple[PromptGenerations, ...]
+    identity: dict[str, Any]
+    environment: dict[str, Any]
+
+
+def generate_rows(
+    model: LocalModel | ModelSource,
+    dataset: Dataset,
+    sampling: Sampling,
+    *,
+    batch_size: int | None = None,
+    mitigation: str | None = None,
+    progress: Progress | None = None,
+    store: Store | None = None,
+) -> Generated:
+    """Continue every prompt of a dataset, each continuation up to its first sentence.
+
+    Equal prompts are generated once. With a store, a model source is loaded only if something is
+    missing, and another process that generates the same is waited for.
+
+    Args:
+        model: A loaded model, which is never stored, or a source.
+        dataset: What to continue.
+        sampling: Settings.
+        batch_size: Most continuations in the making at once; does not change the result.
+        mitigation: An instruction prepended to each prompt.
+        progress: Called now and then.
+        store: Where continuations are kept.
+    """
+    wanted: dict[str, Prompt] = {}
+    for prompt in dataset.prompts:
+        wanted.setdefault(prompt_text(prompt, mitigation), prompt)
+    if store is None or isinstance(model, LocalModel):
+        loaded = model if isinstance(model, LocalModel) else model.model
+        found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress)
+        identity: dict[str, Any] = {"chat": loaded.chat}
+        environment = {"device": loaded.device.type, "dtype": loaded.dtype}
+    else:
+        about = model.about(sampling, store)
+        segments = store.generations(about)
+        found, chat = _from_store(model, wanted, sampling, segments, store, batch_size, progress)
+        identity = {"chat": chat, "checkpoint": about["checkpoint"]}
+        device, dtype = placement(model.device, model.dtype)
+        environment = {"device": device, "dtype": dtype}
+    rows = tuple(_row(prompt, mitigation, found, sampling) for prompt in dataset.prompts)
+    return Generated(rows, identity, environment)
+
+
+def _row(
+    prompt: Prompt, mitigation: str | None, found: dict[str, str], sampling: Sampling
+) -> PromptGenerations:
+    text = prompt_text(prompt, mitigation)
+    return PromptGenerations(
+        id=prompt.id,
+        control=prompt.control_id,
+        condition=prompt.condition,
+        concept=prompt.injected,
+        prompt=text,
+        generations=tuple(found[_key(text, index)] for index in range(sampling.generations)),
+        control_text=prompt.control,
+        injected=prompt.injected,
+    )
+
+
+def _key(text: str, index: int) -> str:
+    return f"{digest(text)}:{index}"
+
+
+def _missing(wanted: dict[str, Prompt], sampling: Sampling, found: dict[str, Any]) -> bool:
+    return any(_key(text, i) not in found for text in wanted for i in range(sampling.generations))
+
+
+def _from_store(
+    model: ModelSource,
+    wanted: dict[str, Prompt],
+    sampling: Sampling,
+    segments: Segments,
+    store: Store,
+    batch_size: int | None,
+    progress: Progress | None,
+) -> tuple[dict[str, str], bool]:
+    """Stored and new continuations by key, and whether a chat template was used."""
+    found = segments.read()
+    if _CHAT in found and not _missing(wanted, sampling, found):
+        return found, found[_CHAT]
+    with store.lock(segments) if store else nullcontext():
+        found = segments.read()
+        if _CHAT not in found:
+            found[_CHAT] = model.model.chat
+            segments.append({_CHAT: found[_CHAT]})
+        if _missing(wanted, sampling, found):
+            found = _generate(model.model, wanted, sampling, found, segments, batch_size, progress)
+            segments.merge()
+    return found, found[_CHAT]
+
+
+def _generate(
+    model: LocalModel,
+    wanted: dict[str, Prompt],
+    sampling: Sampling,
+    found: dict[str, Any],
+    segments: Segments | None,
+    batch_size: int | None,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Generate what is not in ``found`` and return both; new texts are flushed now and then."""
+    from exleak.generation.local import Request, continue_prompts
+
+    texts = list(wanted)
+    requests = [
+        Request(
+            model.render(text),
+            tuple(i for i in range(sampling.generations) if _key(text, i) not in found),
+            first_sentence_of(text, prompt.control, prompt.injected).is_complete,
+        )
+        for text, prompt in wanted.items()
+    ]
+    total = sum(len(request.indices) for request in requests)
+    fresh: dict[str, str] = {}
+    made: dict[str, str] = {}
+    flushed = time.monotonic()
+    for item in continue_prompts(model, requests, sampling, batch_size=batch_size):
+        fresh[_key(texts[item.request], item.index)] = item.text
+        if segments and (len(fresh) >= _FLUSH_COUNT or time.monotonic() - flushed > _FLUSH_SECONDS):
+            segments.append(fresh)
+            made, fresh, flushed = made | fresh, {}, time.monotonic()
+        if progress:
+            progress(len(made) + len(fresh), total)
+    if segments:
+        segments.append(fresh)
+    return {**found, **made, **fresh}

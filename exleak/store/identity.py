@@ -1,0 +1,96 @@
+"""Who a checkpoint is: the hash of its content, never its path.
+
+Training overwrites checkpoint folders in place. Hashing imports neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import time
+from pathlib import Path
+
+from exleak.store.files import write_text
+
+_WEIGHTS = ("*.safetensors", "*.bin")
+_TEXTS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
+#: Written by trainers beside a checkpoint; they do not change what it generates.
+_FOREIGN = re.compile(
+    r"trainer_state\.json|training_args\.bin|optimizer\.bin|scheduler\.bin|"
+    r"README\.txt|all_results\.json|\w+_results\.json"
+)
+_BLOB = re.compile(r"[0-9a-f]{64}")
+#: A file younger than this may change again without its time stamp moving.
+_SETTLED_NS = 2_000_000_000
+
+
+def checkpoint_hash(folder: Path, memo: Path | None = None) -> str:
+    """Hash of everything in a checkpoint folder that can change what it generates.
+
+    Args:
+        folder: A checkpoint folder, with weights, configuration and tokenizer.
+        memo: Where to remember file hashes by path, size, time stamp and inode.
+
+    Returns:
+        Hex sha256 over the names and contents of weights, configuration and tokenizer files.
+    """
+    known = _read_memo(memo)
+    before = dict(known)
+    lines = [f"{path.name} {_file_hash(path, known)}\n" for path in _files(folder)]
+    if memo is not None and known != before:
+        with contextlib.suppress(OSError):  # only the memory is lost
+            write_text(memo, json.dumps(known, indent=0, sort_keys=True) + "\n")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    found = {path for pattern in (*_WEIGHTS, *_TEXTS) for path in folder.glob(pattern)}
+    return sorted(path for path in found if not _FOREIGN.fullmatch(path.name))
+
+
+def _file_hash(path: Path, known: dict[str, str]) -> str:
+    blob = path.resolve()
+    if blob.parent.name == "blobs" and _BLOB.fullmatch(blob.name):
+        return blob.name  # the hub's cache names large files by their sha256
+    while True:
+        key = _stamp(path)
+        if key in known:
+            return known[key]
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if _stamp(path) == key:  # not written to while it was read
+            break
+    if time.time_ns() - path.stat().st_mtime_ns > _SETTLED_NS:
+        known[key] = found
+    return found
+
+
+def _stamp(path: Path) -> str:
+    status = path.stat()
+    return f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {status.st_ino}"
+
+
+def _read_memo(memo: Path | None) -> dict[str, str]:
+    if memo is None:
+        return {}
+    try:
+        found = json.loads(memo.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def local_folder(source: str) -> Path | None:
+    """The folder a checkpoint's files are in: itself, or its snapshot in the hub's cache.
+
+    Returns:
+        ``None`` for a hub name that is not in the cache yet.
+    """
+    if Path(source).is_dir():
+        return Path(source)
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(source, "config.json")
+    return Path(config).parent if isinstance(config, str) else None

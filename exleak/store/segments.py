@@ -1,0 +1,112 @@
+"""An append-only map on disk, safe for several processes and for kill -9.
+
+A folder of segments; each is written once, in one piece, and ends in a checksum of what precedes.
+Appending writes a new segment, so no process ever changes a file that another one reads: that also
+holds on network file systems, where locks and appends may not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import uuid
+import warnings
+from pathlib import Path
+from typing import Any
+
+from exleak.store.files import write_text
+
+_SUFFIX = ".jsonl"
+
+
+class StoreWarning(UserWarning):
+    """Something on disk could not be used and will be computed again."""
+
+
+class Segments:
+    """A map from text keys to JSON values, kept in one folder.
+
+    Args:
+        folder: Where the segments are; made when something is written.
+        head: What the entries are about; a segment with another head is foreign.
+    """
+
+    def __init__(self, folder: Path, head: str) -> None:
+        self.folder, self.head = folder, head
+
+    def read(self) -> dict[str, Any]:
+        """Every entry of every whole segment; of equal keys the oldest segment's."""
+        entries: dict[str, Any] = {}
+        for path in self.paths():
+            for key, value in self._load(path).items():
+                entries.setdefault(key, value)
+        return entries
+
+    def paths(self) -> list[Path]:
+        """The segments, oldest first."""
+        return sorted(self.folder.glob(f"*{_SUFFIX}")) if self.folder.is_dir() else []
+
+    def append(self, entries: dict[str, Any]) -> Path | None:
+        """Add entries as one new segment.
+
+        Returns:
+            The segment; ``None`` when there was nothing to write, or nowhere (with a warning).
+        """
+        if not entries:
+            return None
+        lines = [json.dumps({"head": self.head})]
+        lines += [json.dumps([key, value]) for key, value in entries.items()]
+        body = "".join(f"{line}\n" for line in lines)
+        name = f"{time.time_ns():020d}-{os.getpid()}-{uuid.uuid4().hex[:8]}{_SUFFIX}"
+        try:
+            write_text(self.folder / name, body + _seal(body))
+        except OSError as error:
+            _warn(self.folder, f"cannot be written to ({error.strerror}); going on without it")
+            return None
+        return self.folder / name
+
+    def merge(self) -> None:
+        """Rewrite all whole segments as one, then remove them."""
+        paths = self.paths()
+        if len(paths) < 2:
+            return
+        if self.append(self.read()) is not None:
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+    def problem(self, path: Path) -> str | None:
+        """What is wrong with a segment; ``None`` if it is whole and of this map."""
+        try:
+            self._parse(path.read_bytes())
+        except (OSError, ValueError) as error:
+            return str(error)
+        return None
+
+    def _load(self, path: Path) -> dict[str, Any]:
+        try:
+            return self._parse(path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            _warn(path, f"skipped, and computed again: {error}")
+            return {}
+
+    def _parse(self, content: bytes) -> dict[str, Any]:
+        end = content.rfind(b"\n", 0, len(content) - 1) + 1
+        body, seal = content[:end].decode("utf-8"), content[end:].decode("utf-8")
+        if not end or seal != _seal(body):
+            raise ValueError("torn or changed: its checksum does not fit")
+        head, *lines = body.splitlines()
+        if json.loads(head) != {"head": self.head}:
+            raise ValueError("it belongs to something else")
+        return dict(json.loads(line) for line in lines)
+
+
+def _seal(body: str) -> str:
+    return json.dumps({"sha256": hashlib.sha256(body.encode("utf-8")).hexdigest()}) + "\n"
+
+
+def _warn(path: Path, problem: str) -> None:
+    warnings.warn(f"{path}: {problem}", StoreWarning, stacklevel=4)

@@ -1,0 +1,102 @@
+"""The store: a folder with what was generated and scored, under keys made of content."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from exleak.store.files import write_text
+from exleak.store.segments import Segments
+
+#: Changes when stored generations or scores of older versions must not be used any more.
+PROTOCOL = 1
+
+
+class Store:
+    """Generations and scores on disk.
+
+    Args:
+        root: The folder; made, with a .gitignore of its own, when something is written.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    @property
+    def memo(self) -> Path:
+        """Where hashes of large files are remembered."""
+        return self.root / "hashes.json"
+
+    def generations(self, about: dict[str, Any]) -> Segments:
+        """Continuations of one checkpoint under one setting, by prompt and index.
+
+        Args:
+            about: Everything that continuations depend on, except prompt and index.
+        """
+        return self._segments("generations", about)
+
+    def scores(self, instrument: str) -> Segments:
+        """Scores of one instrument, by text.
+
+        Args:
+            instrument: Its content hash.
+        """
+        return self._segments("scores", {"instrument": instrument})
+
+    def _segments(self, kind: str, about: dict[str, Any]) -> Segments:
+        head = json.dumps({"kind": kind, "protocol": PROTOCOL, **about}, sort_keys=True)
+        name = hashlib.sha256(head.encode()).hexdigest()[:32]
+        self._ignore()
+        return Segments(self.root / kind / name, head)
+
+    def _ignore(self) -> None:
+        ignore = self.root / ".gitignore"
+        with contextlib.suppress(OSError):  # the first write of an entry says so
+            if not ignore.exists():
+                write_text(ignore, "# Made by exleak.\n*\n")
+
+    @contextmanager
+    def lock(self, segments: Segments) -> Iterator[None]:
+        """Let one process at a time compute what is missing; a matter of speed, not of safety."""
+        from filelock import FileLock
+
+        path = self.root / "locks" / segments.folder.name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path)
+            lock.acquire()
+        except (OSError, NotImplementedError):
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def all(self) -> Iterator[tuple[str, Segments, dict[str, Any]]]:
+        """Kind, segments and description of everything stored."""
+        for kind in ("generations", "scores"):
+            for folder in sorted((self.root / kind).glob("*")):
+                head = _head(folder)
+                if head is not None:
+                    yield kind, Segments(folder, head), json.loads(head)
+
+
+def _head(folder: Path) -> str | None:
+    for path in sorted(folder.glob("*.jsonl")):
+        try:
+            with path.open(encoding="utf-8") as file:
+                return str(json.loads(file.readline())["head"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def digest(text: str) -> str:
+    """Key of a text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
