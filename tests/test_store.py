@@ -1,0 +1,297 @@
+"""What is kept on disk: whole, by content, and never wrong."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import exleak
+from exleak import Sampling, load_dataset
+from exleak.generation.rows import Generated, generate_rows
+from exleak.generation.source import ModelSource
+from exleak.store import Store
+from exleak.store.identity import checkpoint_hash, local_folder
+from exleak.store.segments import Segments, StoreWarning
+from tests import tiny
+
+SETTINGS = Sampling(generations=2, max_new_tokens=12)
+DATA = load_dataset("hexl", limit=3)
+
+
+@pytest.fixture
+def segments(tmp_path: Path) -> Segments:
+    """Two segments of three entries."""
+    made = Segments(tmp_path / "s", "head")
+    made.append({"a": 1, "b": "\ud800\u2028\n"})
+    made.append({"c": [0.1, 1 / 3]})
+    return made
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama checkpoint."""
+    return tiny.save_checkpoint(tmp_path_factory.mktemp("store") / "llama")
+
+
+def measured(path: Path, store: Store | None, **settings: Any) -> Generated:
+    """Generate the small dataset."""
+    source = ModelSource("m", str(path), device="cpu")
+    return generate_rows(source, DATA, settings.pop("sampling", SETTINGS), store=store, **settings)
+
+
+class NoModel(ModelSource):
+    """A source that must not be loaded."""
+
+    @property
+    def model(self) -> Any:  # type: ignore[override]
+        """Fails."""
+        raise AssertionError("the model was loaded")
+
+
+def test_entries_read_back_exactly(segments: Segments) -> None:
+    """Floats to the last bit, surrogates and line separators included."""
+    assert segments.read() == {"a": 1, "b": "\ud800\u2028\n", "c": [0.1, 1 / 3]}
+
+
+def test_a_segment_truncated_at_any_byte_is_skipped(segments: Segments) -> None:
+    """A warning, the other segment's entries, and never a wrong one."""
+    path = segments.paths()[0]
+    whole = path.read_bytes()
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        with pytest.warns(StoreWarning, match="computed again"):
+            assert segments.read() == {"c": [0.1, 1 / 3]}
+
+
+def test_a_changed_byte_is_noticed(segments: Segments) -> None:
+    """A flipped bit is not taken for a result."""
+    path = segments.paths()[1]
+    path.write_bytes(path.read_bytes().replace(b"0.1", b"0.2"))
+    with pytest.warns(StoreWarning):
+        assert "c" not in segments.read()
+
+
+def test_a_foreign_segment_is_skipped(segments: Segments, tmp_path: Path) -> None:
+    """A file of another run, copied here by hand, is not used."""
+    other = Segments(tmp_path / "other", "another head")
+    other.append({"z": 1})
+    shutil.copy(other.paths()[0], segments.folder)
+    with pytest.warns(StoreWarning, match="something else"):
+        assert "z" not in segments.read()
+
+
+def test_the_oldest_of_equal_keys_wins(segments: Segments) -> None:
+    """Two processes that made the same entry agree on which one counts."""
+    segments.append({"a": 2})
+    assert segments.read()["a"] == 1
+
+
+def test_merging_keeps_every_entry(segments: Segments) -> None:
+    """One file afterwards, the same map."""
+    before = segments.read()
+    segments.merge()
+    assert len(segments.paths()) == 1
+    assert segments.read() == before
+
+
+def test_a_store_that_cannot_be_written_is_done_without(llama: Path, tmp_path: Path) -> None:
+    """A warning, and the same continuations."""
+    (tmp_path / "file").write_text("no folder")
+    with pytest.warns(StoreWarning, match="cannot be written"):
+        found = measured(llama, Store(tmp_path / "file"))
+    assert found.rows == measured(llama, None).rows
+
+
+def test_what_is_stored_is_not_generated_again(llama: Path, tmp_path: Path) -> None:
+    """The second time the model is not loaded."""
+    store = Store(tmp_path)
+    first = measured(llama, store)
+    source = NoModel("m", str(llama), device="cpu")
+    assert generate_rows(source, DATA, SETTINGS, store=store) == first
+    assert first.rows == measured(llama, None).rows
+
+
+def test_more_generations_add_to_what_is_there(llama: Path, tmp_path: Path) -> None:
+    """K is not part of the key: only the new indices are generated."""
+    store = Store(tmp_path)
+    few = measured(llama, store)
+    many = measured(llama, store, sampling=Sampling(generations=4, max_new_tokens=12))
+    for row, longer in zip(few.rows, many.rows, strict=True):
+        assert longer.generations[:2] == row.generations
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"sampling": Sampling(generations=2, max_new_tokens=12, seed=1)}, {"mitigation": "Be calm"}],
+)
+def test_other_settings_are_other_entries(
+    changed: dict[str, Any], llama: Path, tmp_path: Path
+) -> None:
+    """Seed and instruction change the prompts or the draws, and the texts."""
+    store = Store(tmp_path)
+    first = measured(llama, store)
+    second = measured(llama, store, **dict(changed))
+    assert [row.generations for row in first.rows] != [row.generations for row in second.rows]
+    assert second.rows == measured(llama, None, **dict(changed)).rows
+
+
+def test_a_checkpoint_overwritten_in_place_is_measured_anew(tmp_path: Path) -> None:
+    """The path is never the key."""
+    store, path = Store(tmp_path / "store"), tmp_path / "checkpoint"
+    first = measured(tiny.save_checkpoint(path, seed=0), store)
+    second = measured(tiny.save_checkpoint(path, seed=1), store)
+    assert first.identity["checkpoint"] != second.identity["checkpoint"]
+    assert first.rows != second.rows
+    assert second.rows == measured(path, None).rows
+
+
+def test_what_a_trainer_leaves_beside_a_checkpoint_does_not_count(llama: Path) -> None:
+    """The same weights in another folder, with a trainer's state: the same checkpoint."""
+    before = checkpoint_hash(llama)
+    (llama / "trainer_state.json").write_text("{}")
+    (llama / "optimizer.bin").write_bytes(b"x")
+    assert checkpoint_hash(llama) == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "generation_config.json"])
+def test_every_file_that_matters_counts(name: str, llama: Path, tmp_path: Path) -> None:
+    """Configuration and tokenizer are part of the checkpoint."""
+    copy = Path(shutil.copytree(llama, tmp_path / "copy"))
+    (copy / name).write_text((copy / name).read_text() + " ")
+    assert checkpoint_hash(copy) != checkpoint_hash(llama)
+
+
+def test_the_memo_is_dropped_when_a_file_changes(tmp_path: Path) -> None:
+    """Same path and size, other content and time stamp."""
+    folder, memo = tmp_path / "c", tmp_path / "hashes.json"
+    folder.mkdir()
+    weights = folder / "model.safetensors"
+    weights.write_bytes(b"aaaa")
+    os.utime(weights, (1, 1))
+    first = checkpoint_hash(folder, memo)
+    assert json.loads(memo.read_text())
+    assert checkpoint_hash(folder, memo) == first
+    weights.write_bytes(b"bbbb")
+    assert checkpoint_hash(folder, memo) != first
+
+
+def test_a_file_that_just_changed_is_not_remembered(tmp_path: Path) -> None:
+    """It may change again within the resolution of its time stamp."""
+    folder, memo = tmp_path / "c", tmp_path / "hashes.json"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"aaaa")
+    checkpoint_hash(folder, memo)
+    assert not memo.exists()
+
+
+def test_the_hubs_own_hashes_are_used(tmp_path: Path) -> None:
+    """A snapshot's large files are links to blobs named by their sha256: nothing is read."""
+    blob = tmp_path / "blobs" / ("ab" * 32)
+    blob.parent.mkdir()
+    blob.write_bytes(b"whatever")
+    folder = tmp_path / "snapshots" / "main"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").symlink_to(blob)
+    blob.chmod(0)
+    assert checkpoint_hash(folder)
+
+
+def test_a_cached_hub_name_has_a_folder(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of a hub name are found in the cache without loading anything."""
+    snapshot = tmp_path / "models--org--name" / "snapshots" / "abc"
+    shutil.copytree(llama, snapshot)
+    reference = tmp_path / "models--org--name" / "refs" / "main"
+    reference.parent.mkdir()
+    reference.write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(tmp_path), raising=False)
+    assert local_folder("org/name") == snapshot
+    assert local_folder("org/other") is None
+
+
+def generate_in_process(path: str, store: str) -> None:
+    """Generate into a store, flushing after every continuation."""
+    from exleak.generation import rows
+
+    rows._FLUSH_COUNT = 1
+    measured(Path(path), Store(store))
+
+
+def test_two_processes_write_at_once(llama: Path, tmp_path: Path) -> None:
+    """Both end well, and what is stored is what one process alone would have made."""
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=generate_in_process, args=(str(llama), str(tmp_path)))
+        for _ in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+        assert worker.exitcode == 0
+    source = NoModel("m", str(llama), device="cpu")
+    assert (
+        generate_rows(source, DATA, SETTINGS, store=Store(tmp_path)).rows
+        == measured(llama, None).rows
+    )
+
+
+def test_a_killed_run_resumes(llama: Path, tmp_path: Path) -> None:
+    """Killed while it writes: nothing is wrong afterwards, and what was flushed is kept."""
+    code = (
+        "import sys; from tests.test_store import generate_in_process as g; "
+        "print('go', flush=True); g(*sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, str(llama), str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
+    assert process.stdout is not None
+    process.stdout.readline()
+    about = ModelSource("m", str(llama), device="cpu").about(SETTINGS, Store(tmp_path))
+    stored = Store(tmp_path).generations(about)
+    deadline = time.monotonic() + 60
+    while len(stored.paths()) < 4 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005 * random.random())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = stored.read()
+    assert len(kept) >= 2
+    assert measured(llama, Store(tmp_path)).rows == measured(llama, None).rows
+    after = stored.read()
+    assert all(after[key] == value for key, value in kept.items())
+
+
+def test_scores_are_kept_by_instrument(llama: Path, tmp_path: Path) -> None:
+    """The same sentences are not scored twice; the measurement is the same."""
+    path = str(llama)
+    arguments: dict[str, Any] = {"sampling": SETTINGS, "device": "cpu", "store": tmp_path}
+    first = exleak.measure(path, DATA, **arguments)
+    instrument = exleak.load_instrument("embedded")
+
+    class Silent:
+        """A scorer that must not be asked."""
+
+        hash = ""
+
+        def predict(self, texts: Any) -> Any:
+            """Fails."""
+            raise AssertionError(texts)
+
+        embed = predict
+
+    mute = type("Mute", (), {
+        "name": "embedded", "hash": instrument.hash, "expression": Silent(), "semantic": Silent(),
+    })()  # fmt: skip
+    assert exleak.measure(path, DATA, instrument=mute, **arguments) == first
