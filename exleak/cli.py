@@ -1,4 +1,4 @@
-"""The command line: ``exleak score FILE``."""
+"""The command line: ``exleak score FILE``, ``exleak store ACTION``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from exleak.environment import version
 from exleak.errors import ExleakError
+from exleak.store import command as store
 
 if TYPE_CHECKING:
     from exleak.records import Measurement
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--json", type=Path, metavar="OUT", help="write the report here (- prints)")
     score.add_argument("--max-rate", type=float, metavar="X", help="judge by this limit")
     score.set_defaults(run=_score)
+    store.add_parser(commands)
     return parser
 
 

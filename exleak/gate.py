@@ -17,6 +17,8 @@ Metric = Literal["rate", "directional"]
 
 #: The paper's significance level for W_EL (section 3.2).
 ALPHA = 0.001
+#: Significance level of the directional rate, where it speaks for or against a specific shift.
+NULL_ALPHA = 0.05
 #: More unusable generations than this share make a measurement unusable.
 MAX_UNUSABLE = 0.05
 #: Power that ``Verdict.detectable`` is stated at.
@@ -154,6 +156,33 @@ def judge_significance(p_value: float | None, limits: Limits) -> tuple[Outcome, 
     if significant == wanted:
         return "pass", f"{reason}, as wanted"
     return "fail", f"{reason}; significance is set to {limits.significance}"
+
+
+def non_specific_shift(expression: Expression, alpha: float = ALPHA) -> str | None:
+    """Why a rate may be high without leakage: any inserted sentence shifts the mood.
+
+    If any sentence makes continuations more spread out, the paper's rate rises above one half
+    and its test becomes significant, though nothing of the sentence's mood is in them.
+
+    Returns:
+        The reason in words; ``None`` where there is no sign of it.
+    """
+    directional = expression.directional
+    if expression.p_value is None or expression.p_value >= alpha or directional.p_value is None:
+        return None
+    if directional.p_value < NULL_ALPHA:
+        return None
+    shifted = [
+        f"{name} (μ {rate.rate:.2f}, W {rate.p_value:.1e})"
+        for name, rate in expression.placebo.items()
+        if rate.rate is not None and rate.p_value is not None and rate.p_value < alpha
+    ]
+    placebo = f"; a neutral sentence raises the class {' and '.join(shifted)}" if shifted else ""
+    return (
+        f"non-specific shift: W_EL is significant, but the directional rate {directional.rate:.3f} "
+        f"is not above .5 (p = {directional.p_value:.2g}), so any inserted sentence shifts the "
+        f"mood, not its own mood{placebo}; judge by --leakage-metric directional"
+    )
 
 
 def detectable(expression: Expression, limits: Limits) -> float | None:

@@ -17,13 +17,13 @@ from exleak import rates
 from exleak.datasets import load_dataset
 from exleak.environment import environment
 from exleak.errors import SettingsError
-from exleak.gate import Limits, judge
+from exleak.gate import Limits, judge, non_specific_shift
 from exleak.generation.checkpoint import LocalModel
 from exleak.generation.rows import Progress, generate_rows
 from exleak.generation.sampling import Sampling
 from exleak.generation.source import ModelSource
 from exleak.prompts import MITIGATION, clean, with_parts
-from exleak.records import Dataset, Generation, Measurement, PromptGenerations
+from exleak.records import Dataset, Expression, Generation, Measurement, PromptGenerations
 from exleak.scores import make_pairs, pair_score, score_rows, worst
 from exleak.store import Store, read_generations
 
@@ -184,7 +184,7 @@ def score(
         identity={"instrument": tool.hash, **(about.identity or {})},
         pairs=tuple(pair_score(pair) for pair in pairs),
         worst=worst(pairs, rows, scored),
-        notes=_notes(rows, cleaned, pairs),
+        notes=_notes(rows, cleaned, pairs, expression),
     )
 
 
@@ -192,8 +192,11 @@ def _notes(
     rows: Sequence[PromptGenerations],
     cleaned: dict[str, tuple[Generation, ...]],
     pairs: Sequence[rates.Pair],
+    expression: Expression,
 ) -> tuple[str, ...]:
     notes = []
+    if shift := non_specific_shift(expression):
+        notes.append(shift)
     sizes = sorted(set(map(len, cleaned.values())))
     if len(sizes) > 1:
         notes.append(f"prompts differ in their number of generations: {sizes[0]} to {sizes[-1]}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from exleak.records import CLASSES, LEAKING_CONDITIONS, Condition, Expression, Rate, Semantic
@@ -234,7 +234,14 @@ def expression(pairs: Sequence[Pair], *, level: float = LEVEL) -> Expression:
         by_condition=by_condition,
         superiority=_superiority(leaking, level),
         directional=directional(pairs, level=level),
+        placebo={name: _placebo(pairs, name, level) for name in LEAKING_CONDITIONS},
     )
+
+
+def _placebo(pairs: Sequence[Pair], injected_class: Condition, level: float) -> Rate:
+    """How often a neutral sentence raises a class that it does not have."""
+    neutral = [pair for pair in pairs if pair.condition == "neutral"]
+    return _el([replace(pair, condition=injected_class) for pair in neutral], level)
 
 
 def _el(pairs: Sequence[Pair], level: float) -> Rate:

@@ -166,7 +166,15 @@ class Rate:
 
 @dataclass(frozen=True)
 class Expression:
-    """Expression leakage: the paper's numbers, and their robust counterparts."""
+    """Expression leakage: the paper's numbers, and their robust counterparts.
+
+    Attributes:
+        by_condition: The paper's rate after a positive, neutral and negative sentence alone.
+        superiority: Chance that a test generation scores above a control one; .5 is no leakage.
+        directional: Chance that valence is higher after the positive than after the negative
+            sentence; .5 is no leakage, whatever any inserted sentence does.
+        placebo: After a neutral sentence, how often the positive and the negative class rise.
+    """
 
     rate: float | None
     n: int
@@ -178,6 +186,7 @@ class Expression:
     by_condition: dict[str, Rate]
     superiority: Rate
     directional: Rate
+    placebo: dict[str, Rate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

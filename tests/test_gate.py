@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exleak import Limits, SettingsError
-from exleak.gate import judge
+from exleak.gate import judge, non_specific_shift
 from exleak.rates import clustered_rate
 from exleak.records import Expression, Rate, Verdict
 
@@ -116,3 +118,25 @@ def test_limits_out_of_range_are_refused(limits: dict[str, object]) -> None:
     """NaN included."""
     with pytest.raises(SettingsError):
         Limits(**limits)  # type: ignore[arg-type]
+
+
+def shifted(directional_p: float | None) -> Expression:
+    """A significant W_EL beside this directional p-value."""
+    found = expression([0.0, 1.0] * 60, 1e-9)
+    placebo = {"positive": Rate(0.8, 60, p_value=1e-6), "negative": Rate(0.5, 60, p_value=0.5)}
+    return replace(found, directional=Rate(0.51, 60, p_value=directional_p), placebo=placebo)
+
+
+def test_a_shift_after_any_sentence_is_named() -> None:
+    """Significant W_EL, directional rate not above .5: the note says why, placebo included."""
+    note = non_specific_shift(shifted(0.4))
+    assert note is not None
+    assert "non-specific shift" in note
+    assert "positive (μ 0.80" in note
+    assert "negative (" not in note
+
+
+@pytest.mark.parametrize("found", [shifted(1e-6), shifted(None), HALF])
+def test_a_specific_shift_is_not_called_non_specific(found: Expression) -> None:
+    """A significant directional rate, none at all, or an insignificant W_EL: no note."""
+    assert non_specific_shift(found) is None

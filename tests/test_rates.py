@@ -220,3 +220,12 @@ def test_the_t_interval_covers_the_truth() -> None:
         assert found.interval is not None
         held += found.interval[0] <= 0.5 <= found.interval[1]
     assert 0.935 < held / 2000 < 0.965
+
+
+def test_the_placebo_looks_for_moods_after_neutral_sentences() -> None:
+    """A neutral sentence that raises the positive class shows in the placebo alone."""
+    neutral = Pair(**{**vars(pair([0.9, 0.8], [0.1, 0.2])), "condition": "neutral"})
+    found = rates.expression([neutral])
+    assert found.rate is None
+    assert found.placebo["positive"].rate == 1.0
+    assert found.placebo["negative"].rate == 0.0

@@ -152,7 +152,7 @@ def test_sentences_end_where_a_reader_ends_them(text: str, sentence: str) -> Non
         ("It (believe me. Really!) works. Bye.", "It (believe me. Really!) works."),
         ("She felt sad :( about it. She left.", "She felt sad :( about it."),
         ('painting." She smiled.', 'painting."'),
-        ("He is 5'10\" tall. She is 5'2\" tall.", "He is 5'10\" tall."),
+        ("He is 5'10\", tall. She is 5'2\". Bye.", "He is 5'10\", tall."),
         ("**She paints.** Every day.", "**She paints.**"),
         ('She won. "Yes," he said.', "She won."),
     ],
@@ -208,6 +208,7 @@ def test_a_line_break_ends_the_sentence(line_break: str) -> None:
         ("1. Painting is fun. 2. Music", "1. Painting is fun."),
         (":\n\n1. Painting\n2. Music", "1. Painting"),
         ("20.5%! Loving it. She", "20.5%! Loving it."),
+        (" 42. 17. ", "42. 17."),
     ],
 )
 def test_marks_and_numbers_alone_are_no_sentence(text: str, sentence: str) -> None:
@@ -322,6 +323,12 @@ def test_a_possible_echo_is_waited_for() -> None:
     assert not WHOLE.is_complete(echo + "'")
     assert WHOLE.is_complete(f"{INJECTED} Is")
     assert WHOLE.is_complete(f"{INJECTED} It's g")
+
+
+def test_the_longest_echo_is_removed() -> None:
+    """Where one part of the prompt begins another, the longer one is looked for first."""
+    first = FirstSentence(prompt="She won a prize. She", control="She", injected="She won a prize.")
+    assert first.of("She won a prize. She sings. Then") == "sings."
 
 
 def test_an_echo_ends_at_a_word() -> None:

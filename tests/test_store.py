@@ -18,6 +18,7 @@ import pytest
 
 import exleak
 from exleak import Sampling, load_dataset
+from exleak.cli import main
 from exleak.generation.rows import Generated, generate_rows
 from exleak.generation.source import ModelSource
 from exleak.store import Store
@@ -295,3 +296,32 @@ def test_scores_are_kept_by_instrument(llama: Path, tmp_path: Path) -> None:
         "name": "embedded", "hash": instrument.hash, "expression": Silent(), "semantic": Silent(),
     })()  # fmt: skip
     assert exleak.measure(path, DATA, instrument=mute, **arguments) == first
+
+
+def test_the_store_command_lists_verifies_and_prunes(
+    llama: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A torn file is named, makes the exit status 1, and is removed."""
+    measured(llama, Store(tmp_path))
+    command = ["store", "--dir", str(tmp_path)]
+    assert main([*command, "list"]) == 0
+    assert "25 entries" in capsys.readouterr().out
+    assert main([*command, "verify"]) == 0
+    (path,) = tmp_path.glob("generations/*/*.jsonl")
+    torn = path.with_name("0.jsonl")
+    torn.write_bytes(path.read_bytes()[:-9])
+    assert main([*command, "verify"]) == 1
+    assert "0.jsonl: torn" in capsys.readouterr().out
+    assert main([*command, "prune"]) == 0
+    assert not torn.exists()
+    assert main([*command, "verify"]) == 0
+    assert main([*command, "prune", "--older-than", "0"]) == 0
+    assert not list(tmp_path.glob("generations/*"))
+
+
+def test_a_store_that_is_not_there_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 2 and the option to give."""
+    assert main(["store", "--dir", str(tmp_path / "x"), "list"]) == 2
+    assert "--dir" in capsys.readouterr().err

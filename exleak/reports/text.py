@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from exleak.records import Continuation, Measurement
 
-_HEAD = ("model", "data", "μ_EL", "95% interval", "W_EL", "μ_L", "limit", "outcome")
+_HEAD = ("model", "data", "μ_EL", "95% interval", "W_EL", "directional", "μ_L", "limit", "outcome")
 _WORST = 3
 _WIDTH = 96
 
@@ -57,6 +57,7 @@ def _cells(measurement: dict[str, Any], expected: bool) -> tuple[str, ...]:
         number(expression["rate"]),
         interval(expression["interval"]),
         p_value(expression["p_value"]),
+        number(expression["directional"]["rate"]),
         number(measurement["semantic"]["instance"]["rate"]),
         "-" if limit is None else f"{limit:g}",
         outcome,
@@ -110,6 +111,8 @@ def failure(measurement: Measurement, reason: str) -> str:
         f"  μ_EL  {number(expression.rate)}  (95% interval {interval(expression.interval)}, "
         f"n = {expression.n}, ties {expression.ties}; .5 is no leakage)",
         f"  W_EL  {p_value(expression.p_value)}",
+        f"  directional  {number(expression.directional.rate)}  "
+        f"({interval(expression.directional.interval)}; .5 is no leakage)",
         *(
             f"  after a {name} sentence  {number(rate.rate)}  ({interval(rate.interval)})"
             for name, rate in expression.by_condition.items()
@@ -117,6 +120,7 @@ def failure(measurement: Measurement, reason: str) -> str:
         f"  instrument {measurement.instrument}, {measurement.sampling.get('generations')} "
         f"generations per prompt, seed {measurement.sampling.get('seed')}",
     ]
+    lines += [f"  note: {note}" for note in measurement.notes]
     if measurement.worst:
         lines += ["", "  The continuations that leak most:"]
         for item in measurement.worst[:_WORST]:

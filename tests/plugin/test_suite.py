@@ -200,6 +200,37 @@ def test_xdist_measures_once_and_shows_one_table(measure: Run, checkpoint: Path)
     assert sum(line.endswith("pass") for line in result.stdout.lines) == 1
 
 
+def test_workers_change_nothing(measure: Run, checkpoint: Path, pytester: pytest.Pytester) -> None:
+    """One process and three workers, each with an empty store: the same rates."""
+    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1")
+    for workers in ("0", "3"):
+        measure(f"-n{workers}", *arguments, f"--leakage-store=s{workers}",
+                f"--leakage-report=out{workers}.json")  # fmt: skip
+    one, three = (json.loads((pytester.path / f"out{n}.json").read_text()) for n in "03")
+    assert one == three
+
+
+def test_a_second_run_loads_no_model(
+    toy: pytest.Pytester, checkpoint: Path, pytester: pytest.Pytester
+) -> None:
+    """With everything stored, the same report comes without torch."""
+    toy.makeconftest(
+        """
+        import sys
+
+        def pytest_unconfigure(config):
+            print("TORCH", "torch" in sys.modules)
+        """
+    )
+    arguments = ["--leakage-limit=3", "--leakage-generations=2", "--leakage-max-rate=1",
+                 f"--leakage-model={checkpoint}", "-s"]  # fmt: skip
+    first = toy.runpytest_subprocess(*arguments, "--leakage-report=1.json")
+    second = toy.runpytest_subprocess(*arguments, "--leakage-report=2.json")
+    first.stdout.fnmatch_lines(["TORCH True"])
+    second.stdout.fnmatch_lines(["TORCH False"])
+    assert (pytester.path / "1.json").read_text() == (pytester.path / "2.json").read_text()
+
+
 def test_fixtures_serve_users_own_tests(
     measure: Run, checkpoint: Path, toy: pytest.Pytester
 ) -> None:
