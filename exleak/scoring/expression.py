@@ -1,0 +1,66 @@
+"""The embedded expression scorer: a small trained head on the frozen sentence encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from exleak.errors import InstrumentError
+from exleak.scoring.encoder import WIDTH, Encoder, load_encoder
+from exleak.scoring.head import Head, lexicon_features
+from exleak.scoring.text import normalise
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["EmbeddedHead"]
+
+
+class EmbeddedHead:
+    """Three-class expression probabilities, without network access or a second encoder pass.
+
+    Args:
+        head: The head's weights; by default the shipped ones.
+        encoder: The encoder to use; by default the one that all scorers of a process share.
+
+    Raises:
+        InstrumentError: Weights are missing or damaged.
+    """
+
+    def __init__(self, head: Head | None = None, encoder: Encoder | None = None) -> None:
+        self._head = head if head is not None else Head()
+        self._encoder = encoder if encoder is not None else load_encoder()
+
+    @property
+    def hash(self) -> str:
+        """Hex sha256 over encoder, head, word list and preprocessing."""
+        return self._head.hash
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Class probabilities.
+
+        Args:
+            texts: n texts. What lies past 256 wordpieces is read by the word list alone.
+
+        Returns:
+            Probabilities (n, 3): negative, neutral, positive; rows sum to 1. A text's row does
+            not depend on the other texts.
+
+        Raises:
+            InstrumentError: A score is not finite.
+        """
+        import numpy as np
+
+        plain = [normalise(text) for text in texts]
+        pooled = self._encoder.pooled(plain)[:, :3].reshape(len(plain), 3 * WIDTH)
+        scores = self._head.scores(pooled, lexicon_features(self._head.lexicons, plain))
+        if not np.isfinite(scores).all():
+            bad = texts[int((~np.isfinite(scores)).any(axis=1).argmax())]
+            raise InstrumentError(
+                f"The expression head gave a score that is not finite for {bad[:80]!r}. Its "
+                "checksum was right: check this machine's torch and numpy installations."
+            )
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        result: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        return result
