@@ -199,3 +199,14 @@ def test_conditions_are_equally_unrelated(similarities: dict[str, np.ndarray]) -
     for one, other in combinations(similarities.values(), 2):
         assert abs(one.mean() - other.mean()) <= 0.03
     assert kruskal(*similarities.values()).pvalue > 0.2
+
+
+def test_no_control_leans_to_a_mood(samples: Samples) -> None:
+    """To the expression scorer no control alone is positive or negative by half the scale."""
+    from exleak import load_instrument
+
+    controls = [sample["control"] for sample in samples]
+    scores = load_instrument("embedded").expression.predict(controls)
+    lean = dict(zip(controls, scores[:, 2] - scores[:, 0], strict=True))
+    assert {control: value for control, value in lean.items() if abs(value) > 0.5} == {}
+    assert abs(sum(lean.values()) / len(lean)) < 0.05
