@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -23,6 +24,8 @@ from exleak.generation.sampling import Sampling
 #: Most rows at once, by device type: more do not make a step cheaper per row.
 _MOST_ROWS = {"cpu": 640}
 _MOST_ROWS_ELSEWHERE = 2048
+#: Models with fewer parameters than this run on one CPU thread.
+_SMALL = 10_000_000
 #: Share of the free memory that rows may take.
 _MEMORY_SHARE = 0.5
 
@@ -101,9 +104,10 @@ def continue_prompts(
         counts.batch_sizes.append(size)
         done: set[tuple[int, int]] = set()
         try:
-            for item in _run(model, left, sampling, size, counts):
-                done.add((item.request, item.index))
-                yield item
+            with _threads(model):
+                for item in _run(model, left, sampling, size, counts):
+                    done.add((item.request, item.index))
+                    yield item
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -120,6 +124,23 @@ def continue_prompts(
                 f"model {model.name}: out of memory; going on with {size} rows at once",
                 stacklevel=2,
             )
+
+
+@contextmanager
+def _threads(model: LocalModel) -> Iterator[None]:
+    """Run a small model on one CPU thread.
+
+    Its operations are too short to share: threads that meet after each of them gain little on a
+    quiet machine, and on a busy one wait for each other most of the time.
+    """
+    before = torch.get_num_threads()
+    small = sum(parameter.numel() for parameter in model.model.parameters()) < _SMALL
+    if model.device.type == "cpu" and small:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _run(
