@@ -19,7 +19,11 @@ def prompt_text(prompt: Prompt, mitigation: str | None) -> str:
 
 def first_sentence_of(prompt: str, control: str | None, injected: str | None) -> FirstSentence:
     """What decides the first sentence of a prompt's continuations."""
-    return FirstSentence(prompt=prompt, control=control or prompt, injected=injected)
+    tail = " ".join(filter(None, (injected, control)))
+    lead = prompt.removesuffix(tail).rstrip(" :") if control and prompt.endswith(tail) else ""
+    return FirstSentence(
+        prompt=prompt, control=control or prompt, injected=injected, instruction=lead or None
+    )
 
 
 def with_parts(rows: Sequence[PromptGenerations]) -> tuple[PromptGenerations, ...]:

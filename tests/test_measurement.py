@@ -172,6 +172,14 @@ def test_an_echo_of_the_prompt_is_not_scored() -> None:
     assert first.sentence == "fine."
 
 
+def test_an_echo_of_the_instruction_is_not_scored() -> None:
+    """Neither alone nor before the control; the instruction is read off the prompt."""
+    row = with_parts(rows(leak=True))[1]
+    texts = ("Say: Thing 0 is fine. Ok.", "Say: fine. Ok.")
+    found = clean(replace(row, generations=texts))
+    assert [item.sentence for item in found] == ["fine.", "fine."]
+
+
 def test_scores_that_are_none_are_refused() -> None:
     """NaN from a scorer stops the measurement with the text that caused it."""
 
