@@ -87,7 +87,7 @@ def run_floor(model: str, batch: int) -> dict[str, Any]:
         Request(text, tuple(range(10)), first_sentence_of(text, None, None).is_complete)
         for text in prompts()
     ]
-    from exleak.generation.local import continue_prompts
+    from exleak.generation.local import _threads, continue_prompts
 
     for _ in continue_prompts(loaded, requests, exleak.Sampling()):
         pass
@@ -98,6 +98,8 @@ def run_floor(model: str, batch: int) -> dict[str, Any]:
         like = DynamicCache()
         loaded.model(input_ids=ones, past_key_values=like, use_cache=True)
         cache = SlotCache(like, rows, columns)
+        threads = _threads(loaded)
+        threads.__enter__()
         start = time.perf_counter()
         for size, new, width in shapes:
             ids = ones.expand(size, new)
@@ -166,7 +168,8 @@ def run_lm_eval(model: str, batch: int) -> dict[str, Any]:
 
     loaded = HFLM(pretrained=model, device="cpu", batch_size=batch, dtype="float32")
     settings = {key: value for key, value in _SETTINGS.items() if key != "max_new_tokens"}
-    arguments = {"until": [". ", "! ", "? ", "\n"], "max_gen_toks": 128, **settings}
+    arguments = {"until": [". ", "! ", "? ", "\n"], "max_gen_toks": 128, "temperature": 1.0}
+    arguments |= settings
     requests = [
         Instance("generate_until", {}, (text, arguments), number)
         for number, text in enumerate(text for text in prompts() for _ in range(10))
