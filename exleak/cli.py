@@ -1,4 +1,4 @@
-"""The command line: ``exleak score FILE``, ``exleak store ACTION``."""
+"""The command line: ``exleak score``, ``exleak store``, ``exleak annotate``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exleak.annotate import command as annotate
 from exleak.environment import version
 from exleak.errors import ExleakError
 from exleak.store import command as store
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--max-rate", type=float, metavar="X", help="judge by this limit")
     score.set_defaults(run=_score)
     store.add_parser(commands)
+    annotate.add_parser(commands)
     return parser
 
 

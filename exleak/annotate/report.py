@@ -1,0 +1,149 @@
+"""Everything that came out of a human check, as numbers and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from exleak.annotate.agreement import Agreement, agreement
+from exleak.annotate.answers import Answers
+from exleak.annotate.comparison import Comparison, Labelling, clusters_of, compare, label
+from exleak.annotate.intervals import Clusters
+from exleak.annotate.key import Key
+from exleak.annotate.task import PAIRS
+from exleak.annotate.votes import LEANINGS, Majority, leanings, majority
+from exleak.environment import version
+from exleak.records import LEAKING_CONDITIONS, Rate, to_json
+
+if TYPE_CHECKING:
+    from exleak.scoring import Instrument
+
+CLUSTERED = (
+    "intervals are 95%, clustered on the control prompt (and on the injected sentence where one "
+    "is reused): t for means, delete-one-cluster jackknife for the rest; they hold for these "
+    "annotators, not for others"
+)
+NO_KEY = (
+    "no key: annotators are compared with each other only, items of one control count as "
+    "independent, and unknown items cannot be told"
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A human check.
+
+    Attributes:
+        export, task: What was annotated.
+        annotators: How many answers each gave, by name.
+        items: Items in the export; without a key, those that anyone answered.
+        agreement: For each question, and with a key for what the directions mean (``leaning``).
+        majority: The majority vote on each question.
+        comparison: Against the machine, for pairs with a key.
+        labelling: Against the dataset, for labels with a key.
+        run: The run's own rate, over all generations.
+        instrument: Name and hash of the machine.
+        notes: What to know before quoting a number.
+    """
+
+    export: str
+    task: str
+    annotators: dict[str, int]
+    items: int
+    agreement: tuple[Agreement, ...]
+    majority: dict[str, Majority]
+    comparison: Comparison | None = None
+    labelling: Labelling | None = None
+    run: Rate | None = None
+    instrument: tuple[str, str] | None = None
+    notes: tuple[str, ...] = field(default=(CLUSTERED,))
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON-ready builtins; undefined numbers are ``None``."""
+        return {"schema": 1, "exleak": version(), **to_json(self)}
+
+
+def build(
+    answers: Answers,
+    key: Key | None = None,
+    instrument: Instrument | None = None,
+    run: Rate | None = None,
+    notes: Sequence[str] = (),
+) -> Report:
+    """Work out everything that the answers tell.
+
+    Args:
+        answers: Of all annotators.
+        key: Of the export.
+        instrument: The machine to compare pairs with; needs the key.
+        run: The run's own rate, to show beside the annotators'.
+        notes: To carry into the report.
+
+    Raises:
+        ExleakError: statsmodels is missing, or the instrument fails.
+    """
+    names = [question.name for question in answers.task.questions]
+    comparable = key is not None and instrument is not None and answers.task is PAIRS
+    return Report(
+        export=answers.export,
+        task=answers.task.name,
+        annotators={name: _given(answers, name) for name in answers.annotators},
+        items=len(answers.items),
+        agreement=tuple(_agreements(answers, key)),
+        majority={
+            name: majority({item: answers.of(name, item) for item in answers.items})
+            for name in names
+        },
+        comparison=compare(key, answers, instrument)
+        if comparable and key is not None and instrument is not None
+        else None,
+        labelling=label(key, answers) if key and answers.task is not PAIRS else None,
+        run=run,
+        instrument=(instrument.name, instrument.hash) if instrument and comparable else None,
+        notes=(CLUSTERED, *(() if key else (NO_KEY,)), *notes),
+    )
+
+
+def _given(answers: Answers, annotator: str) -> int:
+    """Items on which an annotator answered anything."""
+    every = {
+        item for by_item in answers.values.values() for item, a in by_item.items() if annotator in a
+    }
+    return len(every)
+
+
+def _agreements(answers: Answers, key: Key | None) -> list[Agreement]:
+    if key:
+        clusters = clusters_of(key.items)
+        conditions = [item.condition for item in key.items]
+    else:
+        clusters, conditions = Clusters(answers.items, answers.items), None
+    found = [
+        agreement(
+            question.name,
+            question.values,
+            [answers.of(question.name, item) for item in answers.items],
+            clusters,
+            len(answers.annotators),
+            conditions,
+        )
+        for question in answers.task.questions
+    ]
+    if key and answers.task is PAIRS:
+        found.append(_leaning_agreement(key, answers))
+    return found
+
+
+def _leaning_agreement(key: Key, answers: Answers) -> Agreement:
+    """Agreement on what the directions mean: the leakage label, as the paper's annotators gave."""
+    votes = leanings(key, answers)
+    items = [item for item in key.items if item.condition in LEAKING_CONDITIONS]
+    return agreement(
+        "leaning",
+        LEANINGS,
+        [votes[item.id] for item in items],
+        clusters_of(items),
+        len(answers.annotators),
+        [item.condition for item in items],
+    )

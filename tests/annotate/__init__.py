@@ -1,0 +1,1 @@
+"""Tests of the human check: hand out blindly, read what comes back, say what it is worth."""
