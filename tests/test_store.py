@@ -55,7 +55,7 @@ class NoModel(ModelSource):
     """A source that must not be loaded."""
 
     @property
-    def model(self) -> Any:  # type: ignore[override]
+    def model(self) -> Any:
         """Fails."""
         raise AssertionError("the model was loaded")
 
