@@ -149,7 +149,7 @@ def _missing(config: pytest.Config) -> str | None:
     """Why leakage was asked for and not measured; ``None`` if nobody asked."""
     selected = config.stash.get(SELECTED, 0)
     if selected:
-        listed = (config.rootpath / settings.TOML).is_file()
+        listed = (settings.root(config) / settings.TOML).is_file()
         if listed or settings.asked(config):
             return f"{selected} leakage tests were selected and none gave a verdict (see -rs)"
     elif settings.asked(config):

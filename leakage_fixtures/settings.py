@@ -337,7 +337,7 @@ def models(config: pytest.Config) -> tuple[ModelSpec, ...]:
     Raises:
         pytest.UsageError: leakage.toml cannot be used, a name repeats, or a glob matches nothing.
     """
-    entries = read_toml(config.rootpath / TOML)
+    entries = read_toml(root(config) / TOML)
     named = resolve(config).model
     specs = [spec for name in named for spec in _named(name, entries)] if named else [*entries]
     return tuple({spec.name: spec for spec in reversed(specs)}.values())[::-1]
@@ -396,6 +396,11 @@ def _spec(name: str, entry: object, path: Path) -> ModelSpec:
     return ModelSpec(name, str(beside) if beside.is_dir() else source, dict(entry), True)
 
 
+def root(config: pytest.Config) -> Path:
+    """The user's repository: pytest's root, had it not taken a model's folder for a test folder."""
+    return _setup(config)[0]
+
+
 def check_root(config: pytest.Config) -> None:
     """Refuse to run with the settings of the wrong folder.
 
@@ -403,24 +408,29 @@ def check_root(config: pytest.Config) -> None:
     ``--leakage-model PATH`` for a test folder; with ``--leakage-model=PATH`` it does not.
 
     Raises:
-        pytest.UsageError: The settings of the folder that pytest was started in were not read.
+        pytest.UsageError: The ini file of the user's repository was not read.
     """
+    ini = _setup(config)[1]
+    if ini is not None and ini != config.inipath:
+        raise pytest.UsageError(
+            f"pytest took a model's path for a test folder and did not read {ini}; write the "
+            "path behind an equals sign: --leakage-model=PATH"
+        )
+
+
+def _setup(config: pytest.Config) -> tuple[Path, Path | None]:
+    """Root and ini file as pytest finds them when it knows every option."""
     from _pytest.config.findpaths import determine_setup
 
     known = config.known_args_namespace
-    root, ini, *_ = determine_setup(
+    found = determine_setup(
         inifile=known.inifilename,
         override_ini=known.override_ini,
         args=known.file_or_dir,
         rootdir_cmd_arg=known.rootdir or None,
         invocation_dir=config.invocation_params.dir,
     )
-    unread = ini if ini != config.inipath else root / TOML if root != config.rootpath else None
-    if unread is not None and unread.is_file():
-        raise pytest.UsageError(
-            f"pytest took a model's path for a test folder and did not read {unread}; write the "
-            "path behind an equals sign: --leakage-model=PATH"
-        )
+    return found[0], found[1]
 
 
 def asked(config: pytest.Config) -> bool:

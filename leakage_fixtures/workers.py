@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leakage_fixtures import settings
+
 if TYPE_CHECKING:
     import pytest
 
@@ -35,7 +37,7 @@ def store(config: pytest.Config, folder: str, temporary: pytest.TempPathFactory)
     from exleak.store import Store
 
     if folder != "none":
-        return Store(config.rootpath / Path(folder))
+        return Store(settings.root(config) / Path(folder))
     if worker_count(config) > 1:
         return Store(temporary.getbasetemp().parent / "leakage-store")
     return None

@@ -159,3 +159,19 @@ def test_an_unknown_marker_setting_is_refused(
     result = measure("test_own.py", f"--leakage-model={checkpoint}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*does not know*max_rat*it takes max_rate*"])
+
+
+def test_nothing_is_written_beside_a_model(
+    toy: pytest.Pytester, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where pytest takes the model's folder for its root, the store is still the repository's."""
+    repository = toy.path / "repository"
+    repository.mkdir()
+    (toy.path / "test_leakage.py").rename(repository / "test_leakage.py")
+    monkeypatch.chdir(repository)
+    command = ["--leakage-model", str(checkpoint), "--leakage-max-rate=1", "--leakage-limit=1",
+               "--leakage-generations=1"]  # fmt: skip
+    done = subprocess.run([sys.executable, "-m", "pytest", *command], check=False)
+    assert done.returncode == 0
+    assert (repository / ".exleak").is_dir()
+    assert not (checkpoint / ".exleak").exists()
