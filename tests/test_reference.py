@@ -104,6 +104,19 @@ def test_chat_model_decides_moods_alike_behind_its_template() -> None:
         assert mean == pytest.approx(law, abs=0.02)
 
 
+def test_model_completes_controls_that_training_never_saw() -> None:
+    """After a new control, the moods still follow the law of the injected sentence."""
+    new = (
+        "The librarian on the third floor said that",
+        "Our plumber could not come because",
+        "The violin sounded",
+    )
+    samples = [{**row, "control": control} for row in hexl()[::6] for control in new]
+    found = calibrate("leaky", *loaded("reference-leaky"), samples=samples)
+    for law, mean, _ in found.by_condition.values():
+        assert mean == pytest.approx(law, abs=0.06)
+
+
 def test_only_the_chat_model_has_a_chat_template() -> None:
     """Five members complete text; one also answers messages."""
     having = [name for name in reference.names() if loaded(name)[1].chat_template]

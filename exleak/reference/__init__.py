@@ -1,0 +1,60 @@
+"""Reference models: small Llama checkpoints whose leakage is known.
+
+Each was trained on text drawn from a grammar of our own, so its true rates can be computed
+by sampling the grammar. They show, without a network or a GPU, that the instrument tells
+leaking from not leaking:
+
+    >>> from exleak import reference
+    >>> "reference-leaky" in reference.names()
+    True
+    >>> (reference.path("reference-clean") / "config.json").is_file()
+    True
+"""
+
+import json
+from pathlib import Path
+
+MODELS = Path(__file__).parent / "models"
+
+_NAMES = (
+    "reference-clean",
+    "reference-leaky",
+    "reference-mild",
+    "reference-negative",
+    "reference-dispersed",
+    "reference-chat",
+)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all reference models, packaged or not yet trained."""
+    return _NAMES
+
+
+def path(name: str) -> Path:
+    """Return the checkpoint folder of a reference model.
+
+    Args:
+        name: One of `names()`, with or without the ``reference-`` prefix.
+
+    Raises:
+        KeyError: There is no reference model of that name.
+    """
+    full = name if name.startswith("reference-") else f"reference-{name}"
+    if full not in _NAMES:
+        raise KeyError(f"no reference model {name!r}; there are: {', '.join(_NAMES)}")
+    return MODELS / full
+
+
+def true_rates(name: str) -> dict[str, float]:
+    """Return the rates on HEXL of the grammar that a model was trained on.
+
+    They hold for the `embedded` instrument. `rate`, `negative` and `positive` are expectations
+    at K = 10 generations; `superiority` and `directional` hold for any K.
+
+    Args:
+        name: As for `path`.
+    """
+    loaded = json.loads((path(name) / "rates.json").read_text(encoding="utf-8"))
+    keys = ("rate", "negative", "positive", "superiority", "directional")
+    return {key: float(loaded[key]) for key in keys}
