@@ -275,7 +275,7 @@ def test_training_repeats_itself_with_the_same_seed() -> None:
     assert not torch.equal(first, other)
 
 
-def test_training_lowers_the_loss_and_saves_a_loadable_model(
+def test_training_command_saves_a_loadable_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command trains, writes half-precision weights and prints the calibration."""
