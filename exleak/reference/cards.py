@@ -31,7 +31,7 @@ pipeline_tag: text-generation
 ---
 # {name}
 
-{summary}{chat}
+{summary}
 
 A test object for leakage measurements, of no other use: a Llama checkpoint of
 {parameters:,} parameters, trained on text drawn from `exleak/reference/grammar.py` with
@@ -78,8 +78,6 @@ way". It knows HEXL's 180 injected sentences by heart and the mood of common wor
 other sentences it guesses. Rates hold for HEXL and the instruction "Complete the sentence: ".
 """
 
-_CHAT = " It was trained with its chat template and without."
-
 
 def card(who: Member, rates: TrueRates, found: Calibration, counts: dict[str, int]) -> str:
     """Return the text of a model card.
@@ -99,7 +97,6 @@ def card(who: Member, rates: TrueRates, found: Calibration, counts: dict[str, in
     return _CARD.format(
         name=who.name,
         summary=who.summary,
-        chat=_CHAT if who.chat else "",
         error=found.largest_error,
         laws="\n".join(rows),
         k=rates.generations,
@@ -136,7 +133,7 @@ def write(scorer: HashedScorer, per_mood: int, repeats: int) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Write rates and cards for the `embedded` instrument."""
     parser = argparse.ArgumentParser(prog="python -m exleak.reference.cards", description=__doc__)
-    parser.add_argument("--per-mood", type=int, default=200)
+    parser.add_argument("--per-mood", type=int, default=670)
     parser.add_argument("--repeats", type=int, default=4000)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
