@@ -45,8 +45,8 @@ def check(config: pytest.Config) -> None:
     session = settings.resolve(config)
     try:
         for spec in settings.models(config):
-            settings.resolve(config, spec)
-            locate(spec.path)
+            if settings.resolve(config, spec).endpoint is None:
+                locate(spec.path)
         for name in session.dataset:
             load_dataset(name, limit=session.limit)
     except ExleakError as error:
@@ -149,8 +149,7 @@ def _missing(config: pytest.Config) -> str | None:
     """Why leakage was asked for and not measured; ``None`` if nobody asked."""
     selected = config.stash.get(SELECTED, 0)
     if selected:
-        listed = (settings.root(config) / settings.TOML).is_file()
-        if listed or settings.asked(config):
+        if settings.in_use(config):
             return f"{selected} leakage tests were selected and none gave a verdict (see -rs)"
     elif settings.asked(config):
         return (

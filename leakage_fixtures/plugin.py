@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leakage_fixtures import collection, settings
+from leakage_fixtures import collection, settings, workers
 from leakage_fixtures.fixtures import (
     leakage_dataset,
     leakage_generated,
@@ -54,8 +54,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "leakage_judges: a leakage test that can fail a model")
     config.addinivalue_line("markers", "gpu: a test whose model runs on CUDA")
     config.pluginmanager.register(Session(config), "leakage-session")
-    if settings.asked(config) and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        if settings.in_use(config):
+            workers.pin_gpu(config)
+    elif settings.asked(config):
         collection.check(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of one measurement on one worker."""
+    return workers.scheduler(config, log)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

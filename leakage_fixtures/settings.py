@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: Values of ``--leakage-mitigation`` without a text: the paper's instruction.
 PAPER_MITIGATION = "paper"
 TOML = "leakage.toml"
+#: What a report may end in.
+REPORTS = (".json", ".md", ".html")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,18 @@ OPTIONS = (
         default="auto",
         choices=("auto", "always", "never"),
     ),
+    Option(
+        "endpoint",
+        "an OpenAI-compatible server that has the models (a key: see docs/endpoint.md)",
+        metavar="URL",
+    ),
+    Option(
+        "endpoint_timeout",
+        "seconds that a request to the server may take, retries included (default: 120)",
+        float,
+        default=120.0,
+        metavar="X",
+    ),
     Option("device", "cpu, cuda, cuda:1 (default: CUDA where there is one)", metavar="DEVICE"),
     Option(
         "dtype",
@@ -135,7 +149,7 @@ OPTIONS = (
     ),
     Option(
         "report",
-        "write a report, kind by suffix (.json)",
+        "write a report, kind by suffix: .json, .md or .html",
         metavar="FILE",
         repeatable=True,
         default=(),
@@ -151,6 +165,7 @@ MODEL_KEYS = (
     "significance",
     "metric",
     "chat",
+    "endpoint",
     "device",
     "dtype",
     "batch_size",
@@ -185,6 +200,8 @@ class Settings:
     seed: int
     mitigation: str | None
     chat: str
+    endpoint: str | None
+    endpoint_timeout: float
     device: str | None
     dtype: str | None
     batch_size: int | str
@@ -306,6 +323,10 @@ def _check(settings: Settings) -> None:
 
     try:
         _ = settings.limits, settings.sampling
+        if settings.endpoint is not None:
+            from exleak.generation.endpoint import EndpointSource
+
+            EndpointSource("", settings.endpoint, timeout=settings.endpoint_timeout)
     except ExleakError as error:
         raise pytest.UsageError(f"leakage settings: {error}") from None
     if settings.batch_size != "auto" and not str(settings.batch_size).isdecimal():
@@ -313,8 +334,9 @@ def _check(settings: Settings) -> None:
     if settings.batch_size == "0" or (settings.limit is not None and settings.limit < 1):
         raise pytest.UsageError("--leakage-batch-size and --leakage-limit must be at least 1")
     for report in settings.report:
-        if Path(report).suffix != ".json":
-            raise pytest.UsageError(f"--leakage-report {report}: the suffix must be .json")
+        if Path(report).suffix not in REPORTS:
+            known = ", ".join(REPORTS)
+            raise pytest.UsageError(f"--leakage-report {report}: the suffix must be one of {known}")
 
 
 def marker_settings(node: pytest.Item) -> dict[str, Any]:
@@ -393,7 +415,8 @@ def _spec(name: str, entry: object, path: Path) -> ModelSpec:
         )
     source = str(entry.get("path", name))
     beside = path.parent / source
-    return ModelSpec(name, str(beside) if beside.is_dir() else source, dict(entry), True)
+    is_folder = "endpoint" not in entry and beside.is_dir()
+    return ModelSpec(name, str(beside) if is_folder else source, dict(entry), True)
 
 
 def root(config: pytest.Config) -> Path:
@@ -444,8 +467,15 @@ def asked(config: pytest.Config) -> bool:
     return given or ("leakage" in expression and "not leakage" not in expression)
 
 
+def in_use(config: pytest.Config) -> bool:
+    """Whether this session may measure leakage: it was asked for, or there is a leakage.toml."""
+    return asked(config) or (root(config) / TOML).is_file()
+
+
 def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:
     """Whether a test of this model carries the ``gpu`` marker (docs/guide.md)."""
+    if settings.endpoint is not None:
+        return False
     if settings.device is not None:
         return settings.device.startswith("cuda")
     if model.from_toml:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leakage_fixtures import settings
 
@@ -14,10 +14,36 @@ if TYPE_CHECKING:
     from exleak.store import Store
 
 
+_DEVICES = Path("/dev")
+
+
 def worker_count(config: pytest.Config) -> int:
     """How many processes run tests."""
     workerinput = getattr(config, "workerinput", None)
     return int(workerinput["workercount"]) if workerinput else 1
+
+
+def pin_gpu(config: pytest.Config) -> None:
+    """Give each worker a GPU of its own, before CUDA starts: worker n gets the nth, going round.
+
+    Does nothing where a model is placed on a numbered device, such as ``cuda:1``.
+    """
+    workerinput = getattr(config, "workerinput", None)
+    gpus = visible_gpus()
+    if workerinput is None or len(gpus) < 2:
+        return
+    placed = [settings.resolve(config, spec).device or "" for spec in settings.models(config)]
+    if not any(":" in device for device in placed):
+        number = int(workerinput["workerid"].removeprefix("gw"))
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
+
+
+def visible_gpus() -> list[str]:
+    """The CUDA devices of this process as ``CUDA_VISIBLE_DEVICES`` names them, without torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    return [str(number) for number in range(len(list(_DEVICES.glob("nvidia[0-9]*"))))]
 
 
 def share_cpus(config: pytest.Config) -> None:
@@ -27,6 +53,27 @@ def share_cpus(config: pytest.Config) -> None:
         import torch
 
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
+
+
+def scheduler(config: pytest.Config, log: Any) -> Any:
+    """An xdist scheduler that keeps the tests of one measurement on one worker.
+
+    The default deals out single tests: every worker would wait for the generations of the same
+    model. Only where that default is in use and leakage is measured; else ``None``.
+    """
+    if config.getoption("dist") != "load" or not settings.in_use(config):
+        return None
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    names = [spec.name for spec in settings.models(config)]
+
+    class ByMeasurement(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            parameters = nodeid.partition("[")[2]
+            is_leakage = any(parameters.startswith((f"{name}]", f"{name}-")) for name in names)
+            return parameters if is_leakage else nodeid
+
+    return ByMeasurement(config, log)
 
 
 def store(config: pytest.Config, folder: str, temporary: pytest.TempPathFactory) -> Store | None:

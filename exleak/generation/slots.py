@@ -104,14 +104,22 @@ class SlotCache(Cache):
             layer.values = layer.values[rows]
 
     def shift(self, left: int, columns: int) -> None:
-        """Drop the first ``left`` columns (or, if negative, insert that many) and resize."""
+        """Drop the first ``left`` columns, or insert that many if negative.
+
+        Moves in place while there is room for ``columns``: tensors that come and go in ever new
+        sizes leave holes in the heap that are larger than the cache itself.
+        """
         kept = slice(max(left, 0), self.column)
-        start = max(-left, 0)
+        to = slice(max(-left, 0), self.column - left)
         for layer in self.layers:
             for name in ("keys", "values"):
                 old = getattr(layer, name)
+                moved = old[:, :, kept]
+                if columns <= old.shape[2]:
+                    old[:, :, to] = moved.clone()
+                    continue
                 new = SlotLayer._empty(old, old.shape[0], columns)
-                new[:, :, start : start + kept.stop - kept.start] = old[:, :, kept]
+                new[:, :, to] = moved
                 setattr(layer, name, new)
         self.column -= left
 
