@@ -13,6 +13,7 @@ from typing import Any
 
 from exleak.errors import DatasetError
 from exleak.records import CONDITIONS, Dataset, Sample
+from exleak.surrogates import has_surrogates
 
 _FOLDER = Path(__file__).parent
 _FIELDS = ("id", *CONDITIONS)
@@ -127,4 +128,6 @@ def _text(value: dict[str, Any], key: str, where: str) -> str:
     text = value[key]
     if not isinstance(text, str) or not text.strip():
         raise DatasetError(f"{where}: field {key!r} must be a non-empty text, not {text!r}")
+    if has_surrogates(text):
+        raise DatasetError(f"{where}: field {key!r} holds half of a character: {text!r:.80}")
     return text.strip()

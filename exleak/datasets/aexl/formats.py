@@ -1,0 +1,225 @@
+"""The records of a part: lines, JSON lines, rows of CSV and Parquet, of a hub dataset."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import importlib
+import io
+import json
+import lzma
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from exleak.errors import DatasetError
+
+if TYPE_CHECKING:
+    from exleak.datasets.aexl.sources import Part, Reading
+
+#: A record's text, or why it has none; and how many bytes of the part were read for it.
+Record = tuple[str, str | None, int]
+
+FORMATS = ("text", "jsonl", "csv", "tsv", "parquet")
+SUFFIXES = {
+    ".txt": "text", ".text": "text", ".md": "text", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".json": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
+}  # fmt: skip
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+_MAGIC = {
+    b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstandard",
+    b"PK\x03\x04": "zip", b"%PDF": "PDF", b"PAR1": "Parquet",
+    b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
+}  # fmt: skip
+#: Longest line read in one piece, in characters: a file need not have line breaks.
+_LINE = 1 << 20
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file's suffix names, compression aside; ``None`` if it names none."""
+    if path.suffix.lower() in _COMPRESSED:
+        path = path.with_suffix("")
+    return SUFFIXES.get(path.suffix.lower())
+
+
+def records(part: Part, reading: Reading) -> Iterator[Record]:
+    """Every record of a part, in order.
+
+    Raises:
+        DatasetError: The part cannot be read as what it seems to be.
+    """
+    if part.kind == "hub":
+        return _hub(part, reading)
+    if part.kind == "stdin":
+        return _lines(sys.stdin.buffer, lambda: 0, "standard input", reading.format, reading)
+    return _file(part, reading)
+
+
+def _file(part: Part, reading: Reading) -> Iterator[Record]:
+    path = Path(part.name)
+    kind = reading.format or format_of(path)
+    if kind == "parquet":
+        yield from _parquet(part, reading)
+        return
+    try:
+        with path.open("rb") as raw, _decompressed(raw, path) as plain:
+            stream = io.BufferedReader(plain)
+            _check(stream.peek(1 << 16)[: 1 << 16], part.name)
+            yield from _lines(stream, raw.tell, part.name, kind, reading)
+    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+        raise DatasetError(f"{path}: a damaged compressed file ({error})") from None
+    except IsADirectoryError:
+        raise DatasetError(f"{path}: a folder, not a file") from None
+
+
+def _decompressed(raw: IO[bytes], path: Path) -> Any:
+    openers: dict[str, Callable[..., Any]] = {
+        ".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile,
+    }  # fmt: skip
+    suffix = path.suffix.lower()
+    if suffix == ".zst":
+        zstandard = _library("zstandard", "a .zst file")
+        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    if suffix == ".gz":
+        return gzip.GzipFile(fileobj=raw)
+    return openers[suffix](raw) if suffix in openers else raw
+
+
+def _check(start: bytes, name: str) -> None:
+    """Refuse what is no text.
+
+    Raises:
+        DatasetError: The first bytes are those of a binary file.
+    """
+    for magic, kind in _MAGIC.items():
+        if start.startswith(magic):
+            raise DatasetError(
+                f"{name}: this is {kind}, not UTF-8 text; give the file the suffix of its format, "
+                "or convert it"
+            )
+    if b"\0" in start:
+        raise DatasetError(f"{name}: a binary file, not text")
+
+
+def _lines(
+    stream: IO[bytes], tell: Callable[[], int], name: str, kind: str | None, reading: Reading
+) -> Iterator[Record]:
+    newline = "" if kind in ("csv", "tsv") else None
+    text = io.TextIOWrapper(stream, reading.encoding, errors="replace", newline=newline)
+    try:
+        lines = iter(lambda: text.readline(_LINE), "")
+        if kind == "jsonl":
+            yield from _json(lines, tell, name, reading)
+        elif kind in ("csv", "tsv"):
+            yield from _rows(lines, tell, name, kind, reading)
+        else:
+            yield from ((line, None, tell()) for line in lines)
+    finally:
+        text.detach()
+
+
+def _json(
+    lines: Iterator[str], tell: Callable[[], int], name: str, reading: Reading
+) -> Iterator[Record]:
+    column = reading.column
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            if column is None or number == 1:
+                raise DatasetError(
+                    f"{name}, line {number}: not JSON ({error}); one JSON object a line is expected"
+                ) from None
+            yield "", "not JSON", tell()
+            continue
+        if not isinstance(value, dict):
+            raise DatasetError(
+                f"{name}, line {number}: one JSON object a line is expected, not a "
+                f"{type(value).__name__}"
+            )
+        column = column or _column(value, name, reading)
+        if number == 1:
+            _column(value, name, reading)
+        yield (*_field(value, column), tell())
+
+
+def _rows(
+    lines: Iterator[str], tell: Callable[[], int], name: str, kind: str, reading: Reading
+) -> Iterator[Record]:
+    quoting: Any = csv.QUOTE_NONE if kind == "tsv" else csv.QUOTE_MINIMAL
+    delimiter = "\t" if kind == "tsv" else ","
+    rows: csv.DictReader[str] = csv.DictReader(lines, delimiter=delimiter, quoting=quoting)
+    try:
+        if rows.fieldnames is None:
+            return
+        column = _column(dict.fromkeys(rows.fieldnames), name, reading)
+        for row in rows:
+            yield (*_field(row, column), tell())
+    except csv.Error as error:
+        raise DatasetError(f"{name}, line {rows.line_num}: not {kind.upper()}: {error}") from None
+
+
+def _parquet(part: Part, reading: Reading) -> Iterator[Record]:
+    parquet = _library("pyarrow.parquet", "a Parquet file")
+    arrow = _library("pyarrow", "a Parquet file")
+    try:
+        with parquet.ParquetFile(part.name) as file:
+            column = _column(dict.fromkeys(file.schema_arrow.names), part.name, reading)
+            done, rows = 0, max(1, file.metadata.num_rows)
+            for batch in file.iter_batches(1024, columns=[column]):
+                done += batch.num_rows
+                for value in batch.column(0).to_pylist():
+                    yield (*_field({column: value}, column), part.size * done // rows)
+    except arrow.ArrowInvalid as error:
+        raise DatasetError(f"{part.name}: not a Parquet file ({error})") from None
+
+
+def _hub(part: Part, reading: Reading) -> Iterator[Record]:
+    datasets = _library("datasets", "a dataset of the hub")
+    try:
+        rows = datasets.load_dataset(part.name, reading.config, split=reading.split, streaming=True)
+        column = None
+        for row in rows:
+            column = column or _column(row, part.name, reading)
+            yield (*_field(row, column), 0)
+    except DatasetError:
+        raise
+    except Exception as error:  # the library lets through whatever its loaders and the net raise
+        raise DatasetError(
+            f"hub:{part.name}, split {reading.split!r}: cannot be read "
+            f"({type(error).__name__}: {error})"
+        ) from error
+
+
+def _column(row: Mapping[str, Any], name: str, reading: Reading) -> str:
+    """The column that holds the text.
+
+    Raises:
+        DatasetError: There is no such column, or several may be meant.
+    """
+    names = [str(key) for key in row]
+    wanted = reading.column or ("text" if "text" in names or len(names) != 1 else names[0])
+    if wanted in names:
+        return wanted
+    raise DatasetError(
+        f"{name}: no column {wanted!r}; it has {', '.join(names) or 'none'}: name one with --column"
+    )
+
+
+def _field(row: Mapping[str, Any], column: str) -> tuple[str, str | None]:
+    value = row.get(column)
+    return (value, None) if isinstance(value, str) else ("", "no text")
+
+
+def _library(name: str, purpose: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise DatasetError(
+            f"{purpose} needs {name.partition('.')[0]}: pip install 'exleak[aexl]'"
+        ) from None

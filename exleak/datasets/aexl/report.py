@@ -1,0 +1,79 @@
+"""What a build did, in counts: a JSON file beside the dataset, and lines for people."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from exleak.records import CLASSES, to_json
+
+#: Largest difference of the classes' mean lengths that needs no warning, in tokens.
+LENGTH_MARGIN = 0.5
+
+
+@dataclass
+class Report:
+    """The counts of a build, filled in step by step.
+
+    Attributes:
+        dataset: Its name, version and sha256, and its number of samples.
+        sources: What it was built from, as named by the caller.
+        instrument: Name and hash of the expression scorer that gave the labels.
+        recipe: The parameters.
+        records: Records read, and those without a text by reason.
+        sentences: Sentences found, rejected by filter, and passed by class.
+        classes: For each class what fell between the filters and the sample.
+        controls: What became of the neutral sentences set aside for controls.
+        lengths: For each class the mean length in wordpieces, in the sample and in the dataset.
+        similarity: For each class mean and largest cosine similarity to the control.
+        lean: Mean of P[positive] − P[negative] over the control phrases.
+        warnings: What is less than was asked for.
+    """
+
+    dataset: dict[str, Any] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+    instrument: dict[str, str] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    records: dict[str, int] = field(default_factory=dict)
+    sentences: dict[str, Any] = field(default_factory=dict)
+    classes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    controls: dict[str, int] = field(default_factory=dict)
+    lengths: dict[str, dict[str, float]] = field(default_factory=dict)
+    similarity: dict[str, dict[str, float]] = field(default_factory=dict)
+    lean: float | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON-ready builtins."""
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return {"schema": 1, **{key: to_json(value) for key, value in values.items()}}
+
+    def lines(self) -> Iterator[str]:
+        """The report for people."""
+        yield f"records     {_counts(self.records)}"
+        rejected, passed = self.sentences["rejected"], self.sentences["passed"]
+        yield f"sentences   found {self.sentences['found']}"
+        yield f"rejected    {_counts(rejected) or 'none'}"
+        yield f"passed      {_counts(passed)}"
+        for label in CLASSES:
+            yield f"{label:11} {_counts(self.classes[label])}"
+        yield f"controls    {_counts(self.controls)}"
+        for label in reversed(CLASSES):
+            length, similar = self.lengths[label], self.similarity[label]
+            yield (
+                f"{label:11} {length['dataset']:.2f} wordpieces ({length['sampled']:.2f} before "
+                f"balancing); similarity to the control {similar['mean']:.2f}, at most "
+                f"{similar['largest']:.2f}"
+            )
+        yield from (f"warning: {warning}" for warning in self.warnings)
+
+    def spread(self) -> float:
+        """Largest difference of the classes' mean lengths in the dataset, in wordpieces."""
+        means = [entry["dataset"] for entry in self.lengths.values()]
+        return max(means) - min(means)
+
+
+def _counts(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())

@@ -1,0 +1,1 @@
+"""AEXL: building leakage datasets from text."""

@@ -1,0 +1,226 @@
+"""Algorithm 1 as a whole: what comes out, what it depends on, what is said when it cannot."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from exleak import DatasetError, SettingsError, load_dataset
+from exleak.cli import main
+from exleak.datasets.aexl import Recipe, build
+from exleak.scoring import Instrument
+from tests.aexl import fake
+
+ROOT = Path(__file__).parents[2]
+
+
+class Interrupted(fake.FakeExpression):
+    """Scores one block, then is interrupted."""
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Class probabilities (n, 3)."""
+        if self.seen:
+            raise KeyboardInterrupt
+        return super().predict(texts)
+
+
+def make(source: Path, output: Path, **settings: Any) -> bytes:
+    """Build and return the file's bytes."""
+    settings = {"recipe": fake.RECIPE, "instrument": fake.instrument(), "store": None, **settings}
+    build([source], output, **settings)
+    return output.read_bytes()
+
+
+def test_a_dataset_has_its_samples_and_their_labels(tmp_path: Path) -> None:
+    """Sixteen samples; the classes are the scorer's, controls are cut from neutral sentences."""
+    source = fake.write(tmp_path / "text.txt")
+    make(source, tmp_path / "out.jsonl")
+    data = load_dataset(tmp_path / "out.jsonl")
+    assert (data.name, len(data.samples)) == ("out", 16)
+    assert all("glad" in sample.positive for sample in data.samples)
+    assert all("grim" in sample.negative for sample in data.samples)
+    neutral = [text for text in fake.sentences(400) if text.startswith("The")]
+    assert {sample.neutral for sample in data.samples} <= set(neutral)
+    for sample in data.samples:
+        assert sum(text.startswith(f"{sample.control} ") for text in neutral) == 1
+        assert not sample.neutral.startswith(sample.control)
+
+
+def test_no_sentence_is_used_twice(tmp_path: Path) -> None:
+    """Controls and injected sentences are all distinct, and no control is cut from one of them."""
+    make(fake.write(tmp_path / "text.txt"), tmp_path / "out.jsonl")
+    samples = load_dataset(tmp_path / "out.jsonl").samples
+    texts = [text for s in samples for text in (s.control, s.positive, s.neutral, s.negative)]
+    assert len(set(texts)) == len(texts)
+    assert not any(s.neutral.startswith(f"{c.control} ") for s in samples for c in samples)
+
+
+def test_the_bytes_depend_on_the_sentences_not_on_their_order(tmp_path: Path) -> None:
+    """A shuffled text, spread over two files of a folder, gives the same dataset."""
+    source = fake.write(tmp_path / "text.txt")
+    lines = source.read_text().splitlines(keepends=True)
+    random.Random(3).shuffle(lines)
+    folder = tmp_path / "shuffled"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.txt").write_text("".join(lines[:150]))
+    (folder / "deep" / "b.txt").write_text(" ".join("".join(lines[150:]).split("\n")))
+    rows = make(source, tmp_path / "one.jsonl").splitlines()[1:]
+    assert make(folder, tmp_path / "two.jsonl").splitlines()[1:] == rows
+
+
+def test_another_seed_gives_another_dataset(tmp_path: Path) -> None:
+    """The same seed gives the same bytes, another one does not."""
+    source = fake.write(tmp_path / "text.txt")
+    seeds = [dataclasses.replace(fake.RECIPE, seed=seed) for seed in (0, 0, 1)]
+    one, again, other = (
+        make(source, tmp_path / "out.jsonl", recipe=recipe).splitlines() for recipe in seeds
+    )
+    assert one == again
+    assert len(set(one[1:]) & set(other[1:])) < 4
+
+
+def test_the_report_accounts_for_every_sentence(tmp_path: Path) -> None:
+    """What was found was rejected by a named filter or passed in a class."""
+    source = fake.write(tmp_path / "text.txt")
+    with source.open("a") as file:
+        file.write("See www.example.org for the list of towns.\nToo short.\n" + "A" * 9 + "\n\n")
+        file.write("A glad house of the lot.\nA glad house of the lot.\n")
+    report = build([source], tmp_path / "o.jsonl", recipe=fake.RECIPE, store=None,
+                   instrument=fake.instrument())  # fmt: skip
+    found = json.loads((tmp_path / "o.report.json").read_text())
+    assert found == report.to_json()
+    counts = found["sentences"]
+    assert counts["found"] == 405
+    assert counts["rejected"] == {"length": 2, "link": 1}
+    assert sum(counts["rejected"].values()) + sum(counts["passed"].values()) == 405
+    assert found["records"] == {"read": 405, "blank": 1}
+    assert found["classes"]["positive"]["duplicates"] == 1
+
+
+def test_lengths_are_balanced_unless_told_not_to(tmp_path: Path) -> None:
+    """Class means are within half a token, in a text where they are far apart."""
+    lines = fake.sentences(600)
+    lines = [text.replace("The ", "The tall and wide ") if i % 6 else text
+             for i, text in enumerate(lines)]  # fmt: skip
+    source = tmp_path / "text.txt"
+    source.write_text("\n".join(lines))
+    spreads = []
+    for balance in (True, False):
+        recipe = dataclasses.replace(fake.RECIPE, top=120, sampled=100, balance=balance)
+        report = build([source], tmp_path / "out.jsonl", recipe=recipe, store=None,
+                       instrument=fake.instrument())  # fmt: skip
+        spreads.append(report.spread())
+    assert spreads[0] <= 0.5 < spreads[1]
+
+
+def test_a_paraphrase_of_the_control_is_not_injected_before_it(tmp_path: Path) -> None:
+    """Control and injected sentences share no word with a topic."""
+    source = tmp_path / "text.txt"
+    topics = ["harbour", "kettle", "violin"]
+    lines = []
+    for i, text in enumerate(fake.sentences(500)):
+        text = text.replace(" of the ", f" of the {topics[i % 7 % 3]} ")
+        lines.append(text.replace("The ", f"The {topics[i % 5 % 3]} "))
+    source.write_text("\n".join(lines))
+    recipe = dataclasses.replace(fake.RECIPE, top=100, sampled=80, max_overlap=1)
+    make(source, tmp_path / "out.jsonl", recipe=recipe)
+    for sample in load_dataset(tmp_path / "out.jsonl").samples:
+        for topic in topics:
+            if topic in sample.control:
+                assert topic not in f"{sample.positive} {sample.neutral} {sample.negative}"
+
+
+def test_the_published_algorithm_takes_sentences_as_drawn(tmp_path: Path) -> None:
+    """Without filters and balancing, a line of markup may be in the dataset."""
+    source = tmp_path / "text.txt"
+    source.write_text("\n".join(f"<b>{text}</b>" for text in fake.sentences(300)))
+    recipe = Recipe.published(top=60, sampled=40, samples=16, truncation="half")
+    make(source, tmp_path / "out.jsonl", recipe=recipe)
+    samples = load_dataset(tmp_path / "out.jsonl").samples
+    assert all(sample.positive.startswith("<b>") for sample in samples)
+    with pytest.raises(DatasetError, match=r"no negative sentences.*300 were rejected"):
+        make(source, tmp_path / "out.jsonl")
+
+
+def test_an_interrupted_build_goes_on_from_stored_scores(tmp_path: Path) -> None:
+    """A second run scores only what the first one did not get to."""
+    source = fake.write(tmp_path / "text.txt", 2000)
+    first, second = Interrupted(), fake.FakeExpression()
+    tools = [Instrument("fake", scorer, fake.FakeSemantic()) for scorer in (first, second)]
+    with pytest.raises(KeyboardInterrupt):
+        make(source, tmp_path / "out.jsonl", instrument=tools[0], store=tmp_path / "store")
+    assert not (tmp_path / "out.jsonl").exists()
+    resumed = make(source, tmp_path / "out.jsonl", instrument=tools[1], store=tmp_path / "store")
+    assert len(first.seen) == 512
+    assert len(second.seen) >= 1488
+    assert set(first.seen).isdisjoint(second.seen)
+    assert resumed == make(source, tmp_path / "out.jsonl")
+
+
+def test_a_killed_build_gives_the_same_bytes_when_run_again(tmp_path: Path) -> None:
+    """Killed without a chance to clean up, at several moments."""
+    source = fake.write(tmp_path / "text.txt", 5000)
+    whole = make(source, tmp_path / "out.jsonl")
+    output, store = tmp_path / "killed" / "out.jsonl", tmp_path / "store"
+    output.parent.mkdir()
+    command = [sys.executable, "-m", "tests.aexl.fake", str(source), str(output), str(store)]
+    for seconds in (1.2, 1.5):
+        process = subprocess.Popen(command, cwd=ROOT)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert subprocess.run(command, cwd=ROOT, check=True).returncode == 0
+    assert output.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        (lambda text: "glad" not in text, "no positive sentences for 16 samples, 16 are needed"),
+        (lambda text: "The" not in text or text < "The d", r"neutral sentences.*32 are needed"),
+        (lambda text: False, "no .* sentences"),
+    ],
+)
+def test_too_few_sentences_of_a_class_are_an_error(keep: Any, message: str, tmp_path: Path) -> None:
+    """The class, what there is, and what is needed are in the message."""
+    source = tmp_path / "text.txt"
+    source.write_text("\n".join(filter(keep, fake.sentences(300))))
+    with pytest.raises(DatasetError, match=message):
+        make(source, tmp_path / "out.jsonl")
+
+
+def test_a_smaller_top_than_asked_for_is_a_warning(tmp_path: Path) -> None:
+    """Where work can go on it does, with the counts."""
+    report = build([fake.write(tmp_path / "text.txt", 150)], tmp_path / "out.jsonl",
+                   recipe=fake.RECIPE, store=None, instrument=fake.instrument())  # fmt: skip
+    assert "the top of the neutral class has 50 sentences, not 60" in report.warnings
+
+
+def test_settings_out_of_range_are_told() -> None:
+    """Each names the setting."""
+    with pytest.raises(SettingsError, match="twice the samples"):
+        Recipe(sampled=300, samples=200)
+    with pytest.raises(SettingsError, match="min_words"):
+        Recipe(min_words=30)
+    with pytest.raises(SettingsError, match="unknown filter 'links'"):
+        Recipe(filters=("links",))
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 2 and one line."""
+    assert main(["aexl", "build", "nowhere.txt", "-o", str(tmp_path / "out.jsonl")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("exleak aexl: nowhere.txt: there is no such file")
+    assert error.count("\n") == 1

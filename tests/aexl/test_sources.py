@@ -1,0 +1,178 @@
+"""Sources: every format gives the same sentences, and what cannot be read says so."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import lzma
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exleak import DatasetError, SettingsError
+from exleak.datasets.aexl import Reading
+from exleak.datasets.aexl.sources import Block, Part, find_parts, read
+
+TEXTS = ["The lamp was lit.", "Ein Satz – mit Umlaut: ü.", 'He said "one, two" twice.']
+
+
+def texts(source: Path | str, reading: Reading | None = None) -> list[str]:
+    """Every text of a source."""
+    return [text.strip() for block in blocks(source, reading) for text in block.texts]
+
+
+def blocks(source: Path | str, reading: Reading | None = None) -> list[Block]:
+    """Every block of a source."""
+    reading = reading or Reading()
+    parts, _ = find_parts([source], reading)
+    return [block for part in parts for block in read(part, reading)]
+
+
+def as_jsonl(path: Path) -> None:
+    """Write JSON lines with another field beside the text."""
+    path.write_text("".join(f"{json.dumps({'id': 1, 'text': text})}\n" for text in TEXTS))
+
+
+def as_csv(path: Path) -> None:
+    """Write CSV, quoted where it must be."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["id", "text"], *(["1", text] for text in TEXTS)])
+
+
+def as_parquet(path: Path) -> None:
+    """Write Parquet."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"text": TEXTS, "score": [1.0, 2.0, 3.0]}), path)
+
+
+def as_zst(path: Path) -> None:
+    """Write text compressed by zstandard."""
+    import zstandard
+
+    path.write_bytes(zstandard.ZstdCompressor().compress("\n".join(TEXTS).encode()))
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "a.txt": lambda path: path.write_text("\n".join(TEXTS), encoding="utf-8"),
+    "a.md": lambda path: path.write_text("\r\n".join(TEXTS), encoding="utf-8-sig"),
+    "a.jsonl": as_jsonl,
+    "a.csv": as_csv,
+    "a.tsv": lambda path: path.write_text("\n".join(["text\tn", *(f"{t}\t1" for t in TEXTS)])),
+    "a.parquet": as_parquet,
+    "a.txt.gz": lambda path: path.write_bytes(gzip.compress("\n".join(TEXTS).encode())),
+    "a.txt.bz2": lambda path: path.write_bytes(bz2.compress("\n".join(TEXTS).encode())),
+    "a.txt.xz": lambda path: path.write_bytes(lzma.compress("\n".join(TEXTS).encode())),
+    "a.txt.zst": as_zst,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_same_texts(name: str, tmp_path: Path) -> None:
+    """Text, JSON lines, CSV, TSV, Parquet and compressed files, told by their suffix."""
+    WRITERS[name](tmp_path / name)
+    assert texts(tmp_path / name) == TEXTS
+
+
+def test_a_folder_is_read_in_order_of_names(tmp_path: Path) -> None:
+    """Files of unknown formats are counted, hidden ones are not looked at."""
+    (tmp_path / "sub").mkdir()
+    for name, text in (("sub/b.txt", "Second."), ("a.txt", "First."), ("x.bin", "?"), (".z", "?")):
+        (tmp_path / name).write_text(text)
+    parts, ignored = find_parts([tmp_path], Reading())
+    assert [Path(part.name).name for part in parts] == ["a.txt", "b.txt"]
+    assert ignored == 1
+
+
+def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source ``-``."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(TEXTS).encode())))
+    assert texts("-") == TEXTS
+
+
+def test_a_hub_dataset_is_streamed(tmp_path: Path) -> None:
+    """A local dataset with the schema of the paper's source, through the hub's own library."""
+    (tmp_path / "data").mkdir()
+    as_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
+    assert texts(f"hub:{tmp_path}") == TEXTS
+    with pytest.raises(DatasetError, match="split 'test'"):
+        texts(f"hub:{tmp_path}", Reading(split="test"))
+
+
+def test_undecodable_records_are_counted(tmp_path: Path) -> None:
+    """Mixed encodings: a warning's worth, the rest is read."""
+    path = tmp_path / "mixed.txt"
+    path.write_bytes("\n".join([*TEXTS, "x"] * 10).encode() + "\ncafé\n".encode("latin-1"))
+    assert [block.problems for block in blocks(path)] == [{"not decodable": 1}]
+    assert len(texts(path)) == 40
+
+
+def test_records_without_text_are_counted(tmp_path: Path) -> None:
+    """Numbers, nulls and missing fields."""
+    path = tmp_path / "a.jsonl"
+    rows = [{"text": "One."}, {"text": None}, {"text": 7}, {"other": "x"}, {"text": " "}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert blocks(path)[0].problems == {"no text": 3, "blank": 1}
+
+
+def test_blocks_are_small_and_tell_the_position(tmp_path: Path) -> None:
+    """However large a file is, a block has so many records."""
+    path = tmp_path / "a.txt"
+    path.write_text("A line of text.\n" * 2500)
+    found = list(read(Part("file", str(path), path.stat().st_size), Reading(), block=1000))
+    assert [len(block.texts) for block in found] == [1000, 1000, 500]
+    assert found[0].position < found[-1].position == path.stat().st_size
+
+
+BAD: dict[str, tuple[bytes, str]] = {
+    "binary.txt": (b"\x00\x01\x02" * 50, "a binary file, not text"),
+    "gzip.txt": (gzip.compress(b"text"), "this is gzip, not UTF-8 text"),
+    "utf16.txt": ("text".encode("utf-16"), "this is UTF-16"),
+    "latin.txt": ("é\n".encode("latin-1") * 50, "20 of the first 20 records.*--encoding"),
+    "torn.txt.gz": (gzip.compress(os.urandom(9999))[:-3000], "a damaged compressed file"),
+    "plain.txt.gz": (b"just text", "a damaged compressed file"),
+    "bad.jsonl": (b"{not json}\n", "line 1: not JSON"),
+    "list.jsonl": (b'["a"]\n', "line 1: one JSON object a line is expected, not a list"),
+    "other.jsonl": (b'{"a": 1, "b": 2}\n', "no column 'text'; it has a, b: name one with --column"),
+    "other.csv": (b"a,b\n1,2\n", "no column 'text'; it has a, b"),
+    "wide.csv": (b'text,b\n"' + b"x" * 200_000 + b'",2\n', "not CSV: field larger"),
+    "bad.parquet": (b"PAR1 and no more", "not a Parquet file"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_one_clear_error(name: str, tmp_path: Path) -> None:
+    """The file, what is wrong with it, and what to do."""
+    content, message = BAD[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=message) as error:
+        texts(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_source_is_told_how_hub_datasets_are_named() -> None:
+    """A name of the hub without its mark is a likely mistake."""
+    with pytest.raises(DatasetError, match="hub:OWNER/NAME"):
+        texts("agentlans/high-quality-english-sentences")
+
+
+def test_a_folder_without_text_is_an_error(tmp_path: Path) -> None:
+    """With the formats there are."""
+    with pytest.raises(DatasetError, match=r"no file of a known format.*\.parquet"):
+        texts(tmp_path)
+
+
+def test_unknown_readings_are_told() -> None:
+    """Formats and encodings."""
+    with pytest.raises(SettingsError, match="unknown format 'pdf'"):
+        Reading(format="pdf")
+    with pytest.raises(SettingsError, match="unknown encoding 'utf-9'"):
+        Reading(encoding="utf-9")

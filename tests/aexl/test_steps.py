@@ -1,0 +1,206 @@
+"""The steps of the algorithm one by one: filters, top, sample, truncation, balance, pairing."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections import Counter
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from exleak.datasets.aexl import Recipe
+from exleak.datasets.aexl.balance import balanced
+from exleak.datasets.aexl.duplicates import distinct
+from exleak.datasets.aexl.filters import rejected_by
+from exleak.datasets.aexl.moods import is_mixed
+from exleak.datasets.aexl.pairing import match
+from exleak.datasets.aexl.pool import Candidate, Pool
+from exleak.datasets.aexl.sampling import weighted_sample
+from exleak.datasets.aexl.truncation import control_phrase
+from exleak.datasets.aexl.worker import split
+from tests.aexl import fake
+
+WEIGHTS = (0.9, 0.75, 0.6, 0.45, 0.3, 0.15)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("The old mill stands beside the river.", None),
+        ("Mr. J. Smith met Dr. Jones at the station.", None),
+        ("She asked whether the shop was open on Sundays?", None),
+        ("Die Straße ist nass und der Himmel ist grau.", "language"),
+        ("Le chat est sur la table et il dort bien.", "language"),
+        ("Это предложение написано не по-английски.", "language"),
+        ("Not enough words.", "length"),
+        (" ".join(["word"] * 26) + ".", "length"),
+        ("More about it is at www.example.org for all.", "link"),
+        ("Write to jane.doe@example.org before the end of May.", "personal"),
+        ("Call the office on +49 30 1234567 before noon.", "personal"),
+        ("He lives at 12 Baker Street in the old town.", "personal"),
+        ("The <b>first</b> line of the page is bold.", "markup"),
+        ("Salt &amp; pepper are on the table.", "markup"),
+        ("- The first item of the list is here.", "markup"),
+        ("Click here to read more about the town.", "boilerplate"),
+        ("We use cookies to improve your visit.", "boilerplate"),
+        ("The train left. The platform was empty.", "sentence"),
+        ("He left some four hundred bills for Gov.", "sentence"),
+        ("The letter was sent on to the F.D.A.", "sentence"),
+        ("and then they went home for the night.", "sentence"),
+        ("The list of the towns that they saw", "sentence"),
+        ("He said that the shop (on the corner was open.", "sentence"),
+        ("THE SHOP ON THE CORNER IS OPEN TODAY.", "sentence"),
+        ("The cafÃ© on the corner is open today.", "encoding"),
+        ("He called them all bastards and left the room.", "toxic"),
+        ("He told her that she should go kill yourself now.", "toxic"),
+    ],
+)
+def test_a_filter_rejects_what_it_is_named_after(text: str, name: str | None) -> None:
+    """The first filter that rejects a sentence names the reason."""
+    assert rejected_by(text, Recipe()) == name
+
+
+def test_a_filter_that_is_not_asked_for_rejects_nothing() -> None:
+    """Filters are chosen by name."""
+    assert rejected_by("See www.example.org for all of it.", Recipe(filters=("length",))) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "mixed"),
+    [
+        ("He is out of hospital and cracking jokes.", "negative", True),
+        ("They could hardly believe their luck.", "negative", True),
+        ("The roof leaked and ruined the books.", "negative", False),
+        ("We laughed until our sides hurt.", "positive", True),
+        ("We laughed all evening long.", "positive", False),
+        ("The tragedy has three acts.", "neutral", True),
+        ("The play has three acts.", "neutral", False),
+    ],
+)
+def test_words_of_another_mood_are_seen(text: str, label: str, mixed: bool) -> None:
+    """A listed word speaks against the label."""
+    assert is_mixed(text, label) == mixed
+
+
+def test_records_are_split_into_sentences() -> None:
+    """A paragraph gives its sentences, a line its one, with single blanks."""
+    assert split("He met Dr. Smith.  Then\tit rained. ") == ["He met Dr. Smith.", "Then it rained."]
+    assert split(" One line only ") == ["One line only"]
+
+
+def test_the_pool_keeps_the_best_whatever_the_order() -> None:
+    """Top-m of a stream, with ties and copies, is the top-m of the sorted whole."""
+    offers = [(f"t{i % 300}", round(fake.number(f"t{i % 300}"), 2)) for i in range(900)]
+    contents = set()
+    for seed in range(5):
+        random.Random(seed).shuffle(offers)
+        pool = Pool(40)
+        for text, confidence in offers:
+            pool.offer(text, confidence)
+        contents.add((tuple(pool.best()), pool.duplicates))
+    assert len(contents) == 1
+    best, duplicates = contents.pop()
+    ranked = sorted({confidence for _, confidence in offers}, reverse=True)
+    assert min(candidate.confidence for candidate in best) >= ranked[40]
+    assert duplicates == 80
+
+
+def test_sampling_frequencies_match_the_weights() -> None:
+    """Over 2,000 seeds the ordered pairs drawn have the probabilities of drawing in turn."""
+    candidates = [Candidate(weight, 0, f"s{i}") for i, weight in enumerate(WEIGHTS)]
+    drawn = Counter(
+        tuple(c.text for c in weighted_sample(candidates, 2, seed, "x")) for seed in range(2000)
+    )
+    total = sum(WEIGHTS)
+    pairs = list(permutations(range(len(WEIGHTS)), 2))
+    expected = [2000 * WEIGHTS[a] / total * WEIGHTS[b] / (total - WEIGHTS[a]) for a, b in pairs]
+    observed = [drawn[f"s{a}", f"s{b}"] for a, b in pairs]
+    assert math.isclose(sum(expected), 2000)
+    assert chisquare(observed, expected).pvalue > 0.01
+    uniform = [2000 / len(pairs)] * len(pairs)
+    assert chisquare(observed, uniform).pvalue < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("sentence", "phrase"),
+    [
+        ("The tower of the church is square.", "The tower of the church is"),
+        ("Six tall men sat in the hall.", "Six tall men sat in"),
+        ("They will close the road at noon.", "They will close the road at"),
+        ("Some towns voted to keep the old line.", "Some towns voted to"),
+        ("It rained.", None),
+        ("She did not say where the key was kept.", None),
+        ('"It is late," said the porter by the door.', None),
+    ],
+)  # fmt: skip
+def test_controls_stop_mid_sentence(sentence: str, phrase: str | None) -> None:
+    """Behind a word that cannot end a sentence, best a form of "be"; never behind a negation."""
+    assert control_phrase(sentence, Recipe()) == phrase
+
+
+def test_a_sentence_without_a_good_stop_is_left_in_no_time() -> None:
+    """A mark that no phrase may hold, behind many letters: no pattern tries all ways to part."""
+    start = time.perf_counter()
+    sentence = "Representatives sent seventeen Scandinavian municipalities (12) are here."
+    assert control_phrase(sentence, Recipe()) is None
+    assert time.perf_counter() - start < 1
+
+
+def test_half_of_a_sentence_is_half_its_words() -> None:
+    """The plain way to cut."""
+    recipe = Recipe(truncation="half")
+    assert control_phrase("One two three, four five six seven eight.", recipe) == (
+        "One two three, four"
+    )
+
+
+def test_near_duplicates_fall_to_the_better_sentence() -> None:
+    """By common words; the kept ones are the best."""
+    texts = [" ".join(fake.word(i, place) for place in range(8)) for i in range(30)]
+    worse = [text.rsplit(" ", 1)[0] + f" {fake.word(99, i)}" for i, text in enumerate(texts)]
+    pool = sorted((Candidate(0.9 - 0.2 * (i >= 30), i, t) for i, t in enumerate(texts + worse)),
+                  reverse=True)  # fmt: skip
+    recipe = Recipe(top=40, sampled=20, samples=10)
+    kept, dropped = distinct(pool, recipe, fake.FakeSemantic().embed)
+    assert {candidate.text for candidate in kept} == set(texts)
+    assert dropped == {"near duplicate": 30}
+
+
+def test_paraphrases_fall_to_the_better_sentence() -> None:
+    """By meaning, across batches of embeddings."""
+    pool = [Candidate(1 - i / 1000, 0, f"{fake.word(i, 0)} {i}") for i in range(600)]
+    group = {candidate.text: i % 300 for i, candidate in enumerate(pool)}
+
+    def embed(texts: object) -> np.ndarray:
+        return np.eye(300)[[group[text] for text in texts]]  # type: ignore[attr-defined]
+
+    kept, dropped = distinct(pool, Recipe(max_overlap=1), embed)
+    assert [candidate.text for candidate in kept] == [c.text for c in pool[:300]]
+    assert dropped["paraphrase"] == 300
+
+
+def test_balanced_triples_have_equal_lengths_and_the_first_drawn() -> None:
+    """At each length as many as the rarest class allows, then nearly equal ones."""
+    sampled = {
+        "negative": ["n" * 5, "n" * 6, "N" * 5, "n" * 9],
+        "neutral": ["u" * 6, "u" * 5, "u" * 11, "u" * 20],
+        "positive": ["p" * 6, "P" * 5, "p" * 5, "p" * 10],
+    }
+    exact, near = balanced(sampled, len)
+    assert [triple.texts for triple in exact] == [
+        ("n" * 5, "u" * 5, "P" * 5),
+        ("n" * 6, "u" * 6, "p" * 6),
+    ]
+    assert [triple.texts for triple in near] == [("n" * 9, "u" * 11, "p" * 10)]
+
+
+def test_pairs_are_moved_to_make_room() -> None:
+    """A full matching is found where taking the first free control would miss it."""
+    allowed = {(0, 0), (0, 1), (1, 0), (2, 1), (2, 2)}
+    pairs = match(3, 3, lambda triple, control: (triple, control) in allowed, 3)
+    assert pairs == [(0, 1), (1, 0), (2, 2)]
+    assert match(3, 1, lambda triple, control: triple > 0, 1) == [(1, 0)]
