@@ -51,7 +51,7 @@ def report(name: str, runs: list[dict[str, Any]], truth: dict[str, float]) -> No
     for key in RATES:
         values = np.array([found[key] for found in runs])
         inside = np.mean((values[:, 1] <= truth[key]) & (truth[key] <= values[:, 2]))
-        half = np.mean((values[:, 1] <= 0.5) & (0.5 <= values[:, 2]))
+        half = np.mean((values[:, 1] <= 0.5) & (values[:, 2] >= 0.5))
         print(
             f"  {key:12} grammar {truth[key]:.3f}  mean {values[:, 0].mean():.3f}  "
             f"in the 95% interval {inside:.0%}  (.5 in it {half:.0%})"

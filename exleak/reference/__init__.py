@@ -13,6 +13,7 @@ leaking from not leaking:
 
 import json
 from pathlib import Path
+from typing import Any
 
 MODELS = Path(__file__).parent / "models"
 
@@ -55,6 +56,20 @@ def true_rates(name: str) -> dict[str, float]:
     Args:
         name: As for `path`.
     """
-    loaded = json.loads((path(name) / "rates.json").read_text(encoding="utf-8"))
+    loaded = _rates(name)
     keys = ("rate", "negative", "positive", "superiority", "directional")
     return {key: float(loaded[key]) for key in keys}
+
+
+def instrument_hash(name: str) -> str:
+    """Return the hash of the expression scorer that `true_rates` holds for.
+
+    Args:
+        name: As for `path`.
+    """
+    return str(_rates(name)["instrument"])
+
+
+def _rates(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((path(name) / "rates.json").read_text(encoding="utf-8"))
+    return loaded
