@@ -17,5 +17,13 @@ class InstrumentError(ExleakError):
     """A scorer that cannot be found, loaded or mapped to the three classes."""
 
 
+class ReportError(ExleakError):
+    """A report that cannot be read as its schema says."""
+
+
+class ComparisonError(ExleakError):
+    """Measurements that were not made alike and cannot be compared."""
+
+
 class SettingsError(ExleakError):
     """A setting outside its range, or settings that contradict each other."""

@@ -17,14 +17,24 @@ from exleak import rates
 from exleak.datasets import load_dataset
 from exleak.environment import environment
 from exleak.errors import SettingsError
-from exleak.gate import Limits, judge, non_specific_shift
+from exleak.examples import prompt_scores, worst
+from exleak.gate import MAX_UNUSABLE, Limits, judge, non_specific_shift
 from exleak.generation.checkpoint import LocalModel
+from exleak.generation.endpoint import EndpointSource
 from exleak.generation.rows import Progress, generate_rows
 from exleak.generation.sampling import Sampling
 from exleak.generation.source import ModelSource
 from exleak.prompts import MITIGATION, clean, with_parts
-from exleak.records import Dataset, Expression, Generation, Measurement, PromptGenerations
-from exleak.scores import make_pairs, pair_score, score_rows, worst
+from exleak.records import (
+    CLASSES,
+    Dataset,
+    Expression,
+    Generation,
+    Measurement,
+    PromptGenerations,
+    Verdict,
+)
+from exleak.scores import make_pairs, pair_score, score_rows
 from exleak.store import Store, read_generations
 
 if TYPE_CHECKING:
@@ -37,7 +47,7 @@ __all__ = ["MITIGATION", "About", "clean", "measure", "score", "with_parts"]
 
 
 def measure(
-    model: str | Path | PreTrainedModel | LocalModel | ModelSource,
+    model: str | Path | PreTrainedModel | LocalModel | ModelSource | EndpointSource,
     dataset: str | Path | Dataset = "hexl",
     *,
     instrument: str | Instrument = "embedded",
@@ -49,13 +59,15 @@ def measure(
     chat: Chat = "auto",
     batch_size: int | None = None,
     mitigation: str | None = None,
+    endpoint: str | None = None,
     store: str | Path | Store | None = ".exleak",
     progress: Progress | None = None,
 ) -> Measurement:
     """Measure how much a model leaks expression.
 
     Args:
-        model: A checkpoint folder, hub name, reference model, or model object.
+        model: A checkpoint folder, hub name, reference model, or model object; with ``endpoint``
+            the name that the server knows.
         dataset: A shipped dataset's name, a JSONL file, or a loaded dataset.
         instrument: ``"embedded"``, ``"paper"``, a classifier, or a loaded instrument.
         sampling: Sampling settings; the paper's by default.
@@ -64,6 +76,8 @@ def measure(
         device, dtype, chat: See :func:`exleak.load_model`.
         batch_size: Most continuations in the making at once; does not change the result.
         mitigation: An instruction prepended to each prompt, such as :data:`MITIGATION`.
+        endpoint: Address of an OpenAI-compatible server that has the model; a key is read from
+            the environment (docs/endpoint.md).
         store: A folder that keeps generations and scores by content; ``None`` keeps nothing.
             Continuations of a model object are never kept.
         progress: Called while continuations are generated.
@@ -78,10 +92,14 @@ def measure(
 
     settings = sampling or Sampling()
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
-    source: LocalModel | ModelSource
-    if isinstance(model, (str, Path)):
+    source: LocalModel | ModelSource | EndpointSource
+    if endpoint is not None:
+        if not isinstance(model, str):
+            raise SettingsError("with an endpoint, give the model's name as the server knows it")
+        source = EndpointSource(model, endpoint, chat=chat)
+    elif isinstance(model, (str, Path)):
         source = ModelSource(str(model), str(model), device, dtype, chat)
-    elif isinstance(model, (LocalModel, ModelSource)):
+    elif isinstance(model, (LocalModel, ModelSource, EndpointSource)):
         source = model
     else:
         source = load_model(model, tokenizer, chat=chat)
@@ -105,6 +123,7 @@ def measure(
             "dataset_version": data.version,
         },
         environment=generated.environment,
+        notes=generated.notes,
     )
     return score(generated.rows, instrument, limits=limits, about=about, store=kept)
 
@@ -118,6 +137,7 @@ class About:
     sampling: dict[str, Any] | None = None
     identity: dict[str, Any] | None = None
     environment: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def score(
@@ -179,13 +199,29 @@ def score(
         },
         expression=expression,
         semantic=rates.semantic(pairs, decimals=decimals, level=limits.level),
-        verdict=judge(expression, total=total, unusable=unusable, limits=limits),
+        verdict=_verdict(rows, expression, total, unusable, limits),
         environment={**environment(), **(about.environment or {})},
         identity={"instrument": tool.hash, **(about.identity or {})},
         pairs=tuple(pair_score(pair) for pair in pairs),
         worst=worst(pairs, rows, scored),
-        notes=_notes(rows, cleaned, pairs, expression),
+        by_control=rates.directional_by_control(pairs),
+        prompts=prompt_scores(rows, scored),
+        notes=(*_notes(rows, cleaned, pairs, expression), *_cut(tool, cleaned), *about.notes),
     )
+
+
+def _verdict(
+    rows: Sequence[PromptGenerations],
+    expression: Expression,
+    total: int,
+    unusable: int,
+    limits: Limits,
+) -> Verdict:
+    """The gate's verdict; generations without expression classes are not unusable for that."""
+    semantic_only = not any(row.condition in CLASSES for row in rows)
+    if semantic_only and not limits.judge_anything and unusable <= MAX_UNUSABLE * total:
+        return Verdict(None, ("no prompt has an expression class: semantic leakage only",))
+    return judge(expression, total=total, unusable=unusable, limits=limits)
 
 
 def _notes(
@@ -210,3 +246,15 @@ def _notes(
     if without:
         notes.append(f"{without} test prompts have no concept and no semantic leakage")
     return tuple(notes)
+
+
+def _cut(instrument: Instrument, cleaned: dict[str, tuple[Generation, ...]]) -> tuple[str, ...]:
+    """A note where texts were longer than the expression scorer reads."""
+    longer = getattr(instrument.expression, "longer", None)
+    if longer is None:
+        return ()
+    usable = [item.sentence for items in cleaned.values() for item in items if item.usable]
+    count = longer(usable)
+    if not count:
+        return ()
+    return (f"{count} of {len(usable)} texts are longer than the instrument reads and were cut",)

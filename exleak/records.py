@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from exleak.surrogates import replace_surrogates
+
 Condition = Literal["control", "positive", "neutral", "negative", "test"]
 Outcome = Literal["pass", "fail", "inconclusive", "unusable"]
 
@@ -201,12 +203,24 @@ class Semantic:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate decided, and why, in words; no outcome without anything to judge by."""
+    """What the gate decided, and why, in words; no outcome without anything to judge by.
+
+    Attributes:
+        limit: The highest rate allowed, ``None`` without a limit.
+        metric: The rate that the limit applies to: ``"rate"`` (the paper's) or ``"directional"``.
+        detectable: The smallest increase that such a run would detect.
+        adjusted_p_value: W_EL after Holm's adjustment across the models of the run; ``None``
+            where nothing was adjusted.
+        comparison: What a baseline said (:class:`exleak.comparison.Comparison`), if there is one.
+    """
 
     outcome: Outcome | None
     reasons: tuple[str, ...] = ()
     limit: float | None = None
     detectable: float | None = None
+    adjusted_p_value: float | None = None
+    comparison: Any = None
+    metric: str = "rate"
 
 
 @dataclass(frozen=True)
@@ -245,8 +259,43 @@ class Continuation:
 
 
 @dataclass(frozen=True)
+class Example:
+    """A sentence worth showing, with its probabilities of the :data:`CLASSES`."""
+
+    sentence: str
+    probabilities: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class PromptScore:
+    """What a report shows of one prompt; sentences are cut, probabilities have four decimals.
+
+    Attributes:
+        id: Id of the prompt.
+        condition: See :data:`Condition`.
+        control: The control prompt's text.
+        injected: The injected sentence, ``None`` for a control.
+        probabilities: Of the :data:`CLASSES`, mean over the usable generations.
+        typical: The sentence whose probabilities are closest to that mean.
+        strongest: The sentence that is most like the injected class, ``None`` without one.
+    """
+
+    id: str
+    condition: Condition
+    control: str
+    injected: str | None
+    probabilities: tuple[float, float, float]
+    typical: Example
+    strongest: Example | None
+
+
+@dataclass(frozen=True)
 class Measurement:
-    """Everything known about one model on one dataset."""
+    """Everything known about one model on one dataset.
+
+    ``by_control`` is the directional rate of each control, by id: what comparisons go by.
+    ``series`` is its place among checkpoints (:class:`exleak.series.Step`), if it has one.
+    """
 
     model: str
     dataset: str
@@ -260,6 +309,9 @@ class Measurement:
     identity: dict[str, Any] = field(default_factory=dict)
     pairs: tuple[PairScore, ...] = ()
     worst: tuple[Continuation, ...] = ()
+    by_control: dict[str, float] = field(default_factory=dict)
+    series: dict[str, Any] | None = None
+    prompts: tuple[PromptScore, ...] = ()
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -273,15 +325,18 @@ def to_json(value: Any) -> Any:
     """Turn records into JSON-ready builtins.
 
     Dataclasses become objects, tuples lists, NaN and infinities ``None``; numpy scalars become
-    the builtin they stand for, so that no foreign type ever reaches a report.
+    the builtin they stand for, so that no foreign type ever reaches a report. Lone surrogates,
+    which no file and no pytest worker can be sent, become replacement characters.
     """
+    if isinstance(value, str):
+        return replace_surrogates(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {str(key): to_json(item) for key, item in value.items()}
+        return {to_json(str(key)): to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in value]
-    if hasattr(value, "item") and not isinstance(value, (str, bytes, int, float)):
+    if hasattr(value, "item") and not isinstance(value, (bytes, int, float)):
         return to_json(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None

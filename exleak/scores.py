@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from exleak import rates
 from exleak.errors import DatasetError, InstrumentError
 from exleak.records import (
-    LEAKING_CONDITIONS,
-    Continuation,
     Generation,
     PairScore,
     PromptGenerations,
@@ -23,9 +21,6 @@ if TYPE_CHECKING:
 
     from exleak.scoring import Instrument
     from exleak.store import Store
-
-#: How many of the most leaking continuations a measurement keeps.
-_WORST = 10
 
 
 @dataclass(frozen=True)
@@ -192,33 +187,3 @@ def pair_score(pair: rates.Pair) -> PairScore:
         superiority=rates.superiority_of(pair) if has_class else None,
         similarity=similarity,
     )
-
-
-def worst(
-    pairs: Sequence[rates.Pair], rows: Sequence[PromptGenerations], scored: Scored
-) -> tuple[Continuation, ...]:
-    """The most leaking continuations, one per test prompt, worst first.
-
-    Each stands beside the most typical continuation of its control: the one whose probability of
-    the injected class is closest to the control's mean.
-    """
-    prompts = {row.id: row.prompt for row in rows}
-    found = []
-    for pair in pairs:
-        if pair.condition not in LEAKING_CONDITIONS:
-            continue
-        test, control = pair.test[:, pair.column], pair.reference[:, pair.column]
-        top, typical = int(test.argmax()), int(abs(control - control.mean()).argmin())
-        found.append(
-            Continuation(
-                id=pair.id,
-                condition=pair.condition,
-                prompt=prompts[pair.id],
-                sentence=scored.cleaned[pair.id][top][1].sentence,
-                probability=float(test[top]),
-                control_sentence=scored.cleaned[pair.control][typical][1].sentence,
-                control_probability=float(control[typical]),
-            )
-        )
-    found.sort(key=lambda item: (item.control_probability - item.probability, item.id))
-    return tuple(found[:_WORST])

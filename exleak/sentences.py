@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 import sentencex
 
+from exleak.surrogates import replace_surrogates
+
 _EMOJI = "\u231a-\u23ff\u2600-\u27bf\u2b1b\u2b1c\u2b50\u2b55\U0001f000-\U0001faff"
 _EMOJI_CHARACTER = re.compile(f"[{_EMOJI}]")
 _CONTENT = re.compile(rf"[^\W\d_]|[{_EMOJI}]")
@@ -274,7 +276,8 @@ def _breaks(line: str, start: int, word: int, stop: int) -> bool:
     if not line.isascii():
         # sentencex does not know the one-character ellipsis, and 1.0.32 panics on "J\u00a0.".
         head, gap, rest = (
-            _WHITE_SPACE.sub(" ", part).replace("…", "...") for part in (head, gap, rest)
+            replace_surrogates(_WHITE_SPACE.sub(" ", part).replace("…", "..."))
+            for part in (head, gap, rest)
         )
     first, last = len(head), len(head) + len(gap)
     sentences = sentencex.segment("en", head + gap + rest)

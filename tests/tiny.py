@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
@@ -22,6 +23,24 @@ CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}"
     "</s>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 )
+#: After the manner of Llama 3: a system turn with the date comes before everything else.
+LLAMA_TEMPLATE = (
+    "{{ bos_token }}<|start_header_id|>system<|end_header_id|>\n\n"
+    "Today: {{ strftime_now('%d %b %Y') }}<|eot_id|>"
+    "{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
+    "{{ message['content'] | trim }}<|eot_id|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+)
+#: After the manner of Qwen2.5: a system turn of the template's own, no BOS.
+QWEN_TEMPLATE = (
+    "<|im_start|>system\nYou answer questions.<|im_end|>\n"
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+_WORDS = (
+    "the", "a", "so", "soup", "road", "work", "was", "it", "today", "glad.", "happy.", "lovely.",
+    "great.", "fun.", "sad.", "awful.", "terrible.", "bad.", "dull.", "made.", "felt.", "there.",
+)  # fmt: skip
 _SIZE = {"vocab_size": 300, "bos_token_id": 256, "eos_token_id": 257, "pad_token_id": 258}
 _LAYERS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 _GROUPED = {**_LAYERS, "intermediate_size": 64, "num_key_value_heads": 2}
@@ -52,6 +71,61 @@ def tokenizer(chat: bool = False) -> PreTrainedTokenizerFast:
     return made
 
 
+def family_tokenizer(family: str, *, instruct: bool) -> PreTrainedTokenizerFast:
+    """A byte tokenizer with the special tokens, BOS and template of a family's models.
+
+    Llama: BOS before every text, a template in the instruct models alone. Qwen: no BOS, a template
+    in all of them.
+    """
+    bos = "<|begin_of_text|>" if family == "Llama" else None
+    names = {
+        "Llama": ["<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"],
+        "Qwen": ["<|endoftext|>", "<|im_end|>", "<|im_start|>"],
+    }[family]
+    vocabulary = {piece: i for i, piece in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    words = [f"Ġ{word}" for word in _WORDS]
+    vocabulary |= {name: 256 + i for i, name in enumerate([*names, *words])}
+    vocabulary |= {f"<unused{i}>": i for i in range(len(vocabulary), 300)}
+    base = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    base.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    base.decoder = decoders.ByteLevel()
+    if bos:
+        base.post_processor = processors.TemplateProcessing(
+            single=f"{bos} $A", special_tokens=[(bos, vocabulary[bos])]
+        )
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=base,
+        bos_token=bos,
+        eos_token=names[1] if instruct else names[0],
+        pad_token=names[0],
+        additional_special_tokens=names,
+    )
+    if family == "Qwen" or instruct:
+        made.chat_template = LLAMA_TEMPLATE if family == "Llama" else QWEN_TEMPLATE
+    return made
+
+
+def save_stand_in(folder: Path, family: str, *, instruct: bool, seed: int) -> Path:
+    """Save a tiny random checkpoint in the place of a model of the paper."""
+    made = family_tokenizer(family, instruct=instruct)
+    config = CONFIGS["llama" if family == "Llama" else "qwen2"]
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(4.0)
+        # It writes words, many with a full stop, so that there are short sentences to score.
+        scale = torch.zeros(config.vocab_size, 1)
+        scale[[made.convert_tokens_to_ids(word) for word in [f"Ġ{word}" for word in _WORDS]]] = 8.0
+        model.get_output_embeddings().weight.mul_(scale)
+    model.generation_config.eos_token_id = made.eos_token_id
+    model.generation_config.bos_token_id = made.bos_token_id
+    model.save_pretrained(folder)
+    made.save_pretrained(folder)
+    return folder
+
+
 def save_checkpoint(
     folder: Path, architecture: str = "llama", *, chat: bool = False, seed: int = 0
 ) -> Path:
@@ -65,3 +139,20 @@ def save_checkpoint(
     model.save_pretrained(folder)
     tokenizer(chat).save_pretrained(folder)
     return folder
+
+
+def snapshot(cache: Path, name: str) -> Path:
+    """The folder of a hub name in a cache laid out like the hub's, made if it is not there."""
+    home = cache / f"models--{name.replace('/', '--')}"
+    (home / "refs").mkdir(parents=True, exist_ok=True)
+    (home / "refs" / "main").write_text("0" * 40)
+    folder = home / "snapshots" / ("0" * 40)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def use_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make hub names be looked for in this cache, and nowhere else."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(cache), raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

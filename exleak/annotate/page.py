@@ -1,22 +1,19 @@
 """The page that annotators open: one HTML file, with everything in it and no network.
 
-What a model wrote enters the page as JSON in which no ``<`` is left, and reaches the document as
-text only. A content security policy lets just the page's own script and style run.
+What a model wrote enters the page as data (:mod:`exleak.pages`) and reaches the document as text
+only.
 """
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from exleak.annotate.task import Task
+from exleak.pages import embedded, fill
 
-_FOLDER = Path(__file__).parent / "assets"
-_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+_TEMPLATE = Path(__file__).parent / "assets" / "page.html"
 
 
 def page(export: str, task: Task, items: Sequence[dict[str, str]]) -> str:
@@ -27,7 +24,6 @@ def page(export: str, task: Task, items: Sequence[dict[str, str]]) -> str:
         task: What is asked.
         items: Id and shown texts of each item, in the order shown.
     """
-    style, script = _asset("page.css"), _asset("page.js")
     data = {
         "schema": 1,
         "export": export,
@@ -37,28 +33,4 @@ def page(export: str, task: Task, items: Sequence[dict[str, str]]) -> str:
         "questions": [dataclasses.asdict(question) for question in task.questions],
         "items": list(items),
     }
-    # In this order: what is put in last can not be taken for a mark.
-    return (
-        _asset("page.html")
-        .replace("{{style-hash}}", _hash(style))
-        .replace("{{script-hash}}", _hash(script))
-        .replace("{{style}}", style)
-        .replace("{{script}}", script)
-        .replace("{{data}}", embedded(data))
-    )
-
-
-def embedded(data: object) -> str:
-    """JSON for a script element: ASCII, and nothing that HTML could read as markup."""
-    text = json.dumps(data, ensure_ascii=True)
-    for character, escape in _ESCAPES.items():
-        text = text.replace(character, escape)
-    return text
-
-
-def _asset(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return fill(_TEMPLATE, {"data": embedded(data)})

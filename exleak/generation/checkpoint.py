@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, tzinfo
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -55,14 +57,12 @@ class LocalModel:
         if not self.chat:
             return text
         messages = [{"role": "user", "content": text}]
-        return str(
-            self.tokenizer.apply_chat_template(
-                messages,
-                tokenize=False,
-                add_generation_prompt=True,
-                strftime_now=_DATE.strftime,
+        with _fixed_date():
+            return str(
+                self.tokenizer.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=True
+                )
             )
-        )
 
     def encode(self, rendered: str) -> list[int]:
         """Token ids of a rendered text, with one BOS at most.
@@ -91,6 +91,29 @@ class LocalModel:
         configured = self.model.generation_config.eos_token_id
         ids = configured if isinstance(configured, list) else [configured]
         return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
+
+
+class _FixedDate(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> _FixedDate:
+        return cls(_DATE.year, _DATE.month, _DATE.day, tzinfo=tz)
+
+
+@contextmanager
+def _fixed_date() -> Iterator[None]:
+    """Show templates :data:`_DATE` as today.
+
+    Their ``strftime_now`` is a global of transformers' own; a function handed to a template in its
+    place arrives as a text.
+    """
+    from transformers.utils import chat_template_utils
+
+    before = chat_template_utils.datetime
+    chat_template_utils.datetime = _FixedDate
+    try:
+        yield
+    finally:
+        chat_template_utils.datetime = before
 
 
 def load_model(

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exleak.generation.checkpoint import LocalModel, placement
+from exleak.generation.endpoint import EndpointSource
 from exleak.generation.sampling import Sampling
+from exleak.generation.server import Server
 from exleak.generation.source import ModelSource
 from exleak.prompts import first_sentence_of, prompt_text
 from exleak.records import Dataset, Prompt, PromptGenerations
@@ -24,6 +26,8 @@ Progress = Callable[[int, int], None]
 #: What is generated is written at least every so many seconds and continuations.
 _FLUSH_SECONDS = 5.0
 _FLUSH_COUNT = 500
+#: A server's continuations are dearer: they are written almost as they arrive.
+_FLUSH_SECONDS_SERVED = 1.0
 _CHAT = "chat"
 
 
@@ -34,16 +38,19 @@ class Generated:
     Attributes:
         rows: One per prompt, in dataset order.
         identity: What the model is, for comparisons.
-        environment: Device and dtype.
+        environment: Device and dtype; ``batch_sizes`` where memory ran out and halved it;
+            a server's address.
+        notes: What a reader must know of how they were made.
     """
 
     rows: tuple[PromptGenerations, ...]
     identity: dict[str, Any]
     environment: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def generate_rows(
-    model: LocalModel | ModelSource,
+    model: LocalModel | ModelSource | EndpointSource,
     dataset: Dataset,
     sampling: Sampling,
     *,
@@ -66,23 +73,39 @@ def generate_rows(
         progress: Called now and then.
         store: Where continuations are kept.
     """
+    sizes: list[int] = []
     wanted: dict[str, Prompt] = {}
     for prompt in dataset.prompts:
         wanted.setdefault(prompt_text(prompt, mitigation), prompt)
     if store is None or isinstance(model, LocalModel):
         loaded = model if isinstance(model, LocalModel) else model.model
-        found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress)
+        found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress, sizes)
         identity: dict[str, Any] = {"chat": loaded.chat}
-        environment = {"device": loaded.device.type, "dtype": loaded.dtype}
+        environment = _environment(loaded)
     else:
         about = model.about(sampling, store)
         segments = store.generations(about)
-        found, chat = _from_store(model, wanted, sampling, segments, store, batch_size, progress)
-        identity = {"chat": chat, "checkpoint": about["checkpoint"]}
-        device, dtype = placement(model.device, model.dtype)
-        environment = {"device": device, "dtype": dtype}
+        found, chat = _from_store(
+            model, wanted, sampling, segments, store, batch_size, progress, sizes
+        )
+        identity = {"chat": chat, "checkpoint": about.get("checkpoint")}
+        environment = _environment(model)
+    if len(sizes) > 1:
+        environment["batch_sizes"] = sizes
     rows = tuple(_row(prompt, mitigation, found, sampling) for prompt in dataset.prompts)
+    if isinstance(model, EndpointSource):
+        return Generated(rows, model.identity, environment, model.notes(sampling, rows))
     return Generated(rows, identity, environment)
+
+
+def _environment(model: LocalModel | Server | ModelSource | EndpointSource) -> dict[str, Any]:
+    """Where continuations are made: device and dtype, or the server's address."""
+    if isinstance(model, LocalModel):
+        return {"device": model.device.type, "dtype": model.dtype}
+    if isinstance(model, ModelSource):
+        device, dtype = placement(model.device, model.dtype)
+        return {"device": device, "dtype": dtype}
+    return {"endpoint": model.base}
 
 
 def _row(
@@ -110,13 +133,14 @@ def _missing(wanted: dict[str, Prompt], sampling: Sampling, found: dict[str, Any
 
 
 def _from_store(
-    model: ModelSource,
+    model: ModelSource | EndpointSource,
     wanted: dict[str, Prompt],
     sampling: Sampling,
     segments: Segments,
     store: Store,
     batch_size: int | None,
     progress: Progress | None,
+    sizes: list[int],
 ) -> tuple[dict[str, str], bool]:
     """Stored and new continuations by key, and whether a chat template was used."""
     found = segments.read()
@@ -128,22 +152,28 @@ def _from_store(
             found[_CHAT] = model.model.chat
             segments.append({_CHAT: found[_CHAT]})
         if _missing(wanted, sampling, found):
-            found = _generate(model.model, wanted, sampling, found, segments, batch_size, progress)
+            found = _generate(
+                model.model, wanted, sampling, found, segments, batch_size, progress, sizes
+            )
             segments.merge()
     return found, found[_CHAT]
 
 
 def _generate(
-    model: LocalModel,
+    model: LocalModel | Server,
     wanted: dict[str, Prompt],
     sampling: Sampling,
     found: dict[str, Any],
     segments: Segments | None,
     batch_size: int | None,
     progress: Progress | None,
+    sizes: list[int],
 ) -> dict[str, Any]:
-    """Generate what is not in ``found`` and return both; new texts are flushed now and then."""
-    from exleak.generation.local import Request, continue_prompts
+    """Generate what is not in ``found`` and return both; new texts are flushed now and then.
+
+    What was made before a failure is flushed too.
+    """
+    from exleak.generation.local import Counts, Request, continue_prompts
 
     texts = list(wanted)
     requests = [
@@ -158,13 +188,21 @@ def _generate(
     fresh: dict[str, str] = {}
     made: dict[str, str] = {}
     flushed = time.monotonic()
-    for item in continue_prompts(model, requests, sampling, batch_size=batch_size):
-        fresh[_key(texts[item.request], item.index)] = item.text
-        if segments and (len(fresh) >= _FLUSH_COUNT or time.monotonic() - flushed > _FLUSH_SECONDS):
+    if isinstance(model, Server):
+        seconds = _FLUSH_SECONDS_SERVED
+        items = model.continue_prompts(requests, sampling, batch_size=batch_size)
+    else:
+        seconds, counts = _FLUSH_SECONDS, Counts(batch_sizes=sizes)
+        items = continue_prompts(model, requests, sampling, batch_size=batch_size, counts=counts)
+    try:
+        for item in items:
+            fresh[_key(texts[item.request], item.index)] = item.text
+            if segments and (len(fresh) >= _FLUSH_COUNT or time.monotonic() - flushed > seconds):
+                segments.append(fresh)
+                made, fresh, flushed = made | fresh, {}, time.monotonic()
+            if progress:
+                progress(len(made) + len(fresh), total)
+    finally:
+        if segments:
             segments.append(fresh)
-            made, fresh, flushed = made | fresh, {}, time.monotonic()
-        if progress:
-            progress(len(made) + len(fresh), total)
-    if segments:
-        segments.append(fresh)
     return {**found, **made, **fresh}

@@ -1,4 +1,4 @@
-"""Reports of measurements: JSON to the published contract, text for terminals."""
+"""Reports of measurements: JSON to the published contract, and what people read."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from exleak.environment import version
-from exleak.errors import ExleakError
+from exleak.errors import ReportError
+from exleak.reports.contract import SCHEMA, read_report
 from exleak.store.files import write_text
 
-#: Version of the report's format.
-SCHEMA = 1
+__all__ = [
+    "SCHEMA",
+    "as_json",
+    "as_report",
+    "kind_of",
+    "read_report",
+    "render",
+    "write_report",
+]
+
+_KINDS = {".json": "json", ".md": "md", ".html": "html", ".csv": "csv", ".tex": "latex"}
 
 
 def as_report(measurements: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -25,12 +35,38 @@ def as_json(measurements: Sequence[dict[str, Any]]) -> str:
     return json.dumps(as_report(measurements), indent=1, allow_nan=False) + "\n"
 
 
+def render(kind: str, measurements: Sequence[dict[str, Any]]) -> str:
+    """A report as text: ``"json"``, ``"html"``, ``"md"``, ``"csv"`` or ``"latex"``."""
+    if kind == "html":
+        from exleak.reports.html import html
+
+        return html(measurements)
+    if kind == "md":
+        from exleak.reports.markdown import markdown
+
+        return markdown(measurements)
+    if kind == "json":
+        return as_json(measurements)
+    from exleak.reports import tables
+
+    return tables.latex(measurements) if kind == "latex" else tables.csv(measurements)
+
+
+def kind_of(path: Path) -> str:
+    """The kind of a report, from its suffix.
+
+    Raises:
+        ReportError: A suffix that no kind has.
+    """
+    if path.suffix not in _KINDS:
+        raise ReportError(f"report {path}: the suffix must be one of {', '.join(_KINDS)}")
+    return _KINDS[path.suffix]
+
+
 def write_report(path: Path, measurements: Sequence[dict[str, Any]]) -> None:
     """Write a report in one piece; its kind follows from the suffix.
 
     Raises:
-        ExleakError: A suffix that no kind has.
+        ReportError: A suffix that no kind has.
     """
-    if path.suffix != ".json":
-        raise ExleakError(f"report {path}: the suffix must be .json")
-    write_text(path, as_json(measurements))
+    write_text(path, render(kind_of(path), measurements))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _HEAD = ("model", "data", "μ_EL", "95% interval", "W_EL", "directional", "μ_L", "limit", "outcome")
 _WORST = 3
 _WIDTH = 96
+_BAR = 24
 
 
 def printable(text: str, width: int = 100) -> str:
@@ -62,6 +63,24 @@ def _cells(measurement: dict[str, Any], expected: bool) -> tuple[str, ...]:
         "-" if limit is None else f"{limit:g}",
         outcome,
     )
+
+
+def series_lines(measurements: Sequence[dict[str, Any]]) -> Iterator[tuple[str, bool]]:
+    """Leakage against step, for checkpoints that form a series; and whether a line is the alarm."""
+    starts: set[tuple[str, str]] = set()
+    for measurement in measurements:
+        step = measurement.get("series")
+        if not step:
+            continue
+        if (step["start"], measurement["dataset"]) not in starts:
+            starts.add((step["start"], measurement["dataset"]))
+            yield f"directional rate by checkpoint, {printable(measurement['dataset'], 16)}:", False
+        bar = "█" * round(step["rate"] * _BAR)
+        line = f"  {tail(printable(step['model'], 500), 32):32} {step['rate']:.3f} {bar:{_BAR}}"
+        if step["p_value"] is not None:
+            line += f" {step['delta']:+.3f}  adjusted p {p_value(step['p_value'])}"
+        mark = "  ← first worse than the start" if step["is_first_worse"] else ""
+        yield line + mark, step["is_first_worse"]
 
 
 def number(value: float | None, digits: int = 3) -> str:

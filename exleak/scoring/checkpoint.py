@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exleak.errors import InstrumentError
+from exleak.surrogates import replace_surrogates
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +37,7 @@ def preprocess(text: str) -> str:
             return "@user"
         return "http" if word.startswith("http") else word
 
-    return " ".join(map(replaced, text.split(" ")))
+    return " ".join(map(replaced, replace_surrogates(text).split(" ")))
 
 
 def label_columns(id2label: Mapping[int, str], where: str) -> list[int]:
@@ -79,6 +80,7 @@ class Checkpoint:
         self._model, self._tokenizer = _load(name_or_path)
         self._columns = label_columns(self._model.config.id2label, name_or_path)
         self._max_tokens = _max_tokens(self._model, self._tokenizer)
+        self._sure = self._max_tokens - 8
         self._hash: str | None = None
 
     @property
@@ -93,6 +95,15 @@ class Checkpoint:
             digest.update(str(self._max_tokens).encode())
             self._hash = digest.hexdigest()
         return self._hash
+
+    def longer(self, texts: Sequence[str]) -> int:
+        """How many of these texts are longer than the model reads."""
+        # No tokenizer makes more tokens than there are bytes, but for a few that frame the text.
+        may_be = [text for text in texts if len(text.encode("utf-8", "replace")) > self._sure]
+        return sum(len(ids) > self._max_tokens for ids in self._ids(may_be)) if may_be else 0
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self._tokenizer(preprocess(text), truncation=False)["input_ids"] for text in texts]
 
     def predict(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Class probabilities.
@@ -109,9 +120,7 @@ class Checkpoint:
         import numpy as np
 
         distinct = list(dict.fromkeys(texts))
-        encoded = [
-            self._tokenizer(preprocess(text), truncation=False)["input_ids"] for text in distinct
-        ]
+        encoded = self._ids(distinct)
         long = {t for t, ids in zip(distinct, encoded, strict=True) if len(ids) > self._max_tokens}
         self.truncated += sum(text in long for text in texts)
         order = sorted(range(len(distinct)), key=lambda index: len(encoded[index]))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exleak.errors import InstrumentError
+from exleak.surrogates import replace_surrogates
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,7 +119,8 @@ class Encoder:
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Wordpiece ids of each text, [CLS] and [SEP] included, at most 256 of them."""
-        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        plain = [replace_surrogates(text) for text in texts]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(plain)]
 
     def pooled(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Token states of `POOLED_LAYERS`, averaged over each text's tokens.

@@ -11,6 +11,8 @@ import html
 import re
 import unicodedata
 
+from exleak.surrogates import join_surrogates
+
 __all__ = ["VERSION", "normalise"]
 
 VERSION = 1
@@ -64,7 +66,7 @@ def _named(char: str) -> str:
 
 def normalise(text: str) -> str:
     """One line of plain words: escapes undone, emoji named, handles and links made alike."""
-    text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+    text = join_surrogates(_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text))
     text = html.unescape(html.unescape(text))
     text = _LINK.sub("http", text)
     text = _EMOTICON.sub(_face, text)

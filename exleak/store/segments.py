@@ -48,8 +48,16 @@ class Segments:
         """The segments, oldest first."""
         return sorted(self.folder.glob(f"*{_SUFFIX}")) if self.folder.is_dir() else []
 
-    def append(self, entries: dict[str, Any]) -> Path | None:
+    def read_one(self, name: str) -> dict[str, Any]:
+        """The entries of the segment appended under a name; empty if there is no whole one."""
+        return self._load(self.folder / f"{name}{_SUFFIX}")
+
+    def append(self, entries: dict[str, Any], name: str | None = None) -> Path | None:
         """Add entries as one new segment.
+
+        Args:
+            entries: What to add.
+            name: To find the segment by; by default one that tells its age.
 
         Returns:
             The segment; ``None`` when there was nothing to write, or nowhere (with a warning).
@@ -59,13 +67,14 @@ class Segments:
         lines = [json.dumps({"head": self.head})]
         lines += [json.dumps([key, value]) for key, value in entries.items()]
         body = "".join(f"{line}\n" for line in lines)
-        name = f"{time.time_ns():020d}-{os.getpid()}-{uuid.uuid4().hex[:8]}{_SUFFIX}"
+        name = name or f"{time.time_ns():020d}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        path = self.folder / f"{name}{_SUFFIX}"
         try:
-            write_text(self.folder / name, body + _seal(body))
+            write_text(path, body + _seal(body))
         except OSError as error:
             _warn(self.folder, f"cannot be written to ({error.strerror}); going on without it")
             return None
-        return self.folder / name
+        return path
 
     def merge(self) -> None:
         """Rewrite all whole segments as one, then remove them."""

@@ -48,6 +48,14 @@ class Store:
         """
         return self._segments("scores", {"instrument": instrument})
 
+    def block_scores(self, instrument: str) -> Segments:
+        """Scores of one instrument, a segment for each block of texts: what AEXL is built from.
+
+        Args:
+            instrument: Its content hash.
+        """
+        return self._segments("scores", {"instrument": instrument, "unit": "block"})
+
     def _segments(self, kind: str, about: dict[str, Any]) -> Segments:
         head = json.dumps({"kind": kind, "protocol": PROTOCOL, **about}, sort_keys=True)
         name = hashlib.sha256(head.encode()).hexdigest()[:32]

@@ -10,8 +10,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from exleak.annotate.page import embedded, page
+from exleak.annotate.page import page
 from exleak.annotate.task import LABELS, PAIRS, TASKS, Task
+from exleak.pages import embedded
 
 #: What a model might write; every one has broken some page somewhere.
 HOSTILE = (

@@ -1,0 +1,267 @@
+"""A model behind an OpenAI-compatible server: what is sent to it, and what comes back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from exleak.errors import ModelError
+from exleak.generation.sampling import Sampling, stream
+from exleak.generation.transport import RETRIED, RefusedError, Transport
+
+if TYPE_CHECKING:
+    from exleak.generation.local import Continued, Request
+
+#: Prompts asked for at once, unless a batch size says otherwise.
+_AT_ONCE = 8
+#: What a server may refuse to know; the continuations are then made without it.
+_OPTIONAL = ("top_k", "repetition_penalty", "min_p", "seed", "top_p", "repeat_penalty",
+             "repeat_last_n", "generation_config")  # fmt: skip
+_SETTINGS = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens")
+#: Where some servers report the settings that they used, and their names for ours.
+_REPORTS = ("generation_settings", "sampling_params", "parameters")
+_ALIASES = {"repeat_penalty": "repetition_penalty", "max_new_tokens": "max_tokens",
+            "n_predict": "max_tokens"}  # fmt: skip
+_SEED_BITS = 31
+
+
+class Job(NamedTuple):
+    """Generations of one prompt that are asked for together."""
+
+    request: int
+    text: str
+    indices: tuple[int, ...]
+
+
+@dataclass
+class Server:
+    """A served model; what it turns out not to understand is remembered and not sent again.
+
+    Attributes:
+        name: What reports call the model.
+        model: What the server calls it.
+        transport: How it is reached.
+        chat: Whether prompts go through the server's chat template.
+        refused: Fields that it rejected.
+        single: Whether each continuation needs a request of its own.
+        llama: Whether llama.cpp's names of the repetition penalty are sent as well.
+        fingerprints: Every ``system_fingerprint`` it reported.
+        reported: Settings that it reported to differ from those asked for.
+    """
+
+    name: str
+    model: str
+    transport: Transport
+    chat: bool = False
+    refused: set[str] = field(default_factory=set)
+    single: bool = False
+    llama: bool = False
+    fingerprints: set[str] = field(default_factory=set)
+    reported: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def base(self) -> str:
+        """Its address."""
+        return self.transport.base
+
+    def render(self, text: str) -> str:
+        """The text itself: a template, if any, is the server's affair."""
+        return text
+
+    def complete(
+        self,
+        prompt: str,
+        settings: dict[str, Any],
+        n: int = 1,
+        retried: frozenset[int] = RETRIED,
+    ) -> list[str]:
+        """Ask for ``n`` continuations of a prompt; the server may give fewer.
+
+        Args:
+            prompt: Sent as it is, or as the user's message where ``chat`` holds.
+            settings: ``temperature``, ``top_p``, ``top_k``, ``repetition_penalty``,
+                ``max_tokens`` and ``seed``.
+            n: Continuations wanted.
+            retried: Statuses that are tried again.
+
+        Raises:
+            RefusedError: The server will not do it.
+            ModelError: No usable answer in time.
+        """
+        path = "chat/completions" if self.chat else "completions"
+        while True:
+            body = self._body(prompt, settings, n)
+            try:
+                answer = self.transport.post(path, body, partial(_checked, chat=self.chat), retried)
+            except RefusedError as error:
+                if self._learns(error, body):
+                    continue
+                raise
+            self._note_reports(answer, settings, n)
+            return _texts(answer, self.chat)[:n]
+
+    def continue_prompts(
+        self, requests: Sequence[Request], sampling: Sampling, *, batch_size: int | None = None
+    ) -> Iterator[Continued]:
+        """Continue every request, several at a time, in whatever order they finish.
+
+        When one fails for good no more are sent; what was under way is still yielded.
+
+        Args:
+            requests: Prompts with the generations wanted of each.
+            sampling: Settings.
+            batch_size: Most continuations in the making at once.
+
+        Raises:
+            ModelError: The first failure.
+        """
+        from exleak.generation.local import Continued
+
+        jobs = deque(Job(i, r.text, r.indices) for i, r in enumerate(requests) if r.indices)
+        at_once = max(1, batch_size // sampling.generations) if batch_size else _AT_ONCE
+        failure: Exception | None = None
+        running: dict[Future[list[str]], Job] = {}
+        with ThreadPoolExecutor(at_once, thread_name_prefix="exleak") as pool:
+            while running or (jobs and failure is None):
+                while jobs and failure is None and len(running) < at_once:
+                    job = self._split(jobs)
+                    running[pool.submit(self._do, job, sampling)] = job
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(done)
+                    if problem := done.exception():
+                        failure = failure or _raisable(problem)
+                        continue
+                    texts = self._usable(done.result(), job)
+                    for index, text in zip(job.indices, texts, strict=False):
+                        yield Continued(job.request, index, text)
+                    if left := job.indices[len(texts) :]:
+                        jobs.appendleft(job._replace(indices=left))
+        if failure is not None:
+            raise failure
+
+    def _split(self, jobs: deque[Job]) -> Job:
+        """The next job; of one continuation where the server gives one at a time."""
+        job = jobs.popleft()
+        if self.single and len(job.indices) > 1:
+            jobs.appendleft(job._replace(indices=job.indices[1:]))
+            return job._replace(indices=job.indices[:1])
+        return job
+
+    def _do(self, job: Job, sampling: Sampling) -> list[str]:
+        settings = {name: getattr(sampling, name) for name in _SETTINGS[:-1]}
+        settings["max_tokens"] = sampling.max_new_tokens
+        seed = stream(sampling.seed, job.text, job.indices[0]) & (2**_SEED_BITS - 1)
+        settings["seed"] = seed
+        try:
+            return self.complete(job.text, settings, len(job.indices))
+        except RefusedError:
+            if len(job.indices) == 1:
+                raise
+            self.single = True  # it may only dislike that several are asked for
+            return self.complete(job.text, settings)
+
+    def _usable(self, texts: list[str], job: Job) -> list[str]:
+        """Answers to keep: of several that are all alike, as one seed for all gives, the first."""
+        if len(job.indices) > 1 and len(set(texts)) == 1:
+            self.single = True
+            return texts[:1]
+        return texts
+
+    def _body(self, prompt: str, settings: dict[str, Any], n: int) -> dict[str, Any]:
+        body: dict[str, Any] = {"model": self.model, **settings, "min_p": 0.0}
+        body["top_k"] = settings["top_k"] or -1
+        if self.llama:
+            body |= {"repeat_penalty": settings["repetition_penalty"], "repeat_last_n": -1}
+        if self.refused & {"top_k", "repetition_penalty"}:
+            body["generation_config"] = _generation_config(settings)
+        if "max_tokens" in self.refused:
+            body["max_completion_tokens"] = body["max_tokens"]
+        body = {name: value for name, value in body.items() if name not in self.refused}
+        if n > 1:
+            body["n"] = n
+        messages = [{"role": "user", "content": prompt}]
+        return body | ({"messages": messages} if self.chat else {"prompt": prompt})
+
+    def _learns(self, error: RefusedError, body: dict[str, Any]) -> bool:
+        """Whether a refusal names a field that can be left out the next time."""
+        if error.status not in (400, 422):
+            return False
+        if "max_completion_tokens" in error.reason and "max_tokens" in body:
+            self.refused.add("max_tokens")
+            return True
+        named = {x for x in _OPTIONAL if x in body and re.search(rf"\b{x}\b", error.reason)}
+        self.refused |= named
+        return bool(named)
+
+    def _note_reports(self, answer: dict[str, Any], settings: dict[str, Any], n: int) -> None:
+        """Remember what an answer reveals of the server and of the settings that it used."""
+        if answer.get("system_fingerprint"):
+            self.fingerprints.add(str(answer["system_fingerprint"]))
+        for place in (answer, answer.get("__verbose")):
+            for report in _REPORTS:
+                told = place.get(report) if isinstance(place, dict) else None
+                for name, value in (told if isinstance(told, dict) else {}).items():
+                    ours = _ALIASES.get(name, name)
+                    if ours in _SETTINGS and _differs(value, settings[ours]):
+                        self.reported[ours] = value
+        used = (answer.get("usage") or {}).get("completion_tokens")
+        if isinstance(used, int) and used > n * settings["max_tokens"]:
+            self.reported["max_tokens"] = used
+
+
+def _differs(told: Any, asked: float) -> bool:
+    return isinstance(told, (int, float)) and abs(told - asked) > 1e-4 * max(1.0, abs(asked))
+
+
+def _raisable(problem: BaseException) -> Exception:
+    if isinstance(problem, ModelError):
+        return problem
+    return ModelError(f"the endpoint failed in an unexpected way: {problem!r}")
+
+
+def _generation_config(settings: dict[str, Any]) -> str:
+    """The settings as ``transformers serve`` takes those that OpenAI's interface lacks."""
+    sampled = settings["temperature"] > 0
+    config = {
+        "do_sample": sampled,
+        "repetition_penalty": settings["repetition_penalty"],
+        "max_new_tokens": settings["max_tokens"],
+    }
+    if sampled:
+        config |= {name: settings[name] for name in ("temperature", "top_k", "top_p")}
+    return json.dumps(config)
+
+
+def _checked(answer: Any, *, chat: bool) -> dict[str, Any]:
+    """The answer itself, if it holds continuations.
+
+    Raises:
+        ValueError: It does not; the message says what it holds.
+    """
+    if isinstance(answer, dict) and answer.get("error"):
+        raise ValueError(f"the server reports an error: {answer['error']}")
+    _texts(answer, chat)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def _texts(answer: Any, chat: bool) -> list[str]:
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    if not isinstance(choices, list) or not choices:
+        raise ValueError("the answer holds no continuation (no choices)")
+    found: list[str] = []
+    for choice in choices:
+        place = choice.get("message") if chat and isinstance(choice, dict) else choice
+        text = place.get("content" if chat else "text", 0) if isinstance(place, dict) else 0
+        if text is None:  # a chat model that wrote nothing, or only reasoning
+            text = ""
+        if not isinstance(text, str):
+            raise ValueError("the answer holds a choice without text")
+        found.append(text)
+    return found

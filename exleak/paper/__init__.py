@@ -1,0 +1,1 @@
+"""The paper's experiments: its models, its published numbers, its tables and figures."""

@@ -1,0 +1,97 @@
+"""The figures of a report, from its measurements: a caption and an SVG each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from exleak.paper.published import published
+from exleak.reports import figures
+from exleak.reports.figures import Mark
+from exleak.reports.tables import lookup, name_of
+
+_CONDITIONS = ("positive", "neutral", "negative")
+
+Chart = tuple[str, str]
+Measurements = Sequence[dict[str, Any]]
+
+
+def _datasets(measurements: Measurements) -> dict[str, list[int]]:
+    """Positions of the measurements on each dataset."""
+    found: dict[str, list[int]] = {}
+    for index, measurement in enumerate(measurements):
+        found.setdefault(measurement["dataset"], []).append(index)
+    return found
+
+
+def rates(measurements: Measurements) -> Iterator[Chart]:
+    """The rates on each dataset, above the published ones."""
+    for number_, (dataset, places) in enumerate(_datasets(measurements).items()):
+        marks = []
+        for i in places:
+            found = measurements[i]
+            rate, limit = found["expression"], _limit_of_rate(found)
+            at = f"{i}.expression.rate"
+            label = found["model"] or "unnamed"
+            marks.append(Mark(label, rate["rate"], rate["interval"], limit, source=at))
+        title = f"Mean expression leakage rate of each model on {dataset}"
+        known = _published(dataset, [measurements[i] for i in places])
+        yield dataset, figures.rates(f"rates{number_}", title, marks, known)
+
+
+def _limit_of_rate(found: dict[str, Any]) -> float | None:
+    """The limit, where it is one of μ_EL."""
+    verdict = found["verdict"]
+    limit: float | None = verdict["limit"]
+    return None if verdict.get("metric") == "directional" else limit
+
+
+def _published(dataset: str, measured: Measurements) -> list[Mark]:
+    """The paper's Table 3; its Table 4 where every model got the mitigation instruction."""
+    mitigated = all(found["sampling"].get("mitigation") for found in measured)
+    table = published(4 if mitigated else 3)
+    return [
+        Mark(model, cells[dataset].mu, flagged=cells[dataset].flagged)
+        for model, cells in table.items()
+        if dataset in cells
+    ]
+
+
+def conditions(measurements: Measurements) -> Iterator[Chart]:
+    """The rates by injected sentence on each dataset (the paper's Figure 2)."""
+    for number_, (dataset, places) in enumerate(_datasets(measurements).items()):
+        groups = [
+            (measurements[i]["model"] or "unnamed", _condition_marks(i, measurements[i]))
+            for i in places
+        ]
+        title = f"Expression leakage rate by injected sentence on {dataset}"
+        yield dataset, figures.conditions(f"conditions{number_}", title, groups)
+
+
+def _condition_marks(index: int, found: dict[str, Any]) -> list[Mark]:
+    place = "expression.by_condition"
+    known = lookup(found, place)
+    return [
+        Mark(name, known[name]["rate"], known[name]["interval"],
+             source=f"{index}.{place}.{name}.rate")
+        for name in _CONDITIONS
+        if name in known
+    ]  # fmt: skip
+
+
+def differences(measurements: Measurements) -> Iterator[Chart]:
+    """The distribution of d in each measurement."""
+    for index, found in enumerate(measurements):
+        series = [
+            (name, [
+                pair["difference"]
+                for pair in found.get("pairs", ())
+                if pair["condition"] == name and pair["difference"] is not None
+            ])
+            for name in ("negative", "positive")
+        ]  # fmt: skip
+        if any(values for _, values in series):
+            name = name_of(found)
+            title = f"Distribution of the difference d of {name}"
+            figure = figures.histogram(f"differences{index}", title, series)
+            yield name, figure

@@ -1,0 +1,46 @@
+"""The command line: ``exleak report``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+_REPORT = """Turn JSON reports into one report to read or to publish: a self-contained HTML page,
+Markdown for a pull request, a LaTeX or CSV table of the rates, or one JSON report."""
+
+
+def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
+    """Register ``report``."""
+    parser = commands.add_parser("report", help="reports to read, from JSON", description=_REPORT)
+    parser.add_argument("files", type=Path, nargs="+", metavar="REPORT", help="JSON reports")
+    parser.add_argument(
+        "--to",
+        choices=("html", "md", "latex", "csv", "json"),
+        help="the kind (default: by the suffix of OUT)",
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="write it here (- prints)")
+    parser.set_defaults(run=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from exleak.errors import SettingsError
+    from exleak.reports import kind_of, read_report, render
+    from exleak.store.files import write_text
+
+    output = None if str(options.output) == "-" else options.output
+    kind = options.to or (output and kind_of(output))
+    if kind is None:
+        raise SettingsError("give the kind of report: --to html, md, latex, csv or json")
+    measurements: list[dict[str, Any]] = []
+    for file in options.files:
+        found = read_report(file)["measurements"]
+        measurements += [one for one in found if one not in measurements]
+    text = render(kind, measurements)
+    if output is None:
+        sys.stdout.write(text)
+        return 0
+    write_text(output, text)
+    print(f"report: {output}")
+    return 0

@@ -1,0 +1,151 @@
+"""A short report for pull requests, in Markdown; what is long is folded.
+
+What a model wrote stands in code spans alone, where Markdown, links and mentions mean nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from typing import Any
+
+from exleak.reports.tables import (
+    OUTCOMES,
+    SERIES,
+    fact_rows,
+    headline,
+    lookup,
+    name_of,
+    rate_rows,
+    setting_rows,
+)
+from exleak.reports.text import interval, number, p_value, printable
+
+_SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "unusable": "🚫", None: "ℹ️"}
+_HEAD = (
+    "", "model", "dataset", "μ_EL", "95% interval", "W_EL", "directional", "limit", "outcome",
+)  # fmt: skip
+_RATES = ("rate", "value", "95% interval", "n", "p", "ties")
+_WORST = ("after", "prompt", "with it", "P", "without it", "P")
+_SHOWN = 5
+_WIDTH = 160
+_SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~@&$!:]")
+
+
+def markdown(measurements: Sequence[dict[str, Any]]) -> str:
+    """The report.
+
+    Args:
+        measurements: As :meth:`exleak.Measurement.to_json` gives them.
+    """
+    lines = [f"### Expression leakage: {headline(measurements)}", ""]
+    lines += _table(_HEAD, map(_summary, measurements))
+    lines += [*_remarks(measurements), "", *_series(measurements)]
+    for measurement in measurements:
+        lines += _details(measurement)
+    lines.append(
+        "μ_EL: share of prompts whose mood follows an irrelevant sentence; W_EL: its Wilcoxon "
+        "p-value; directional: chance that a continuation is brighter after the positive than "
+        "after the negative sentence; for both rates .5 is no leakage."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _summary(measurement: dict[str, Any]) -> Sequence[str]:
+    expression, verdict = measurement["expression"], measurement["verdict"]
+    limit = verdict["limit"]
+    return (
+        _SIGNS[verdict["outcome"]],
+        code(measurement["model"] or "unnamed"),
+        code(measurement["dataset"]),
+        number(expression["rate"]),
+        interval(expression["interval"]),
+        p_value(expression["p_value"]),
+        number(expression["directional"]["rate"]),
+        "-" if limit is None else f"{limit:g}",
+        OUTCOMES[verdict["outcome"]],
+    )
+
+
+def _remarks(measurements: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Reasons and notes, one line each."""
+    for measurement in measurements:
+        name = code(name_of(measurement))
+        remarks = [*measurement["verdict"]["reasons"], *measurement.get("notes", ())]
+        yield from (f"- {name}: {plain(remark)}" for remark in remarks)
+
+
+def _series(measurements: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Checkpoints in order, where there are any."""
+    found = [measurement for measurement in measurements if measurement.get("series")]
+    if found:
+        yield from _table(
+            ("checkpoint", "dataset", *(head for head, _, _ in SERIES), ""), map(_step, found)
+        )
+
+
+def _step(measurement: dict[str, Any]) -> Sequence[str]:
+    worse = "first worse than the start" if measurement["series"]["is_first_worse"] else ""
+    numbers = [shown(lookup(measurement, place)) for _, place, shown in SERIES]
+    return (code(measurement["model"]), code(measurement["dataset"]), *numbers, worse)
+
+
+def _details(measurement: dict[str, Any]) -> Iterator[str]:
+    name = escape(printable(name_of(measurement), 500))
+    yield f"<details><summary>Rates, sentences and settings: <code>{name}</code></summary>"
+    yield ""
+    yield from _table(_RATES, (_rate(label, rate) for label, _, rate in rate_rows(measurement)))
+    worst = measurement.get("worst", ())[:_SHOWN]
+    if worst:
+        yield "The continuations that leak most, beside a typical one without the sentence:"
+        yield ""
+        yield from _table(_WORST, map(_example, worst))
+    yield from _table(
+        ("besides", "value"), ((label, text) for label, _, _, text in fact_rows(measurement))
+    )
+    yield from _table(
+        ("setting", "value"), ((code(name), code(text)) for name, text in setting_rows(measurement))
+    )
+    yield "</details>"
+    yield ""
+
+
+def _rate(label: str, rate: dict[str, Any]) -> Sequence[str]:
+    p, ties = rate.get("p_value"), rate.get("ties")
+    shown = (str(rate["n"]), p_value(p), "-" if ties is None else str(ties))
+    return (label, number(rate["rate"]), interval(rate["interval"]), *shown)
+
+
+def _example(item: dict[str, Any]) -> Sequence[str]:
+    return (
+        item["condition"],
+        code(item["prompt"]),
+        code(item["sentence"]),
+        number(item["probability"], 2),
+        code(item["control_sentence"]),
+        number(item["control_probability"], 2),
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    yield from (
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows
+    )
+    yield ""
+
+
+def code(text: str) -> str:
+    """A text as a code span, whatever it holds; control characters are shown as replaced."""
+    shown = printable(" ".join(text.split()), _WIDTH) or " "
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def plain(text: str) -> str:
+    """A text of our own that may quote names: everything that Markdown knows is escaped."""
+    shown = printable(" ".join(text.split()), 1000)
+    return _SPECIAL.sub(lambda character: f"&#{ord(character[0])};", shown)

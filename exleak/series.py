@@ -1,0 +1,83 @@
+"""Checkpoints in order: where did the leakage begin to rise?
+
+Every checkpoint is compared with the first. With many checkpoints one of them looks worse by
+chance, so the p-values are adjusted together: a sign pattern over the controls is applied to all
+checkpoints at once, and each is held against the largest statistic of the pattern (Westfall and
+Young 1993, single-step max-T).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exleak.comparison import ALPHA, FLIPS, difference
+from exleak.errors import ComparisonError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One checkpoint against the first of its series.
+
+    Attributes:
+        model: Its name.
+        start: The first checkpoint's name.
+        rate: Its directional rate over the controls that all checkpoints have, 0 to 1.
+        delta: Its rate minus the first one's.
+        p_value: One-sided, adjusted over the series; ``None`` for the first checkpoint.
+        is_first_worse: Whether this is the first checkpoint that is worse than the start.
+    """
+
+    model: str
+    start: str
+    rate: float
+    delta: float
+    p_value: float | None
+    is_first_worse: bool = False
+
+
+def series(measurements: Sequence[dict[str, Any]], alpha: float = ALPHA) -> tuple[Step, ...]:
+    """Compare checkpoints with the first of them.
+
+    Args:
+        measurements: In the order of training, as :meth:`exleak.Measurement.to_json` gives them.
+        alpha: Chance that any checkpoint of a series that stays the same is called worse.
+
+    Raises:
+        ComparisonError: They were not measured alike.
+    """
+    import numpy as np
+
+    first, *later = measurements
+    for other in later:
+        if reason := difference(first, other):
+            raise ComparisonError(f"no series: {other['model']} and {first['model']}: {reason}")
+    shared = [key for key in first["by_control"] if all(key in m["by_control"] for m in later)]
+    if not shared:
+        raise ComparisonError("no series: the checkpoints have no control prompt in common")
+    values = np.array([[m["by_control"][key] for key in shared] for m in measurements])
+    deltas = values[1:] - values[0]
+    p_values = _max_t(deltas)
+    worse = next((i for i, p in enumerate(p_values) if p <= alpha), None)
+    rates, names = values.mean(axis=1), [m["model"] for m in measurements]
+    steps = [Step(names[0], names[0], float(rates[0]), 0.0, None)]
+    for number, p_value in enumerate(p_values):
+        rate = float(rates[number + 1])
+        delta = float(deltas[number].mean())
+        steps.append(Step(names[number + 1], names[0], rate, delta, p_value, number == worse))
+    return tuple(steps)
+
+
+def _max_t(deltas: Any, seed: int = 0) -> list[float]:
+    """Adjusted one-sided p-values; deltas have shape (checkpoints, controls)."""
+    import numpy as np
+
+    if not len(deltas):
+        return []
+    spread = np.sqrt((deltas**2).sum(axis=1, keepdims=True))
+    scaled = np.divide(deltas, spread, out=np.zeros_like(deltas), where=spread > 0)
+    signs = np.random.default_rng(seed).integers(0, 2, (FLIPS, deltas.shape[1]), np.int8) * 2 - 1
+    largest = (signs @ scaled.T).max(axis=1)
+    observed = scaled.sum(axis=1)
+    return [float((1 + np.sum(largest >= t - 1e-9)) / (FLIPS + 1)) for t in observed]

@@ -1,0 +1,233 @@
+"""The page in headless Chromium: quick, silent, searchable, usable by keyboard and on a phone.
+
+Needs selenium, chromium and chromedriver (Debian: ``apt-get install chromium chromium-driver``);
+skipped where one of them is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exleak.reports import write_report
+from tests.annotate.test_browser import ENTER, Open, browser, press
+from tests.reports.made import measurement, six_models
+from tests.reports.numbers import at, is_rounded
+
+__all__ = ["browser"]
+
+pytestmark = pytest.mark.browser
+TAB = "\ue004"
+
+
+def opened(
+    browser: Open, tmp_path: Path, *found: Any, width: int = 1280, dark: bool = False
+) -> Any:
+    """A page of these measurements, on a screen of this width."""
+    write_report(tmp_path / "r.html", found)
+    driver = browser(tmp_path / "r.html")
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    return driver
+
+
+def quiet(driver: Any) -> bool:
+    """Whether the page said nothing on the console and asked the network for nothing."""
+    sent = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    addresses = [
+        entry["params"]["request"]["url"]
+        for entry in sent
+        if entry["method"] == "Network.requestWillBeSent"
+    ]
+    assert any(address.startswith("file:") for address in addresses)
+    asked = [a for a in addresses if not a.startswith(("file:", "data:", "chrome:"))]
+    return not asked and not driver.get_log("browser")
+
+
+def rows(driver: Any) -> list[str]:
+    """The text of each visible row of the table of prompts."""
+    return [row.text for row in driver.find_elements("css selector", "#rows > tr")]
+
+
+def test_a_large_report_opens_at_once(browser: Open, tmp_path: Path) -> None:
+    """Six models on HEXL and AEXL: under 3 MB, ready in under 2 s, nothing on the console."""
+    driver = opened(browser, tmp_path, *six_models())
+    assert (tmp_path / "r.html").stat().st_size < 3_000_000
+    driver.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
+    start = time.perf_counter()
+    driver.refresh()
+    assert driver.find_element("id", "count").text.startswith("180 of 180 test prompts")
+    assert time.perf_counter() - start < 2
+    assert quiet(driver)
+
+
+def test_search_condition_and_order(browser: Open, tmp_path: Path) -> None:
+    """Rows are found by words of prompt and sentences, chosen by condition, and sorted by d."""
+    found = measurement()
+    driver = opened(browser, tmp_path, found)
+    d = [pair["difference"] for pair in found["pairs"]]
+    assert is_rounded(rows(driver)[0].split()[-1], max(d))
+    driver.find_element("id", "search").send_keys("THING 7 bad")
+    (row,) = [text for text in rows(driver) if "I saw bad 7." in text]
+    assert len(rows(driver)) < len(d)
+    pair = at([found], "0.pairs.23")
+    assert pair["id"] == "s7:negative"
+    assert is_rounded(row.split()[-1], pair["difference"])
+    driver.find_element("id", "search").clear()
+    driver.find_element("id", "search").send_keys("no such word")
+    assert rows(driver) == []
+    assert driver.find_element("id", "count").text == "0 of 45 test prompts; 0 shown"
+    driver.find_element("id", "search").clear()
+    driver.find_element("css selector", "#condition option:nth-child(3)").click()
+    driver.find_element("css selector", "#order option:nth-child(2)").click()
+    neutral = [pair["difference"] for pair in found["pairs"] if pair["condition"] == "neutral"]
+    shown = rows(driver)
+    assert len(shown) == len(neutral)
+    assert is_rounded(shown[0].split()[-1], min(neutral))
+
+
+def test_every_row_shows_the_numbers_of_the_json(browser: Open, tmp_path: Path) -> None:
+    """d, and the probability before each sentence."""
+    found = measurement()
+    driver = opened(browser, tmp_path, found)
+    driver.find_element("css selector", "#order option:nth-child(3)").click()
+    while driver.find_element("id", "more").is_displayed():
+        driver.find_element("id", "more").click()
+    prompts = {prompt["id"]: prompt for prompt in found["prompts"]}
+    shown = driver.execute_script(
+        "return [...document.querySelectorAll('#rows > tr')].map((row) =>"
+        " [...row.querySelectorAll('.number')].map((number) => number.textContent.trim()))"
+    )
+    for numbers, pair in zip(shown, found["pairs"], strict=True):
+        column = ("negative", "neutral", "positive").index(pair["condition"])
+        test, control = prompts[pair["id"]], prompts[pair["control"]]
+        examples = [control["typical"], test["typical"], test["strongest"]]
+        if test["typical"]["sentence"] == test["strongest"]["sentence"]:
+            examples.pop()
+        known = [example["probabilities"][column] for example in examples]
+        assert all(map(is_rounded, numbers, [*known, pair["difference"]])), (numbers, pair)
+        assert len(numbers) == len(known) + 1
+        assert all(re.fullmatch(r"\d\.\d\d", shown) for shown in numbers[:-1])
+
+
+def test_another_measurement_is_chosen(browser: Open, tmp_path: Path) -> None:
+    """The table changes, and says how many prompts there are."""
+    driver = opened(browser, tmp_path, measurement(), measurement("other", samples=20, seed=3))
+    driver.find_element("css selector", "#measurement option:nth-child(2)").click()
+    assert driver.find_element("id", "count").text == "60 of 60 test prompts; 25 shown"
+
+
+def test_everything_is_reached_by_keyboard(browser: Open, tmp_path: Path) -> None:
+    """Tab goes through all controls in order; Enter shows more rows and keeps the place."""
+    driver = opened(browser, tmp_path, measurement())
+    stops = []
+    for _ in range(9):
+        press(driver, TAB)
+        active = driver.switch_to.active_element
+        stops.append(active.get_attribute("id") or active.tag_name)
+    assert stops == ["a", "theme", "measurement", "condition", "order", "search", "more",
+                     "summary", "body"]  # fmt: skip
+    driver.find_element("id", "more").send_keys(ENTER)
+    assert len(rows(driver)) == 45
+    active = driver.switch_to.active_element
+    assert active.text == rows(driver)[25]
+    driver.find_element("css selector", "summary").send_keys(ENTER)
+    assert driver.find_element("css selector", "details .settings").is_displayed()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("dark", [False, True], ids=("light", "dark"))
+def test_nothing_overflows(browser: Open, tmp_path: Path, width: int, dark: bool) -> None:
+    """Not even hostile texts and long names, in the details either; and text can be read."""
+    name = "runs/" + "a-very-long-folder-name" * 6
+    driver = opened(browser, tmp_path, measurement(name), measurement(hostile=True),
+                    width=width, dark=dark)  # fmt: skip
+    driver.execute_script("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    for option in (1, 2):
+        driver.find_element("css selector", f"#measurement option:nth-child({option})").click()
+        assert driver.execute_script(_OVERFLOWING) == []
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    assert driver.execute_script(_FAINT) == []
+    assert quiet(driver)
+
+
+# Elements beyond the right edge, or wider inside than outside.
+_OVERFLOWING = """
+return [...document.querySelectorAll('body *')].filter((e) => {
+  const box = e.getBoundingClientRect();
+  if (e.closest('thead, .skip, option') || !box.width) return false;
+  const wide = !e.closest('svg, select, input') && e.scrollWidth > e.clientWidth + 1;
+  return box.right > innerWidth + 1 || (wide && getComputedStyle(e).display !== 'inline');
+}).map((e) => `${e.tagName} ${e.className.baseVal ?? e.className} ${e.textContent.slice(0, 40)}`);
+"""
+# Texts with less contrast to what is behind them than WCAG's 4.5.
+_FAINT = """
+const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+const light = (colour) => parse(colour).slice(0, 3).map((c) => c / 255)
+  .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const behind = (e) => {
+  for (let at = e; at; at = at.parentElement) {
+    const colour = getComputedStyle(at).backgroundColor;
+    if (parse(colour)[3] !== 0) return colour;
+  }
+  return 'rgb(255, 255, 255)';
+};
+return [...document.querySelectorAll('body *')].filter((e) => {
+  if (!e.getClientRects().length || e.closest('select, script')) return false;
+  if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) return false;
+  const style = getComputedStyle(e);
+  const ink = e.closest('svg') ? style.fill : style.color;
+  const [a, b] = [light(ink), light(behind(e))].sort((x, y) => y - x);
+  return (a + 0.05) / (b + 0.05) < 4.5;
+}).map((e) => `${e.tagName} ${e.textContent.slice(0, 40)}`);
+"""
+
+
+def test_hostile_texts_are_shown_as_texts(browser: Open, tmp_path: Path) -> None:
+    """They run nothing, load nothing, and are found by search as they were written."""
+    driver = opened(browser, tmp_path, measurement(hostile=True))
+    driver.execute_script("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    while driver.find_element("id", "more").is_displayed():
+        driver.find_element("id", "more").click()
+    assert driver.execute_script("return window.hacked === undefined")
+    assert driver.find_elements("css selector", "#rows img, #rows script, #rows a, #rows b") == []
+    driver.find_element("id", "search").send_keys("</script><script>window.hacked")
+    assert "</script><script>window.hacked = 1</script>" in rows(driver)[0]
+    assert not re.search("[\x1b\u202e\u2066]", driver.find_element("tag name", "body").text)
+    assert quiet(driver)
+
+
+def test_colours_follow_the_button(browser: Open, tmp_path: Path) -> None:
+    """As the system, light, dark; what was chosen is kept."""
+    driver = opened(browser, tmp_path, measurement(), dark=True)
+    colour = "return getComputedStyle(document.body).backgroundColor"
+    dark = driver.execute_script(colour)
+    button = driver.find_element("id", "theme")
+    button.click()
+    assert button.text == "Colours: light"
+    light = driver.execute_script(colour)
+    assert light != dark
+    driver.refresh()
+    assert driver.execute_script(colour) == light
+    driver.find_element("id", "theme").click()
+    assert driver.execute_script(colour) == dark
+
+
+def test_paper_shows_what_is_folded(browser: Open, tmp_path: Path) -> None:
+    """Printing unfolds the details, and folds them again."""
+    driver = opened(browser, tmp_path, measurement())
+    unfolded = "return document.querySelector('details').open"
+    driver.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    assert driver.execute_script(unfolded)
+    driver.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    assert not driver.execute_script(unfolded)
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert not driver.find_element("id", "controls").is_displayed()

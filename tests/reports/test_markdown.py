@@ -1,0 +1,130 @@
+"""The report for pull requests: its numbers are the JSON's, its texts do nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from exleak.reports.markdown import code, markdown
+from exleak.reports.tables import FACTS, RATES, lookup
+from tests.reports.made import HOSTILE, compared, measurement
+from tests.reports.numbers import at, shows
+
+FOUND = [
+    measurement(),
+    measurement("meta/Model_1", "aexl", seed=1, limit=0.95),
+    measurement("plain", limit=None, seed=2),
+    measurement(hostile=True),
+    compared(),
+]
+SUMMARY = {
+    3: "expression.rate",
+    4: "expression.interval",
+    5: "expression.p_value",
+    6: "expression.directional.rate",
+    7: "verdict.limit",
+}
+COLUMNS = ("rate", "interval", "n", "p_value", "ties")
+
+
+def cells(text: str, head: str) -> list[list[list[str]]]:
+    """The rows of each table that begins with this heading."""
+    tables, lines = [], text.splitlines()
+    for start, line in enumerate(lines):
+        if line.startswith(f"| {head}"):
+            end = lines.index("", start)
+            rows = [re.split(r"(?<!\\)\|", row)[1:-1] for row in lines[start + 2 : end]]
+            tables.append([[cell.strip() for cell in row] for row in rows])
+    return tables
+
+
+def test_the_summary_shows_the_numbers_of_the_json() -> None:
+    """Each cell is the value at its place, rounded."""
+    (rows,) = cells(markdown(FOUND), " | model")
+    assert len(rows) == len(FOUND)
+    for index, row in enumerate(rows):
+        assert row[1] == f"`{FOUND[index]['model']}`"
+        for column, place in SUMMARY.items():
+            assert shows(row[column], at(FOUND, f"{index}.{place}")), (row, place)
+        assert row[8] == (FOUND[index]["verdict"]["outcome"] or "reported only")
+
+
+def test_the_details_show_the_numbers_of_the_json() -> None:
+    """Every rate with interval, n, p-value and ties."""
+    tables = cells(markdown(FOUND), "rate |")
+    assert len(tables) == len(FOUND)
+    for index, rows in enumerate(tables):
+        assert len(rows) == len(RATES)
+        for (label, place), row in zip(RATES, rows, strict=True):
+            assert row[0] == label
+            for column, key in enumerate(COLUMNS, start=1):
+                assert shows(row[column], at(FOUND, f"{index}.{place}.{key}")), (row, key)
+
+
+def test_a_baseline_and_a_series_show_the_numbers_of_the_json() -> None:
+    """What the gate knows besides, where there is any; checkpoints under their headings."""
+    for index, rows in enumerate(cells(markdown(FOUND), "besides")):
+        known = [(name, found) for name, place, _ in FACTS
+                 if (found := lookup(FOUND[index], place)) is not None]  # fmt: skip
+        assert [row[0] for row in rows] == [name for name, _ in known]
+        assert all(shows(row[1], value) for row, (_, value) in zip(rows, known, strict=True))
+    ((row,),) = cells(markdown(FOUND), "checkpoint")
+    step = FOUND[-1]["series"]
+    assert all(map(shows, row[2:5], [step["rate"], step["delta"], step["p_value"]]))
+
+
+def test_the_worst_continuations_show_their_probabilities() -> None:
+    """In the order of the JSON."""
+    for index, rows in enumerate(cells(markdown(FOUND), "after |")):
+        for place, row in enumerate(rows):
+            item = at(FOUND, f"{index}.worst.{place}")
+            assert shows(row[3], item["probability"])
+            assert shows(row[5], item["control_probability"])
+
+
+def test_no_other_number_is_shown() -> None:
+    """Apart from the tables, numbers stand in texts of the JSON, counts and constants."""
+    lines = [line for line in markdown(FOUND).splitlines() if not line.startswith(("|", "- "))]
+    numbers = re.findall(r"\d+\.?\d*", re.sub("<code>.*</code>", "", "\n".join(lines)))
+    assert set(numbers) <= {"1", "2", "3", "5"}
+
+
+def test_the_headline_counts_outcomes() -> None:
+    """The worst first."""
+    first = markdown(FOUND).splitlines()[0]
+    outcomes = [found["verdict"]["outcome"] for found in FOUND]
+    for word in ("fail", "inconclusive", "pass", "unusable"):
+        if outcomes.count(word):
+            assert f"{outcomes.count(word)} {word}" in first
+    assert first.endswith("1 reported only")
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_texts_are_code_spans(text: str) -> None:
+    """On one line, closed by its own fence, without control characters."""
+    span = code(text)
+    fence = re.match("`+", span)
+    assert fence is not None
+    inside = span[len(fence[0]) : -len(fence[0])]
+    assert span.endswith(fence[0])
+    assert not re.search(rf"(?<!`){fence[0]}(?!`)", inside)
+    assert span.isprintable()
+    assert len(span) < 200
+
+
+def test_hostile_texts_make_no_markup() -> None:
+    """A CommonMark renderer finds the tags that we wrote, and no others."""
+    parser = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed")
+    rendered = parser.MarkdownIt("commonmark").enable("table").render(markdown(FOUND))
+    tags = set(re.findall(r"<(\w+)", rendered))
+    assert tags <= {"h3", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "code", "p",
+                    "details", "summary"}  # fmt: skip
+    assert rendered.count("<details>") == rendered.count("</details>") == len(FOUND)
+
+
+def test_a_hostile_model_name_makes_no_markup() -> None:
+    """Where it stands between tags, too."""
+    found: Any = {**measurement(), "model": "</summary><script>x</script>`|`"}
+    assert "<script" not in re.sub("`+[^`]*`+", "", markdown([found]))

@@ -1,0 +1,139 @@
+"""A small OpenAI-compatible server that misbehaves on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+#: What a fault does with a request instead of answering it.
+Fault = Callable[["Handler", dict[str, Any]], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers from the server's :class:`Fake`."""
+
+    fake: Fake
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+    def do_GET(self) -> None:
+        """List the models."""
+        if self.fake.fault is not None and self.fake.breaks_everything:
+            self.fake.fault(self, {})
+        else:
+            self.send({"object": "list", "data": [{"id": "m", "object": "model"}]})
+
+    def do_POST(self) -> None:
+        """Continue a prompt."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.fake.record(self, body)
+        if self.fake.fault is not None and self.fake.is_broken():
+            self.fake.fault(self, body)
+        else:
+            status, answer = self.fake.answer(self.path, body)
+            self.send(answer, status)
+
+    def send(self, answer: Any, status: int = 200, **headers: str) -> None:
+        """Send JSON, or bytes as they are."""
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@dataclass
+class Fake:
+    """A server with a model made of hashes.
+
+    Attributes:
+        ignores: Settings that change nothing.
+        refuses: Fields that are an error.
+        most: Most choices given at once.
+        modes: Paths that are served.
+        fault: Done instead of answering, once ``healthy`` continuations were given.
+        healthy: How many are given before; the probes do not count.
+        breaks_everything: The fault also hits the list of models and the probes.
+        requests: Headers and body of every request.
+    """
+
+    ignores: frozenset[str] = frozenset()
+    refuses: frozenset[str] = frozenset()
+    most: int = 100
+    modes: tuple[str, ...] = ("/v1/completions",)
+    fault: Fault | None = None
+    healthy: int = 0
+    breaks_everything: bool = False
+    requests: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    given: int = 0
+
+    def __enter__(self) -> Fake:
+        handler = type("Bound", (Handler,), {"fake": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        """Bodies of the requests for continuations, without the probes."""
+        return [body for _, body in self.requests if not is_probe(body)]
+
+    def record(self, handler: Handler, body: dict[str, Any]) -> None:
+        """Remember a request."""
+        self.requests.append((dict(handler.headers.items()), body))
+        self.given += not is_probe(body)
+
+    def is_broken(self) -> bool:
+        """Whether the fault hits now."""
+        probe = is_probe(self.requests[-1][1])
+        return self.breaks_everything or (not probe and self.given > self.healthy)
+
+    def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Status and answer."""
+        if path not in self.modes:
+            return 404, {"error": {"message": "no such path"}}
+        if refused := self.refuses & set(body):
+            return 400, {"error": {"message": f"Unknown parameter: '{min(refused)}'"}}
+        chat = path.endswith("chat/completions")
+        prompt = body["messages"][0]["content"] if chat else body["prompt"]
+        texts = [self.text(prompt, body, i) for i in range(min(body.get("n", 1), self.most))]
+        choices = [{"message": {"content": t}} if chat else {"text": t} for t in texts]
+        return 200, {"choices": choices, "model": body["model"]}
+
+    def text(self, prompt: str, body: dict[str, Any], number: int) -> str:
+        """A continuation that depends on what is honoured."""
+        used = {name: value for name, value in body.items() if name not in self.ignores}
+        greedy = (
+            not used.get("temperature") or used.get("top_k") == 1 or used.get("top_p", 1.0) < 0.1
+        )
+        seed = used.get("seed", time.perf_counter_ns())
+        key = prompt if greedy else f"{prompt} {seed} {number}"
+        penalty = used.get("repetition_penalty", used.get("repeat_penalty", 1.0))
+        key += "" if penalty in (1.0, 1.1) else f" {penalty}"
+        return f" {hashlib.sha256(key.encode()).hexdigest()[:12]}. And so on."
+
+
+def is_probe(body: dict[str, Any]) -> bool:
+    """Whether a request only asks what the server is."""
+    return bool(body.get("max_tokens", body.get("max_completion_tokens")) == 24)

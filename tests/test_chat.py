@@ -1,0 +1,65 @@
+"""What a chat model sees: its own template's tokens, and the mitigation instruction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from exleak import MITIGATION, load_dataset, load_model
+from exleak.prompts import prompt_text
+from tests import tiny
+
+PROMPTS = load_dataset("hexl", limit=2).prompts
+
+
+@pytest.fixture(params=["Llama", "Qwen"])
+def stand_in(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A checkpoint with a template after the manner of the family's instruct models."""
+    return tiny.save_stand_in(tmp_path, request.param, instruct=True, seed=0)
+
+
+@pytest.mark.parametrize("chat", ["auto", "always"])
+def test_the_templates_own_tokens_are_sent(stand_in: Path, chat: str) -> None:
+    """The ids that apply_chat_template gives, but for today's date."""
+    model = load_model(stand_in, device="cpu", chat=chat)  # type: ignore[arg-type]
+    tokenizer = AutoTokenizer.from_pretrained(stand_in)
+    fixed = tokenizer.chat_template.replace("{{ strftime_now('%d %b %Y') }}", "26 Jul 2024")
+    for prompt in PROMPTS:
+        message = {"role": "user", "content": prompt.text}
+        expected = tokenizer.apply_chat_template(
+            [message], chat_template=fixed, add_generation_prompt=True, return_dict=False
+        )
+        assert model.encode(model.render(prompt.text)) == expected
+
+
+def test_without_the_template_the_bare_text_is_sent(stand_in: Path) -> None:
+    """The ids of the tokenizer alone: with BOS for Llama, without for Qwen."""
+    model = load_model(stand_in, device="cpu", chat="never")
+    tokenizer = AutoTokenizer.from_pretrained(stand_in)
+    for prompt in PROMPTS:
+        assert model.encode(model.render(prompt.text)) == tokenizer(prompt.text)["input_ids"]
+
+
+def test_the_date_is_the_same_every_day(tmp_path: Path) -> None:
+    """In whatever form a template asks for it; the clock of everything else is left alone."""
+    from datetime import datetime
+
+    from transformers.utils import chat_template_utils
+
+    path = tiny.save_stand_in(tmp_path, "Llama", instruct=True, seed=0)
+    model = load_model(path, device="cpu")
+    model.tokenizer.chat_template = "{{ strftime_now('%Y-%m-%d %A') }}"
+    assert model.render("x") == "2024-07-26 Friday"
+    assert chat_template_utils.datetime is datetime
+
+
+def test_the_mitigation_instruction_comes_first(stand_in: Path) -> None:
+    """In the user's turn, before "Complete the sentence" (paper, section 4.4)."""
+    model = load_model(stand_in, device="cpu")
+    for prompt in PROMPTS:
+        rendered = model.render(prompt_text(prompt, MITIGATION))
+        opening = "<|im_start|>user\n" if "im_start" in rendered else "user<|end_header_id|>\n\n"
+        assert f"{opening}{MITIGATION}. Complete the sentence: " in rendered
+        assert rendered.count(MITIGATION) == 1
