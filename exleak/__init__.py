@@ -13,13 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from exleak.comparison import compare
     from exleak.datasets import dataset_names, load_dataset
     from exleak.environment import version
     from exleak.errors import (
+        ComparisonError,
         DatasetError,
         ExleakError,
         InstrumentError,
         ModelError,
+        ReportError,
         SettingsError,
     )
     from exleak.gate import Limits
@@ -36,10 +39,13 @@ _HOMES = {
     "dataset_names": "exleak.datasets",
     "load_dataset": "exleak.datasets",
     "version": "exleak.environment",
+    "compare": "exleak.comparison",
+    "ComparisonError": "exleak.errors",
     "DatasetError": "exleak.errors",
     "ExleakError": "exleak.errors",
     "InstrumentError": "exleak.errors",
     "ModelError": "exleak.errors",
+    "ReportError": "exleak.errors",
     "SettingsError": "exleak.errors",
     "Limits": "exleak.gate",
     "generate": "exleak.generation",
@@ -57,6 +63,7 @@ _HOMES = {
 
 __all__ = [
     "MITIGATION",
+    "ComparisonError",
     "DatasetError",
     "ExleakError",
     "FirstSentence",
@@ -64,8 +71,10 @@ __all__ = [
     "Limits",
     "Measurement",
     "ModelError",
+    "ReportError",
     "Sampling",
     "SettingsError",
+    "compare",
     "dataset_names",
     "generate",
     "load_dataset",

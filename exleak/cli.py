@@ -1,4 +1,4 @@
-"""The command line: ``exleak score``, ``exleak store``, ``exleak annotate``."""
+"""The command line: ``exleak COMMAND``; what a command does is in its package's command.py."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exleak import comparison_command, gate_command
 from exleak.annotate import command as annotate
+from exleak.datasets import command as dataset
+from exleak.datasets.aexl import command as aexl
 from exleak.environment import version
 from exleak.errors import ExleakError
+from exleak.paper import command as paper
+from exleak.reference import command as reference
+from exleak.reports import command as reports
 from exleak.store import command as store
 
 if TYPE_CHECKING:
     from exleak.records import Measurement
 
-_EXIT = {"fail": 1, "inconclusive": 0, "unusable": 3, "pass": 0, None: 0}
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0 done or pass, 1 fail, 2 usage, 3 unusable."""
+    """Run a command; returns the exit status: 0 done or pass, 1 fail, 2 usage, 6 unusable."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -53,7 +57,14 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--max-rate", type=float, metavar="X", help="judge by this limit")
     score.set_defaults(run=_score)
     store.add_parser(commands)
+    reference.add_parser(commands)
     annotate.add_parser(commands)
+    aexl.add_parser(commands)
+    dataset.add_parser(commands)
+    reports.add_parser(commands)
+    paper.add_parser(commands)
+    gate_command.add_parser(commands)
+    comparison_command.add_parser(commands)
     return parser
 
 
@@ -80,7 +91,7 @@ def _score(options: argparse.Namespace) -> int:
         if options.json:
             write_report(options.json, [measurement.to_json()])
             print(f"report: {options.json}")
-    return _EXIT[measurement.verdict.outcome]
+    return gate_command.EXIT[measurement.verdict.outcome]
 
 
 def _show(measurement: Measurement) -> None:

@@ -6,11 +6,15 @@ fails a model that keeps the limit in a large share of runs (docs/decisions.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from exleak.errors import SettingsError
+from exleak.errors import ComparisonError, SettingsError
 from exleak.records import Expression, Outcome, Rate, Verdict
+
+if TYPE_CHECKING:
+    from exleak.comparison import Comparison
 
 Significance = Literal["forbid", "require", "report"]
 Metric = Literal["rate", "directional"]
@@ -38,6 +42,7 @@ class Limits:
             ``"report"`` (as ``None``) only reports it.
         level: One-sided confidence of the bounds, above .5 and below 1.
         alpha: Significance level of W_EL.
+        margin: Increase over a baseline that is tolerated, 0 to 1; ``None`` compares with none.
 
     Raises:
         SettingsError: A value outside its range.
@@ -48,6 +53,7 @@ class Limits:
     significance: Significance | None = None
     level: float = 0.99
     alpha: float = ALPHA
+    margin: float | None = None
 
     def __post_init__(self) -> None:
         if self.max_rate is not None and not 0 <= self.max_rate <= 1:
@@ -62,14 +68,28 @@ class Limits:
             raise SettingsError(f"confidence level must be above 0.5 and below 1, not {self.level}")
         if not 0 < self.alpha < 1:
             raise SettingsError(f"alpha must be above 0 and below 1, not {self.alpha}")
+        if self.margin is not None and not 0 <= self.margin <= 1:
+            raise SettingsError(f"margin must be from 0 to 1, not {self.margin}")
 
     @property
     def judge_anything(self) -> bool:
         """Whether these limits can fail a model at all."""
-        return self.max_rate is not None or self.significance in ("forbid", "require")
+        return (
+            self.max_rate is not None
+            or self.significance in ("forbid", "require")
+            or self.margin is not None
+        )
 
 
-def judge(expression: Expression, *, total: int, unusable: int, limits: Limits) -> Verdict:
+def judge(
+    expression: Expression,
+    *,
+    total: int,
+    unusable: int,
+    limits: Limits,
+    adjusted: float | None = None,
+    comparison: Comparison | ComparisonError | str | None = None,
+) -> Verdict:
     """Decide on a measurement.
 
     Args:
@@ -77,6 +97,9 @@ def judge(expression: Expression, *, total: int, unusable: int, limits: Limits) 
         total: Generations in all.
         unusable: Generations that could not be scored.
         limits: What to judge by.
+        adjusted: W_EL after :func:`holm`, where several models are judged together.
+        comparison: What a comparison with the baseline gave, or why it cannot be made; a text
+            where there is no baseline yet.
 
     Returns:
         The verdict; its outcome is ``None`` when there was nothing to judge by.
@@ -87,12 +110,22 @@ def judge(expression: Expression, *, total: int, unusable: int, limits: Limits) 
     if limits.max_rate is not None:
         findings.append(judge_limit(rate, limits))
     if limits.significance in ("forbid", "require"):
-        findings.append(judge_significance(expression.p_value, limits))
+        findings.append(judge_significance(expression.p_value, limits, adjusted))
+    if limits.margin is not None:
+        findings.append(judge_comparison(comparison, limits))
     outcome = max((found for found, _ in findings), key=_SEVERITY.index, default=None)
     reasons = tuple(reason for _, reason in findings)
     if outcome is None:
         reasons = ("no limit was set: reported only",)
-    return Verdict(outcome, reasons, limits.max_rate, detectable(expression, limits))
+    return Verdict(
+        outcome,
+        reasons,
+        limits.max_rate,
+        detectable(expression, limits),
+        adjusted,
+        None if isinstance(comparison, (str, ComparisonError)) else comparison,
+        limits.metric,
+    )
 
 
 def chosen(expression: Expression, metric: Metric) -> Rate:
@@ -146,16 +179,61 @@ def judge_limit(rate: Rate, limits: Limits) -> tuple[Outcome, str]:
     )
 
 
-def judge_significance(p_value: float | None, limits: Limits) -> tuple[Outcome, str]:
-    """The significance rule on W_EL; an undefined p-value is not significant."""
+def judge_significance(
+    p_value: float | None, limits: Limits, adjusted: float | None = None
+) -> tuple[Outcome, str]:
+    """The significance rule on W_EL, adjusted if it was; an undefined one is not significant."""
     shown = "undefined" if p_value is None else f"{p_value:.2g}"
-    significant = p_value is not None and p_value < limits.alpha
+    if adjusted is not None:
+        shown += f" (Holm-adjusted {adjusted:.2g})"
+    decisive = p_value if adjusted is None else adjusted
+    significant = decisive is not None and decisive < limits.alpha
     relation = "significant" if significant else "not significant"
     reason = f"W_EL {shown} is {relation} at {limits.alpha:g}"
     wanted = limits.significance == "require"
     if significant == wanted:
         return "pass", f"{reason}, as wanted"
     return "fail", f"{reason}; significance is set to {limits.significance}"
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down adjustment (1979): the family's false alarms stay at the level of one.
+
+    Args:
+        p_values: One per model; undefined ones are left out of the family.
+
+    Returns:
+        Adjusted p-values in the same order.
+    """
+    known = sorted((value, place) for place, value in enumerate(p_values) if value is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (value, place) in enumerate(known):
+        highest = max(highest, min(1.0, (len(known) - rank) * value))
+        adjusted[place] = highest
+    return adjusted
+
+
+def judge_comparison(
+    comparison: Comparison | ComparisonError | str | None, limits: Limits
+) -> tuple[Outcome, str]:
+    """The baseline rule: fail an increase of the margin or more that chance does not explain."""
+    from exleak.comparison import ALPHA as LEVEL
+
+    assert limits.margin is not None
+    if isinstance(comparison, ComparisonError):
+        return "unusable", str(comparison)
+    if comparison is None or isinstance(comparison, str):
+        return "inconclusive", comparison or "there is no baseline to compare with"
+    change = (
+        f"directional rate {comparison.rate:.3f} against {comparison.reference:.3f} of "
+        f"{comparison.against}: Δ {comparison.delta:+.3f}, p = {comparison.p_value:.2g}"
+    )
+    if comparison.p_value <= LEVEL and comparison.delta >= limits.margin:
+        return "fail", f"{change}: leaks more than the baseline"
+    if comparison.p_value <= LEVEL:
+        return "pass", f"{change}: more than the baseline, within the margin {limits.margin:g}"
+    return "pass", f"{change}: no sign of an increase"
 
 
 def non_specific_shift(expression: Expression, alpha: float = ALPHA) -> str | None:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from leakage_fixtures import settings
 from leakage_fixtures.settings import ModelSpec
 
-if TYPE_CHECKING:
-    from leakage_fixtures.summary import Summary
-
 #: The measurement of a finished test, as JSON-ready builtins.
 MEASURED = pytest.StashKey[dict[str, Any]]()
-#: Why a session that was asked for leakage has no verdict.
-MISSING = pytest.StashKey[str]()
-#: How many leakage tests were left to run.
-SELECTED = pytest.StashKey[int]()
-
 #: Models that could not be measured; one error tells why, their other tests are skipped.
 BROKEN = pytest.StashKey[set[str]]()
+
+#: The (model, dataset) of every significance test: their p-values are adjusted together.
+FAMILY = pytest.StashKey[list[tuple[ModelSpec, str]]]()
 
 FIXTURES = (
     "leakage_spec",
@@ -95,14 +90,14 @@ def _nothing_to_measure() -> Any:
 
 
 def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Count the leakage tests, and refuse those that nothing could fail.
+    """Refuse leakage tests that nothing could fail, and order those that belong together.
 
     Raises:
         pytest.UsageError: A test of the suite has no limit, significance rule or baseline.
     """
-    leakage = [item for item in items if item.get_closest_marker("leakage") is not None]
-    config.stash[SELECTED] = len(leakage)
-    for item in leakage:
+    for item in items:
+        if item.get_closest_marker("leakage") is None:
+            continue
         spec = spec_of(item)
         if spec is None:
             continue
@@ -113,6 +108,28 @@ def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
                 "--leakage-significance forbid|require, or only measure it with "
                 "--leakage-report-only"
             )
+    _adjust_together(config, items)
+
+
+def judges_significance(item: pytest.Item) -> bool:
+    """Whether a test is the suite's significance test."""
+    return item.get_closest_marker("leakage_significance") is not None
+
+
+def _adjust_together(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Several models' significance tests run last, when all of those have been measured."""
+    family: dict[tuple[str, str], tuple[ModelSpec, str]] = {}
+    for item in items:
+        spec = spec_of(item)
+        if spec is None or not judges_significance(item) or item.get_closest_marker("skip"):
+            continue
+        found = settings.resolve(config, spec, settings.marker_settings(item))
+        if found.significance in ("forbid", "require"):
+            dataset = str(item.callspec.params["leakage_dataset"])  # type: ignore[attr-defined]
+            family[spec.name, dataset] = (spec, dataset)
+    config.stash[FAMILY] = list(family.values())
+    if len(family) > 1:
+        items.sort(key=judges_significance)
 
 
 def skip_broken(item: pytest.Item) -> None:
@@ -127,33 +144,3 @@ def spec_of(item: pytest.Item) -> ModelSpec | None:
     callspec = getattr(item, "callspec", None)
     found: ModelSpec | None = callspec.params.get("leakage_spec") if callspec else None
     return found
-
-
-def close(session: pytest.Session, summary: Summary | None) -> None:
-    """Write the reports; a session that was asked for leakage and has no verdict fails."""
-    config = session.config
-    if summary is not None:
-        summary.write(settings.resolve(config).report)
-        return
-    if config.option.collectonly or session.exitstatus not in (
-        pytest.ExitCode.OK,
-        pytest.ExitCode.NO_TESTS_COLLECTED,
-    ):
-        return
-    if reason := _missing(config):
-        config.stash[MISSING] = reason
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def _missing(config: pytest.Config) -> str | None:
-    """Why leakage was asked for and not measured; ``None`` if nobody asked."""
-    selected = config.stash.get(SELECTED, 0)
-    if selected:
-        if settings.in_use(config):
-            return f"{selected} leakage tests were selected and none gave a verdict (see -rs)"
-    elif settings.asked(config):
-        return (
-            "leakage was asked for, but no leakage test was selected; a test file needs the line\n"
-            "    from leakage_fixtures.suite import TestLeakage"
-        )
-    return None

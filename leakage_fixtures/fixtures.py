@@ -7,19 +7,21 @@ assert rate.bounds[1] < 0.75
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leakage_fixtures import collection, settings, workers
+from leakage_fixtures import collection, judging, settings, workers
 from leakage_fixtures.settings import ModelSpec, Settings
 
 if TYPE_CHECKING:
-    from exleak.generation.checkpoint import LocalModel
+    from exleak.generation.checkpoint import Chat, LocalModel
+    from exleak.generation.endpoint import EndpointSource
     from exleak.generation.rows import Generated
+    from exleak.generation.source import ModelSource
     from exleak.records import Dataset, Measurement, PromptGenerations
 
 
@@ -47,6 +49,12 @@ def leakage_model(leakage_spec: ModelSpec, pytestconfig: pytest.Config) -> Local
     from exleak.generation.checkpoint import load_model
 
     resolved = settings.resolve(pytestconfig, leakage_spec)
+    if resolved.endpoint is not None:
+        raise pytest.fail.Exception(
+            f"leakage_model: {leakage_spec.name} is on a server and cannot be loaded; use "
+            "leakage_generations or leakage_measurement",
+            pytrace=False,
+        )
     with _one_error(pytestconfig, leakage_spec.name):
         workers.share_cpus(pytestconfig)
         return load_model(
@@ -66,31 +74,58 @@ def leakage_generated(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Generated:
     """The model's continuations with where they come from; the model loads only if needed."""
+
+    def loader() -> LocalModel:
+        model: LocalModel = request.getfixturevalue("leakage_model")
+        return model
+
+    with _one_error(request.config, leakage_spec.name):
+        return _generate(request.config, leakage_spec, leakage_dataset, tmp_path_factory, loader)
+
+
+def _generate(
+    config: pytest.Config,
+    spec: ModelSpec,
+    dataset: Dataset,
+    temporary: pytest.TempPathFactory,
+    loader: Callable[[], LocalModel] | None = None,
+) -> Generated:
     from exleak.generation.rows import generate_rows
-    from exleak.generation.source import ModelSource
     from leakage_fixtures.progress import Progress
 
-    config = request.config
-    resolved = settings.resolve(config, leakage_spec)
-    source = ModelSource(
-        leakage_spec.name,
-        leakage_spec.path,
-        resolved.device,
-        resolved.dtype,
-        resolved.chat,  # type: ignore[arg-type]
-        loader=lambda: request.getfixturevalue("leakage_model"),
-    )
-    label = f"{leakage_spec.name} on {leakage_dataset.name}"
-    with _one_error(config, leakage_spec.name), Progress(config, label) as progress:
+    resolved = settings.resolve(config, spec)
+    with Progress(config, f"{spec.name} on {dataset.name}") as progress:
         return generate_rows(
-            source,
-            leakage_dataset,
+            _source(spec, resolved, loader),
+            dataset,
             resolved.sampling,
             batch_size=resolved.rows,
             mitigation=resolved.instruction,
             progress=progress,
-            store=workers.store(config, resolved.store, tmp_path_factory),
+            store=workers.store(config, resolved.store, temporary),
         )
+
+
+def _source(
+    spec: ModelSpec, resolved: Settings, loader: Callable[[], LocalModel] | None
+) -> ModelSource | EndpointSource:
+    chat: Chat = resolved.chat  # type: ignore[assignment]
+    if resolved.endpoint is not None:
+        from exleak.generation.endpoint import EndpointSource
+
+        return EndpointSource(
+            spec.name, resolved.endpoint, spec.path, chat, resolved.endpoint_timeout
+        )
+    from exleak.generation.source import ModelSource
+
+    return ModelSource(
+        spec.name,
+        spec.path,
+        resolved.device,
+        resolved.dtype,
+        chat,
+        loader=loader,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -103,34 +138,73 @@ def leakage_generations(leakage_generated: Generated) -> tuple[PromptGenerations
 def leakage_scores(
     leakage_spec: ModelSpec,
     leakage_dataset: Dataset,
-    leakage_generated: Generated,
-    pytestconfig: pytest.Config,
+    request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Measurement:
-    """The rates, before any limit."""
+    """The rates, before any limit; made once for each model and dataset."""
+    known = judging.scored(request.config)
+    key = (leakage_spec.name, leakage_dataset.name)
+    if key not in known:
+        generated = request.getfixturevalue("leakage_generated")
+        with _one_error(request.config, leakage_spec.name):
+            known[key] = _score(
+                request.config, leakage_spec, leakage_dataset, generated, tmp_path_factory
+            )
+    return known[key]
+
+
+def _score(
+    config: pytest.Config,
+    spec: ModelSpec,
+    dataset: Dataset,
+    generated: Generated,
+    temporary: pytest.TempPathFactory,
+) -> Measurement:
     from exleak.measurement import About, score
 
-    resolved = settings.resolve(pytestconfig, leakage_spec)
+    resolved = settings.resolve(config, spec)
     about = About(
-        model=leakage_spec.name,
-        dataset=leakage_dataset.name,
+        model=spec.name,
+        dataset=dataset.name,
         sampling={**resolved.sampling.to_json(), "mitigation": resolved.instruction},
         identity={
-            **leakage_generated.identity,
-            "dataset": leakage_dataset.hash,
-            "dataset_version": leakage_dataset.version,
+            **generated.identity,
+            "dataset": dataset.hash,
+            "dataset_version": dataset.version,
             "limit": resolved.limit,
         },
-        environment=leakage_generated.environment,
+        environment=generated.environment,
+        notes=generated.notes,
     )
-    with _one_error(pytestconfig, leakage_spec.name):
-        return score(
-            leakage_generated.rows,
-            resolved.instrument,
-            limits=resolved.limits,
-            about=about,
-            store=workers.store(pytestconfig, resolved.store, tmp_path_factory),
-        )
+    return score(
+        generated.rows,
+        resolved.instrument,
+        limits=resolved.limits,
+        about=about,
+        store=workers.store(config, resolved.store, temporary),
+    )
+
+
+def measure_apart(
+    request: pytest.FixtureRequest, spec: ModelSpec, dataset: str
+) -> Measurement | None:
+    """The rates of another model of this run; ``None`` where it cannot be measured.
+
+    Its own tests say why it cannot.
+    """
+    from exleak.datasets import load_dataset
+    from exleak.errors import ExleakError
+
+    config, known = request.config, judging.scored(request.config)
+    if (spec.name, dataset) not in known:
+        temporary = request.getfixturevalue("tmp_path_factory")
+        data = load_dataset(dataset, limit=settings.resolve(config).limit)
+        try:
+            generated = _generate(config, spec, data, temporary)
+            known[spec.name, dataset] = _score(config, spec, data, generated, temporary)
+        except ExleakError:
+            return None
+    return known[spec.name, dataset]
 
 
 @pytest.fixture
@@ -138,21 +212,20 @@ def leakage_measurement(
     leakage_scores: Measurement, leakage_spec: ModelSpec, request: pytest.FixtureRequest
 ) -> Measurement:
     """The measurement, judged by the limits of this test."""
-    from exleak.gate import judge
-
     resolved = _resolved(request, leakage_spec)
-    found = leakage_scores.generations
-    verdict = judge(
-        leakage_scores.expression,
-        total=found["total"],
-        unusable=found["unusable"],
-        limits=resolved.limits,
-    )
+    adjusted = None
+    if collection.judges_significance(request.node):
+        adjusted = judging.adjusted_p_value(request, leakage_spec, leakage_scores.dataset)
+    with _one_error(request.config, leakage_spec.name):
+        verdict = judging.verdict(request.config, leakage_scores, resolved, adjusted)
     measurement = replace(leakage_scores, verdict=verdict)
+    _record_properties(request.node, measurement)
     expected = leakage_spec.entry.get("xfail")
     request.node.stash[collection.MEASURED] = {
         "measurement": measurement.to_json(),
         "expected": expected,
+        "series": leakage_spec.series,
+        "compare": resolved.compare,
         "order": settings.order(request.config, leakage_spec, leakage_scores.dataset),
     }
     return measurement
@@ -164,6 +237,24 @@ def leakage_snapshot(snapshot: Any) -> Any:
     from leakage_fixtures.snapshots import RatesSnapshotExtension
 
     return snapshot.use_extension(RatesSnapshotExtension)
+
+
+def _record_properties(node: pytest.Item, measurement: Measurement) -> None:
+    """What a dashboard may plot, as builtins, into the JUnit file."""
+    expression, verdict = measurement.expression, measurement.verdict
+    low, high = expression.interval or (None, None)
+    shown: dict[str, float | str | None] = {
+        "leakage_model": measurement.model,
+        "leakage_dataset": measurement.dataset,
+        "leakage_rate": expression.rate,
+        "leakage_rate_low": low,
+        "leakage_rate_high": high,
+        "leakage_p_value": expression.p_value,
+        "leakage_directional": expression.directional.rate,
+        "leakage_limit": verdict.limit,
+        "leakage_outcome": verdict.outcome,
+    }
+    node.user_properties += [(name, value) for name, value in shown.items() if value is not None]
 
 
 def _resolved(request: pytest.FixtureRequest, spec: ModelSpec) -> Settings:

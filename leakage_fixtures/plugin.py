@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leakage_fixtures import collection, settings, workers
+from leakage_fixtures import collection, github, settings, workers
 from leakage_fixtures.fixtures import (
     leakage_dataset,
     leakage_generated,
@@ -20,6 +20,7 @@ from leakage_fixtures.fixtures import (
     leakage_snapshot,
     leakage_spec,
 )
+from leakage_fixtures.guard import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -52,12 +53,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register markers, and refuse bad settings before anything is collected."""
     config.addinivalue_line("markers", "leakage(...): a test of expression leakage")
     config.addinivalue_line("markers", "leakage_judges: a leakage test that can fail a model")
+    config.addinivalue_line("markers", "leakage_significance: the test that judges W_EL")
     config.addinivalue_line("markers", "gpu: a test whose model runs on CUDA")
     config.pluginmanager.register(Session(config), "leakage-session")
     if hasattr(config, "workerinput"):
         if settings.in_use(config):
             workers.pin_gpu(config)
-    elif settings.asked(config):
+        return
+    workers.refuse_snapshot_update(config)
+    if settings.asked(config):
         collection.check(config)
 
 
@@ -92,6 +96,8 @@ def pytest_runtest_makereport(
     report = yield
     if report.when == "call" and collection.MEASURED in item.stash:
         vars(report)["leakage"] = item.stash[collection.MEASURED]
+    if report.skipped and item.get_closest_marker("gpu") and (spec := collection.spec_of(item)):
+        vars(report)["leakage_skipped"] = spec.name
     return report
 
 
@@ -100,10 +106,22 @@ class Session:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self.guard = Guard(config)
         self.summary: Summary | None = None
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Remember what was selected; a controller has no items of its own."""
+        leakage = [i.nodeid for i in session.items if i.get_closest_marker("leakage")]
+        self.guard.select((item.nodeid for item in session.items), leakage)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """Remember what a worker collected: every worker collects the same."""
+        self.guard.select(ids, [i for i in ids if workers.measurement_of(self.config, i)])
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Collect measurements, in the controller under xdist as anywhere."""
+        self.guard.see(report)
         if getattr(report, "leakage", None) is not None:
             from leakage_fixtures.summary import Summary
 
@@ -112,8 +130,12 @@ class Session:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write reports; fail a session that was asked for leakage and has no verdict."""
-        if not hasattr(self.config, "workerinput"):
-            collection.close(session, self.summary)
+        if hasattr(self.config, "workerinput"):
+            return
+        self.guard.close(session, measured=self.summary is not None)
+        if self.summary is not None:
+            self.summary.close(self.config, session.exitstatus)
+        github.write(self.summary, self.guard)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Show the table, and why the session failed if nothing was measured."""
@@ -121,6 +143,9 @@ class Session:
             from leakage_fixtures.summary import show
 
             show(terminalreporter, self.summary)
-        if missing := self.config.stash.get(collection.MISSING, None):
-            terminalreporter.section("expression leakage: nothing measured", red=True, bold=True)
-            terminalreporter.write_line(missing)
+        if skipped := self.guard.skipped:
+            line = f"NOT MEASURED, no CUDA here: {', '.join(skipped)}"
+            terminalreporter.write_line(line, yellow=True, bold=True)
+        if self.guard.problem is not None:
+            terminalreporter.section("expression leakage: not measured", red=True, bold=True)
+            terminalreporter.write_line(self.guard.problem)

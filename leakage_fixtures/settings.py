@@ -154,6 +154,24 @@ OPTIONS = (
         repeatable=True,
         default=(),
     ),
+    Option("save", "save this run as a baseline of that name", metavar="NAME"),
+    Option(
+        "compare",
+        "fail a model that leaks more than this baseline, or the run in a report",
+        metavar="NAME_OR_FILE",
+    ),
+    Option(
+        "compare_fail",
+        "increase over the baseline that is tolerated (default: 0)",
+        float,
+        metavar="MARGIN",
+    ),
+    Option(
+        "baselines",
+        "where baselines are saved (default: leakage_baselines)",
+        metavar="DIR",
+        default="leakage_baselines",
+    ),
     Option("strict", "fail a measurement that is inconclusive", bool, default=False, flag=True),
     Option("report_only", "measure and report without a limit", bool, default=False, flag=True),
 )
@@ -169,6 +187,8 @@ MODEL_KEYS = (
     "device",
     "dtype",
     "batch_size",
+    "compare",
+    "compare_fail",
     "strict",
     "xfail",
 )
@@ -177,12 +197,21 @@ MARKER_KEYS = ("max_rate", "significance", "metric", "strict")
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model to measure: its name in reports, where it is, and what its entry says."""
+    """A model to measure.
+
+    Attributes:
+        name: What reports call it.
+        path: Where it is.
+        entry: What its entry in leakage.toml says.
+        from_toml: Whether it has one.
+        series: The pattern that it was found by, with others.
+    """
 
     name: str
     path: str
     entry: dict[str, Any] = field(default_factory=dict)
     from_toml: bool = False
+    series: str | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +237,10 @@ class Settings:
     limit: int | None
     store: str
     report: tuple[str, ...]
+    save: str | None
+    compare: str | None
+    compare_fail: float | None
+    baselines: str
     strict: bool
     report_only: bool
 
@@ -228,7 +261,13 @@ class Settings:
             metric=self.metric,  # type: ignore[arg-type]
             significance=self.significance,  # type: ignore[arg-type]
             level=self.confidence,
+            margin=self.margin,
         )
+
+    @property
+    def margin(self) -> float | None:
+        """Increase over the baseline that is tolerated; ``None`` without a baseline."""
+        return None if self.compare is None else self.compare_fail or 0.0
 
     @property
     def rows(self) -> int | None:
@@ -333,10 +372,32 @@ def _check(settings: Settings) -> None:
         raise pytest.UsageError(f"--leakage-batch-size: {settings.batch_size!r} is not auto or N")
     if settings.batch_size == "0" or (settings.limit is not None and settings.limit < 1):
         raise pytest.UsageError("--leakage-batch-size and --leakage-limit must be at least 1")
+    _check_baseline(settings)
     for report in settings.report:
         if Path(report).suffix not in REPORTS:
             known = ", ".join(REPORTS)
             raise pytest.UsageError(f"--leakage-report {report}: the suffix must be one of {known}")
+
+
+def _check_baseline(settings: Settings) -> None:
+    """A part of a dataset must not become the baseline of the whole unnoticed."""
+    from exleak.baselines import check_name, is_name
+    from exleak.errors import ExleakError
+
+    if settings.compare_fail is not None and settings.compare is None:
+        raise pytest.UsageError("--leakage-compare-fail needs --leakage-compare NAME_OR_FILE")
+    names = [settings.save] if settings.save is not None else []
+    names += [settings.compare] if settings.compare and is_name(settings.compare) else []
+    for name in names:
+        try:
+            check_name(name)
+        except ExleakError as error:
+            raise pytest.UsageError(str(error)) from None
+        if settings.limit is not None and not name.endswith(f"-limit{settings.limit}"):
+            raise pytest.UsageError(
+                f"a run with --leakage-limit {settings.limit} is no baseline {name!r} for full "
+                f"runs; name it {name}-limit{settings.limit}"
+            )
 
 
 def marker_settings(node: pytest.Item) -> dict[str, Any]:
@@ -380,7 +441,7 @@ def _named(name: str, entries: tuple[ModelSpec, ...]) -> list[ModelSpec]:
     found = sorted(glob.glob(name), key=_natural)  # noqa: PTH207 (absolute patterns too)
     if not found:
         raise pytest.UsageError(f"--leakage-model {name}: nothing matches this pattern")
-    return [ModelSpec(path, path) for path in found]
+    return [ModelSpec(path, path, series=name) for path in found]
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -461,7 +522,7 @@ def asked(config: pytest.Config) -> bool:
     given = any(
         config.getoption(option.dest) not in (None, False)
         for option in OPTIONS
-        if option.name not in ("report", "store")
+        if option.name not in ("report", "store", "baselines")
     )
     expression = config.getoption("markexpr", "") or ""
     return given or ("leakage" in expression and "not leakage" not in expression)

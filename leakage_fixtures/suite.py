@@ -13,7 +13,9 @@ import pytest
 from _pytest.outcomes import Failed
 
 if TYPE_CHECKING:
+    from exleak.gate import Limits
     from exleak.records import Measurement
+    from leakage_fixtures.settings import Settings
 
 
 class LeakageFailed(Failed):
@@ -53,17 +55,38 @@ class TestLeakage:
             _fail(leakage_measurement, reason)
 
     @pytest.mark.leakage_judges
+    @pytest.mark.leakage_significance
     def test_significance_is_as_wanted(
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
-        """W_EL is significant only where significance is allowed."""
+        """W_EL, adjusted across the models of the run, is significant only where it may be."""
         from exleak.gate import judge_significance
 
         limits, _ = _limits(request)
         if limits.significance not in ("forbid", "require"):
             pytest.skip("significance is only reported: --leakage-significance forbid|require")
-        outcome, reason = judge_significance(leakage_measurement.expression.p_value, limits)
+        outcome, reason = judge_significance(
+            leakage_measurement.expression.p_value,
+            limits,
+            leakage_measurement.verdict.adjusted_p_value,
+        )
         if outcome == "fail":
+            _fail(leakage_measurement, reason)
+
+    @pytest.mark.leakage_judges
+    def test_leaks_no_more_than_baseline(
+        self, leakage_measurement: Measurement, request: pytest.FixtureRequest
+    ) -> None:
+        """The directional rate has not risen since the baseline, as far as the runs can tell."""
+        from exleak.gate import judge_comparison
+        from leakage_fixtures import judging
+
+        limits, strict = _limits(request)
+        if limits.margin is None:
+            pytest.skip("no baseline to compare with: --leakage-compare NAME")
+        comparison = judging.comparison(request.config, leakage_measurement, _settings(request))
+        outcome, reason = judge_comparison(comparison, limits)
+        if outcome in ("fail", "unusable") or (strict and outcome == "inconclusive"):
             _fail(leakage_measurement, reason)
 
     def test_rates_match_snapshot(
@@ -79,10 +102,14 @@ class TestLeakage:
         assert snapshot == rates_of(leakage_measurement)
 
 
-def _limits(request: pytest.FixtureRequest) -> tuple[Any, bool]:
+def _settings(request: pytest.FixtureRequest) -> Settings:
     from leakage_fixtures import settings
 
     spec = request.getfixturevalue("leakage_spec")
     marker = settings.marker_settings(request.node)
-    resolved = settings.resolve(request.config, spec, marker)
+    return settings.resolve(request.config, spec, marker)
+
+
+def _limits(request: pytest.FixtureRequest) -> tuple[Limits, bool]:
+    resolved = _settings(request)
     return resolved.limits, resolved.strict

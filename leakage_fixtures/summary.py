@@ -1,51 +1,126 @@
-"""What a session measured: collected, written to reports, shown at the end."""
+"""What a session measured: collected, written to reports and baselines, shown at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from leakage_fixtures import settings
+from leakage_fixtures.guard import INCONCLUSIVE, NOT_MEASURED
+
+if TYPE_CHECKING:
+    import pytest
+
+Entry = dict[str, Any]
+
+#: From so many checkpoints on, a pattern is a series.
+_SERIES = 3
 
 
 class Summary:
     """The measurements of a session, one per model and dataset, in the order asked for."""
 
     def __init__(self) -> None:
-        self.entries: dict[tuple[str, str], dict[str, Any]] = {}
-        self.written: list[str] = []
+        self.entries: dict[tuple[str, str], Entry] = {}
+        self.remarks: list[str] = []
+        self.has_report = False
 
-    def add(self, entry: dict[str, Any]) -> None:
-        """Keep a measurement; the tests of one model all bring the same."""
+    def add(self, entry: Entry) -> None:
+        """Keep a measurement; the tests of one model bring the same, one the adjusted p-value."""
         found = entry["measurement"]
-        self.entries[found["model"], found["dataset"]] = entry
+        known = self.entries.get((found["model"], found["dataset"]))
+        adjusted = "adjusted_p_value"
+        if known is None or known["measurement"]["verdict"][adjusted] is None:
+            self.entries[found["model"], found["dataset"]] = entry
+
+    @property
+    def ordered(self) -> list[Entry]:
+        """The entries in the order asked for."""
+        return sorted(self.entries.values(), key=lambda entry: entry["order"])
 
     @property
     def measurements(self) -> list[dict[str, Any]]:
         """The measurements as JSON-ready builtins."""
-        entries = sorted(self.entries.values(), key=lambda entry: entry["order"])
-        return [entry["measurement"] for entry in entries]
+        return [entry["measurement"] for entry in self.ordered]
 
-    def write(self, paths: Sequence[str]) -> None:
-        """Write the reports that were asked for."""
+    def close(self, config: pytest.Config, exitstatus: int) -> None:
+        """Compare checkpoints, write reports and save baselines."""
+        self._compare_checkpoints()
+        session = settings.resolve(config)
+        self._write(session.report)
+        folder = settings.root(config) / session.baselines
+        if session.save is not None:
+            self._save(folder, session.save, self.ordered, exitstatus)
+        for name in self._first_runs(folder):
+            if name != session.save:
+                of_name = [entry for entry in self.ordered if entry["compare"] == name]
+                self._save(folder, name, of_name, exitstatus)
+
+    def _write(self, paths: Sequence[str]) -> None:
         from exleak.reports import write_report
 
         for path in paths:
             write_report(Path(path), self.measurements)
-            self.written.append(path)
+            self.has_report = True
+            self.remarks.append(f"report: {path}")
+
+    def _first_runs(self, folder: Path) -> list[str]:
+        """Baselines that were to be compared with and have no run yet."""
+        from exleak.baselines import is_name, runs
+
+        names = {entry["compare"] for entry in self.ordered if entry["compare"] is not None}
+        return sorted(name for name in names if is_name(name) and not runs(folder, name))
+
+    def _save(self, folder: Path, name: str, entries: Iterable[Entry], exitstatus: int) -> None:
+        from exleak.baselines import save
+
+        found = [entry["measurement"] for entry in entries]
+        unusable = [m["model"] for m in found if m["verdict"]["outcome"] == "unusable"]
+        cut_short = exitstatus not in (0, 1, NOT_MEASURED, INCONCLUSIVE)
+        if unusable or cut_short:
+            reason = f"{', '.join(unusable)} unusable" if unusable else "the run was cut short"
+            self.remarks.append(f"baseline {name} NOT saved: {reason}")
+            return
+        path = save(folder, name, found)
+        self.remarks.append(f"baseline saved: {path} (commit it, so that later runs compare)")
+
+    def _compare_checkpoints(self) -> None:
+        """Mark, in each series, the first checkpoint that is worse than its start."""
+        from exleak.errors import ComparisonError
+        from exleak.series import series
+
+        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for entry in self.ordered:
+            if entry["series"] is not None:
+                found = entry["measurement"]
+                groups.setdefault((entry["series"], found["dataset"]), []).append(found)
+        for group in groups.values():
+            if len(group) < _SERIES:
+                continue
+            try:
+                steps = series(group)
+            except ComparisonError as error:
+                self.remarks.append(str(error))
+                continue
+            for measurement, step in zip(group, steps, strict=True):
+                measurement["series"] = asdict(step)
 
 
 def show(terminal: Any, summary: Summary) -> None:
-    """Print the table, what is inconclusive, and what to type next."""
-    from exleak.reports.text import next_steps, table
+    """Print the table, the series, what is inconclusive, and what to type next."""
+    from exleak.reports.text import next_steps, series_lines, table
 
     terminal.section("expression leakage", bold=True)
     expected = {key for key, entry in summary.entries.items() if entry["expected"]}
     for line, outcome in table(summary.measurements, expected):
         terminal.write_line(line, **_COLOURS.get(outcome, {}))
-    for path in summary.written:
-        terminal.write_line(f"report: {path}")
-    reported = bool(summary.written)
-    for line in next_steps(summary.measurements, expected, has_report=reported):
+    for line, is_worse in series_lines(summary.measurements):
+        terminal.write_line(line, red=is_worse)
+    for remark in summary.remarks:
+        terminal.write_line(remark)
+    for line in next_steps(summary.measurements, expected, has_report=summary.has_report):
         terminal.write_line(line)
 
 

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from leakage_fixtures import settings
 
 if TYPE_CHECKING:
-    import pytest
-
     from exleak.store import Store
 
 
@@ -21,6 +21,21 @@ def worker_count(config: pytest.Config) -> int:
     """How many processes run tests."""
     workerinput = getattr(config, "workerinput", None)
     return int(workerinput["workercount"]) if workerinput else 1
+
+
+def refuse_snapshot_update(config: pytest.Config) -> None:
+    """Snapshots of rates are written by one process.
+
+    Raises:
+        pytest.UsageError: ``--snapshot-update`` with several workers.
+    """
+    updates = getattr(config.option, "update_snapshots", False)
+    if updates and getattr(config.option, "tx", None) and settings.in_use(config):
+        raise pytest.UsageError(
+            "snapshots of leakage rates are not updated by several workers at once; run\n"
+            "    pytest -n0 --snapshot-update -k test_rates_match_snapshot\n"
+            "(with everything stored by the run before, it generates nothing)"
+        )
 
 
 def pin_gpu(config: pytest.Config) -> None:
@@ -63,17 +78,23 @@ def scheduler(config: pytest.Config, log: Any) -> Any:
     """
     if config.getoption("dist") != "load" or not settings.in_use(config):
         return None
-    from xdist.scheduler.loadscope import LoadScopeScheduling
+    from xdist.scheduler.loadscope import LoadScopeScheduling  # type: ignore[import-untyped]
 
-    names = [spec.name for spec in settings.models(config)]
-
-    class ByMeasurement(LoadScopeScheduling):  # type: ignore[misc]
+    class ByMeasurement(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            parameters = nodeid.partition("[")[2]
-            is_leakage = any(parameters.startswith((f"{name}]", f"{name}-")) for name in names)
-            return parameters if is_leakage else nodeid
+            if "::test_significance_is_as_wanted[" in nodeid:
+                return "significance"
+            return measurement_of(config, nodeid) or nodeid
 
     return ByMeasurement(config, log)
+
+
+def measurement_of(config: pytest.Config, nodeid: str) -> str | None:
+    """The parameters (model and dataset) of a leakage test's id; ``None`` for other tests."""
+    parameters = nodeid.partition("[")[2]
+    names = [spec.name for spec in settings.models(config)] if parameters else []
+    is_leakage = any(parameters.startswith((f"{name}]", f"{name}-")) for name in names)
+    return parameters if is_leakage else None
 
 
 def store(config: pytest.Config, folder: str, temporary: pytest.TempPathFactory) -> Store | None:

@@ -22,7 +22,7 @@ def test_a_toml_entry_is_measured(measure: Run, toy: pytest.Pytester, checkpoint
     """Its name stands in the table, its limit is used."""
     toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 1.0\ndevice = "cpu"')
     result = measure()
-    result.assert_outcomes(passed=2, skipped=2)
+    result.assert_outcomes(passed=2, skipped=3)
     result.stdout.fnmatch_lines(["mine *1 *pass"])
 
 
@@ -80,11 +80,11 @@ def test_an_expected_failure_is_strict(
     entry = f'[models.mine]\npath = "{checkpoint}"\ndevice = "cpu"\nxfail = "known to leak"\n'
     toml(toy, entry + 'significance = "require"')
     caught = measure()
-    caught.assert_outcomes(passed=1, skipped=2, xfailed=1)
+    caught.assert_outcomes(passed=1, skipped=3, xfailed=1)
     caught.stdout.fnmatch_lines(["mine *caught, as expected"])
     toml(toy, entry + "max_rate = 1.0")
     passed = measure()
-    passed.assert_outcomes(passed=1, skipped=2, failed=1)
+    passed.assert_outcomes(passed=1, skipped=3, failed=1)
 
 
 def test_a_gpu_entry_is_skipped_loudly_and_is_no_green(
@@ -94,16 +94,16 @@ def test_a_gpu_entry_is_skipped_loudly_and_is_no_green(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 1.0')
     result = measure("-m", "gpu")
-    result.assert_outcomes(skipped=4)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*nothing measured*", "*none gave a verdict*"])
+    result.assert_outcomes(skipped=5)
+    assert result.ret == 6
+    result.stdout.fnmatch_lines(["*not measured*", "*none gave a verdict*"])
 
 
 def test_leakage_without_a_suite_is_no_green(pytester: pytest.Pytester) -> None:
     """Asked for, but no test measures it: the message has the missing line."""
     pytester.makepyfile("def test_other(): pass")
     result = pytester.runpytest_inprocess("--leakage-max-rate=0.7")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == 6
     result.stdout.fnmatch_lines(["*from leakage_fixtures.suite import TestLeakage*"])
 
 
@@ -111,7 +111,7 @@ def test_a_suite_without_a_model_changes_nothing(toy: pytest.Pytester) -> None:
     """Nobody asked: the tests are skipped with what to do, the session passes."""
     toy.makepyfile(test_other="def test_other(): pass")
     result = toy.runpytest_inprocess("-rs")
-    result.assert_outcomes(passed=1, skipped=4)
+    result.assert_outcomes(passed=1, skipped=6)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*no model: pass --leakage-model*"])
 

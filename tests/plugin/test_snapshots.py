@@ -24,10 +24,10 @@ def test_a_snapshot_is_recorded_and_then_compared(
     """Skipped at first, written with --snapshot-update, compared from then on."""
     arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1")
     measure(*arguments, "-rs").stdout.fnmatch_lines(["*no snapshot of this model yet*"])
-    measure(*arguments, "--snapshot-update").assert_outcomes(passed=3, skipped=1)
+    measure(*arguments, "--snapshot-update").assert_outcomes(passed=3, skipped=2)
     data = json.loads(recorded(toy).read_text())
     assert set(data["rates"]["rate"]) == {"rate", "n", "interval"}
-    measure(*arguments).assert_outcomes(passed=3, skipped=1)
+    measure(*arguments).assert_outcomes(passed=3, skipped=2)
 
 
 def test_a_rate_outside_its_interval_fails(
@@ -40,7 +40,30 @@ def test_a_rate_outside_its_interval_fails(
     data = json.loads(path.read_text())
     data["rates"]["rate"]["interval"] = [1.5, 2.0]
     path.write_text(json.dumps(data))
-    measure(*arguments).assert_outcomes(passed=2, skipped=1, failed=1)
+    measure(*arguments).assert_outcomes(passed=2, skipped=2, failed=1)
+
+
+def test_updating_with_several_workers_is_refused(measure: Run, checkpoint: Path) -> None:
+    """With the command to use instead; a single process is not."""
+    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1", "--snapshot-update")
+    result = measure(*arguments, "-n2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*pytest -n0 --snapshot-update*"])
+    assert measure(*arguments, "-n0").ret == 0
+
+
+def test_an_update_within_tolerance_rewrites_nothing(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """Another seed's rates lie in the recorded interval: the file stays as it is."""
+    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1", "--snapshot-update")
+    measure(*arguments)
+    path = recorded(toy)
+    data = json.loads(path.read_text())
+    data["rates"]["rate"]["rate"] = 0.123
+    path.write_text(text := json.dumps(data))
+    measure(*arguments)
+    assert path.read_text() == text
 
 
 def snapshot(**changes: Any) -> str:

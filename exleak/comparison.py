@@ -1,0 +1,220 @@
+"""One measurement against others: has the leakage risen since?
+
+Works on measurements as reports hold them, so that a run can be compared with one of last month
+on another machine. What is compared is the directional rate of each control prompt: the controls
+are the same in both runs, and what any inserted sentence does cancels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exleak.errors import ComparisonError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Random sign flips of the test; with fewer controls than this has bits, all of them.
+FLIPS = 9_999
+#: Significance level of the baseline rule, one-sided.
+ALPHA = 0.01
+#: Power that the detectable increase is stated at.
+POWER = 0.90
+
+#: Sampling settings that may differ: another seed is another draw of the same thing.
+_FREE = {"seed"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A measurement against the mean of one or more others.
+
+    Attributes:
+        against: What it was compared with.
+        runs: How many measurements that is the mean of.
+        n: Controls compared.
+        rate, reference: Mean directional rate of the measurement and of the others, 0 to 1.
+        delta: Their difference; above 0 the measurement leaks more.
+        interval: 95% t interval of ``delta`` over controls; ``None`` with fewer than two.
+        p_value: One-sided sign-flip test that ``delta`` lies above 0.
+        effect_size: ``delta`` in standard deviations of the controls' differences (Cohen's
+            d_z); ``None`` when they do not differ.
+        wilcoxon: One-sided Wilcoxon signed-rank p-value over the differences of the paper's d,
+            one per test prompt, against the mean of the others; ``None`` when undefined.
+        detectable: The smallest increase that such a comparison finds in 90% of runs.
+    """
+
+    against: str
+    runs: int
+    n: int
+    rate: float
+    reference: float
+    delta: float
+    interval: tuple[float, float] | None
+    p_value: float
+    effect_size: float | None
+    wilcoxon: float | None
+    detectable: float | None
+
+
+def compare(
+    measurement: dict[str, Any], others: Sequence[dict[str, Any]], against: str = ""
+) -> Comparison:
+    """Compare a measurement with the mean of others.
+
+    Args:
+        measurement: As :meth:`exleak.Measurement.to_json` gives it.
+        others: The same; several runs of one thing are averaged for each control.
+        against: A name for them, for people.
+
+    Raises:
+        ComparisonError: They were not measured alike; the message says what differs.
+    """
+    if not others:
+        raise ComparisonError("nothing to compare with")
+    for other in others:
+        if reason := difference(measurement, other):
+            raise ComparisonError(f"not comparable with {against or other['model']}: {reason}")
+    mine, theirs = _by_control(measurement), [_by_control(other) for other in others]
+    shared = [key for key in mine if all(key in other for other in theirs)]
+    if not shared:
+        raise ComparisonError(
+            f"not comparable with {against}: no control prompt was scored in both"
+        )
+    references = [math.fsum(other[key] for other in theirs) / len(theirs) for key in shared]
+    deltas = [mine[key] - reference for key, reference in zip(shared, references, strict=True)]
+    delta, error = _mean(deltas), _standard_error(deltas)
+    return Comparison(
+        against=against or ", ".join(other["model"] for other in others),
+        runs=len(others),
+        n=len(shared),
+        rate=_mean([mine[key] for key in shared]),
+        reference=_mean(references),
+        delta=delta,
+        interval=_interval(delta, error, len(deltas)),
+        p_value=sign_flip(deltas),
+        effect_size=delta / (error * math.sqrt(len(deltas))) if error else None,
+        wilcoxon=_wilcoxon(measurement, others),
+        detectable=_detectable(error, len(deltas)),
+    )
+
+
+def difference(one: dict[str, Any], other: dict[str, Any]) -> str | None:
+    """Why two measurements cannot be compared; ``None`` if they can."""
+    for name, pick in _ASPECTS.items():
+        mine, theirs = pick(one), pick(other)
+        if mine != theirs:
+            return f"the {name} differs ({_short(mine)} here, {_short(theirs)} there)"
+    if not one.get("by_control") or not other.get("by_control"):
+        return "no control has both a positive and a negative test prompt, or the report is older"
+    return None
+
+
+def _sampling(measurement: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in measurement["sampling"].items() if key not in _FREE}
+
+
+_ASPECTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "dataset": lambda m: m["dataset"],
+    "dataset version": lambda m: m["identity"].get("dataset_version"),
+    "content of the dataset": lambda m: m["identity"].get("dataset"),
+    "number of samples measured (--leakage-limit)": lambda m: m["identity"].get("limit"),
+    "instrument": lambda m: (m["instrument"], m["identity"].get("instrument")),
+    "number of generations": lambda m: m["generations"]["per_prompt"],
+    "sampling": _sampling,
+    "use of the chat template": lambda m: m["identity"].get("chat"),
+}
+
+
+def _short(value: Any) -> str:
+    text = "all" if value is None else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _by_control(measurement: dict[str, Any]) -> dict[str, float]:
+    found: dict[str, float] = measurement["by_control"]
+    return found
+
+
+def sign_flip(differences: Sequence[float], flips: int = FLIPS, seed: int = 0) -> float:
+    """One-sided p-value that differences lie above 0, by flipping their signs.
+
+    Exact under symmetry about 0 (Fisher 1935): p = (1 + #{as large or larger}) / (flips + 1),
+    or the share over all sign patterns where there are no more of those than ``flips``.
+
+    Args:
+        differences: One per control, shape (n,).
+        flips: Random sign patterns.
+        seed: Seed of the patterns; the same differences always get the same p-value.
+    """
+    import numpy as np
+
+    values = np.asarray(differences, dtype=np.float64)
+    observed = float(values.sum())
+    # Equal sums in another order differ in the last bits.
+    threshold = observed - 1e-9
+    if 2 ** len(values) <= flips:
+        return float(np.mean(_all_signs(len(values)) @ values >= threshold))
+    signs = np.random.default_rng(seed).integers(0, 2, (flips, len(values)), dtype=np.int8) * 2 - 1
+    return (1 + int(np.sum(signs @ values >= threshold))) / (flips + 1)
+
+
+def _all_signs(count: int) -> NDArray[np.int8]:
+    import numpy as np
+
+    patterns = np.arange(2**count)[:, None] >> np.arange(count) & 1
+    return (patterns * 2 - 1).astype(np.int8)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(math.fsum(values) / len(values), 12)
+
+
+def _standard_error(values: Sequence[float]) -> float | None:
+    if len(values) < 2:
+        return None
+    mean = math.fsum(values) / len(values)
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    return math.sqrt(squares / (len(values) - 1) / len(values))
+
+
+def _interval(delta: float, error: float | None, n: int) -> tuple[float, float] | None:
+    from exleak.rates import CONFIDENCE, quantile
+
+    if error is None:
+        return None
+    half = quantile((1 + CONFIDENCE) / 2, n - 1) * error
+    return delta - half, delta + half
+
+
+def _detectable(error: float | None, n: int) -> float | None:
+    from exleak.rates import quantile
+
+    if not error:
+        return None
+    return error * (quantile(1 - ALPHA, n - 1) + quantile(POWER, n - 1))
+
+
+def _wilcoxon(measurement: dict[str, Any], others: Sequence[dict[str, Any]]) -> float | None:
+    """The paper's test between models (section 5), on what each test prompt's d gained."""
+    from exleak.rates import wilcoxon
+
+    theirs = [_differences(other) for other in others]
+    gained = [
+        round(value - math.fsum(other[key] for other in theirs) / len(theirs), 12)
+        for key, value in _differences(measurement).items()
+        if all(key in other for other in theirs)
+    ]
+    return wilcoxon(gained)
+
+
+def _differences(measurement: dict[str, Any]) -> dict[str, float]:
+    return {
+        pair["id"]: pair["difference"]
+        for pair in measurement["pairs"]
+        if pair["condition"] in ("positive", "negative") and pair["difference"] is not None
+    }

@@ -1,0 +1,31 @@
+"""The job summary of GitHub Actions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leakage_fixtures.guard import Guard
+    from leakage_fixtures.summary import Summary
+
+_VARIABLE = "GITHUB_STEP_SUMMARY"
+
+
+def write(summary: Summary | None, guard: Guard) -> None:
+    """Append what was measured, and what was not, to the job summary where there is one."""
+    path = os.environ.get(_VARIABLE)
+    if not path or (summary is None and guard.problem is None):
+        return
+    parts = []
+    if summary is not None:
+        from exleak.reports.markdown import markdown
+
+        parts.append(markdown(summary.measurements))
+    if guard.skipped:
+        parts.append(f"**Not measured, no CUDA here:** {', '.join(guard.skipped)}\n")
+    if guard.problem is not None:
+        parts.append(f"**Expression leakage was not measured:** {guard.problem}\n")
+    with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write("\n".join(parts))

@@ -1,0 +1,82 @@
+"""No vacuous green: what was asked for and not measured, and how the session ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from leakage_fixtures import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Exit status where nothing was measured, or what was measured cannot be used.
+NOT_MEASURED = 6
+#: Exit status where nothing failed but something is inconclusive, with ``--leakage-strict``.
+INCONCLUSIVE = 7
+
+_QUIET = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+
+
+class Guard:
+    """Counts the tests of a session, in the controller under xdist as in a single process."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.selected: set[str] = set()
+        self.leakage: set[str] = set()
+        self.finished: set[str] = set()
+        self.failures: set[str] = set()
+        self.skipped: dict[str, str] = {}
+        self.problem: str | None = None
+
+    def select(self, ids: Iterable[str], leakage: Iterable[str]) -> None:
+        """Remember what was selected, and which of it measures leakage."""
+        self.selected |= set(ids)
+        self.leakage |= set(leakage)
+
+    def see(self, report: Any) -> None:
+        """Remember that a test ended, and how."""
+        if report.when == "teardown":
+            self.finished.add(report.nodeid)
+        if report.failed:
+            found = getattr(report, "leakage", None)
+            outcome = found["measurement"]["verdict"]["outcome"] if found else None
+            self.failures.add(outcome if outcome in ("unusable", "inconclusive") else "other")
+        if name := getattr(report, "leakage_skipped", None):
+            self.skipped[name] = report.longrepr[2] if report.longrepr else ""
+
+    def close(self, session: pytest.Session, *, measured: bool) -> None:
+        """Set the exit status: a session that was asked for leakage and has none is not green."""
+        if self.config.option.collectonly:
+            return
+        if session.exitstatus == pytest.ExitCode.TESTS_FAILED:
+            if self.failures == {"inconclusive"}:
+                session.exitstatus = INCONCLUSIVE
+            elif self.failures and self.failures <= {"inconclusive", "unusable"}:
+                session.exitstatus = NOT_MEASURED
+            return
+        if session.exitstatus in _QUIET and (problem := self._problem(measured)):
+            self.problem = problem
+            session.exitstatus = NOT_MEASURED
+
+    def _problem(self, measured: bool) -> str | None:
+        if not settings.in_use(self.config):
+            return None
+        vanished = sorted(self.selected - self.finished)
+        if vanished and not self.config.option.setupplan:
+            shown = "\n".join(f"    {nodeid}" for nodeid in vanished[:5])
+            return (
+                f"{len(vanished)} of {len(self.selected)} selected tests never finished:\n{shown}"
+            )
+        if measured:
+            return None
+        if self.leakage:
+            return f"{len(self.leakage)} leakage tests were selected, none gave a verdict (see -rs)"
+        if settings.asked(self.config):
+            return (
+                "leakage was asked for, but no leakage test was selected; a test file needs the "
+                "line\n    from leakage_fixtures.suite import TestLeakage"
+            )
+        return None

@@ -1,0 +1,152 @@
+"""``exleak gate`` and ``exleak compare`` on stored reports: no model, no torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import exleak
+from exleak.cli import main
+from exleak.gate import Limits, judge
+from exleak.gate_command import expression_of
+from exleak.records import Measurement
+from exleak.reports import write_report
+
+
+@pytest.fixture(scope="module")
+def leaky() -> Measurement:
+    """A short measurement of the leaky model."""
+    return measured("reference-leaky")
+
+
+@pytest.fixture(scope="module")
+def clean() -> Measurement:
+    """A short measurement of the clean model."""
+    return measured("reference-clean")
+
+
+def measured(name: str) -> Measurement:
+    """A measurement of twenty samples."""
+    return exleak.measure(
+        name, exleak.load_dataset("hexl", limit=20), sampling=exleak.Sampling(generations=4),
+        store=None,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def report(leaky: Measurement, clean: Measurement, tmp_path: Path) -> Path:
+    """A report of both."""
+    path = tmp_path / "report.json"
+    write_report(path, [leaky.to_json(), clean.to_json()])
+    return path
+
+
+def test_a_report_gives_back_the_rates_it_was_written_from(leaky: Measurement) -> None:
+    """Judging it gives the verdict that judging the measurement gave."""
+    again = expression_of(json.loads(json.dumps(leaky.to_json()["expression"])))
+    for limits in (Limits(0.6), Limits(0.6, metric="directional"), Limits(significance="forbid")):
+        verdicts = [
+            judge(expression, total=320, unusable=0, limits=limits)
+            for expression in (leaky.expression, again)
+        ]
+        assert verdicts[0] == verdicts[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "shown"),
+    [
+        (["--max-rate", "1"], 0, "keeps the limit 1"),
+        (["--max-rate", "0.6"], 1, "is above the limit 0.6"),
+        (["--significance", "forbid"], 1, "Holm-adjusted"),
+        (["--max-rate", "0.95", "--strict"], 7, "cannot be told from"),
+        (["--max-rate", "0.95"], 0, "inconclusive"),
+        (["--max-rate", "0.55", "--metric", "directional"], 1, "directional rate"),
+    ],
+)
+def test_the_exit_status_says_the_outcome(
+    arguments: list[str], status: int, shown: str, report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """0 pass or inconclusive, 1 fail, 7 inconclusive with --strict."""
+    assert main(["gate", str(report), *arguments]) == status
+    assert shown in capsys.readouterr().out
+
+
+def test_unusable_and_nothing_measured_have_their_own_status(
+    leaky: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """6; and 2 where there is nothing to judge by."""
+    path = tmp_path / "report.json"
+    broken = replace(leaky, generations={**leaky.generations, "unusable": 100})
+    write_report(path, [broken.to_json()])
+    assert main(["gate", str(path), "--max-rate", "1"]) == 6
+    write_report(path, [])
+    assert main(["gate", str(path), "--max-rate", "1"]) == 6
+    assert main(["gate", str(path)]) == 2
+    assert "give --max-rate" in capsys.readouterr().err
+
+
+def test_a_judged_report_can_be_written(report: Path, tmp_path: Path) -> None:
+    """With the new verdicts and everything else as it was."""
+    out = tmp_path / "judged.json"
+    main(["gate", str(report), "--max-rate", "0.6", "--json", str(out)])
+    before, after = (json.loads(path.read_text())["measurements"] for path in (report, out))
+    assert [m["verdict"]["outcome"] for m in after] == ["fail", "inconclusive"]
+    assert [{**m, "verdict": None} for m in after] == [{**m, "verdict": None} for m in before]
+
+
+def test_judging_loads_no_torch(report: Path) -> None:
+    """Nor transformers: it can run where there is neither."""
+    code = (
+        "import sys\nfrom exleak.cli import main\n"
+        f"main(['gate', {str(report)!r}, '--max-rate', '0.6', '--significance', 'forbid',"
+        f" '--compare', {str(report)!r}])\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_report_may_be_the_baseline(
+    report: Path, leaky: Measurement, clean: Measurement, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Leaky against clean fails; a baseline that is not there is a usage error."""
+    base = tmp_path / "base.json"
+    write_report(base, [clean.to_json()])
+    assert main(["gate", str(report), "--compare", str(base)]) == 1
+    assert "leaks more than the baseline" in capsys.readouterr().out
+    assert main(["gate", str(report), "--compare", "main", "--baselines", str(tmp_path)]) == 2
+
+
+def test_reports_are_compared_side_by_side(
+    leaky: Measurement, clean: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Difference, p-value, effect size, Wilcoxon; and a picture."""
+    paths = [str(tmp_path / name) for name in ("a.json", "b.json")]
+    for path, measurement in zip(paths, (clean, leaky), strict=True):
+        write_report(Path(path), [measurement.to_json()])
+    plot = tmp_path / "plot.svg"
+    assert main(["compare", *paths, "--plot", str(plot)]) == 0
+    line = next(row for row in capsys.readouterr().out.splitlines() if "reference-leaky" in row)
+    assert " +0." in line
+    assert plot.read_text().startswith("<?xml")
+    assert main(["compare", paths[0]]) == 2
+    assert "nothing to compare" in capsys.readouterr().err
+
+
+def test_what_cannot_be_compared_is_refused(
+    clean: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the reason."""
+    other: dict[str, Any] = replace(clean, sampling={**clean.sampling, "top_k": 7}).to_json()
+    paths = [str(tmp_path / name) for name in ("a.json", "b.json")]
+    write_report(Path(paths[0]), [clean.to_json()])
+    write_report(Path(paths[1]), [other])
+    assert main(["compare", *paths]) == 2
+    assert "the sampling differs" in capsys.readouterr().err
