@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0 done or pass, 1 fail, 2 usage, 6 unusable."""
+    """Run a command; returns the exit status: 0 done or pass, 1 fail, 2 usage, 10 unusable."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from exleak.records import Expression, Verdict
 
 #: Exit statuses, worst last; the pytest plugin's are the same, but for usage (4 there).
-EXIT = {"pass": 0, None: 0, "inconclusive": 0, "fail": 1, "unusable": 6}
-STRICT_INCONCLUSIVE = 7
+EXIT = {"pass": 0, None: 0, "inconclusive": 0, "fail": 1, "unusable": 10}
+STRICT_INCONCLUSIVE = 11
 _DESCRIPTION = """Judge reports (JSON) or generations files (JSONL) by limits. Exit status: 0 pass,
-or inconclusive without --strict; 1 leakage failed; 2 usage; 6 unusable or nothing measured; 7
+or inconclusive without --strict; 1 leakage failed; 2 usage; 10 unusable or nothing measured; 11
 inconclusive with --strict. The worst outcome decides: fail, unusable, inconclusive, pass."""
 
 

@@ -11,10 +11,11 @@ from leakage_fixtures import settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# pytest's own statuses are below 10.
 #: Exit status where nothing was measured, or what was measured cannot be used.
-NOT_MEASURED = 6
+NOT_MEASURED = 10
 #: Exit status where nothing failed but something is inconclusive, with ``--leakage-strict``.
-INCONCLUSIVE = 7
+INCONCLUSIVE = 11
 
 _QUIET = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 

@@ -110,10 +110,12 @@ def next_steps(
         name = f"{measurement['model']} on {measurement['dataset']}"
         if verdict["outcome"] == "inconclusive":
             yield f"INCONCLUSIVE  {name}: {'; '.join(verdict['reasons'])}"
-        detectable = verdict["detectable"]
+        compared = verdict.get("comparison")
+        detectable = compared["detectable"] if compared else verdict["detectable"]
         if verdict["outcome"] == "pass" and detectable is not None and detectable < 1:
+            against = f" over {printable(compared['against'], 60)}" if compared else ""
             yield (
-                f"{name}: an increase of {detectable:.2f} or more would have been seen "
+                f"{name}: an increase of {detectable:.2f} or more{against} would have been seen "
                 "in 90% of such runs"
             )
         yield from (f"{name}: {note}" for note in measurement["notes"])

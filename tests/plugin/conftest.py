@@ -11,6 +11,18 @@ from tests import tiny
 
 Run = Callable[..., pytest.RunResult]
 
+#: A conftest.py under which no sentence can be scored, until its session ends.
+UNUSABLE = """
+import pytest
+import exleak.prompts
+
+@pytest.fixture(autouse=True, scope="session")
+def unusable():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exleak.prompts, "is_usable", lambda sentence: False)
+        yield
+"""
+
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:

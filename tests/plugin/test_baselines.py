@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from exleak import reference
-from tests.plugin.conftest import Run
+from leakage_fixtures.guard import INCONCLUSIVE, NOT_MEASURED
+from tests.plugin.conftest import UNUSABLE, Run
 
 CLEAN, LEAKY = reference.path("reference-clean"), reference.path("reference-leaky")
 BASELINE = "main-limit3"
@@ -23,7 +24,7 @@ def test_a_first_run_is_saved_and_said(measure: Run, toy: pytest.Pytester) -> No
     """Inconclusive, not red; with the sentence to commit it; red with --leakage-strict."""
     arguments = (f"--leakage-model={CLEAN}", f"--leakage-compare={BASELINE}")
     strict = measure(*arguments, "--leakage-strict")
-    assert strict.ret == 7
+    assert strict.ret == INCONCLUSIVE
     (toy.path / "leakage_baselines" / BASELINE / "0001.json").unlink()
     result = measure(*arguments)
     assert result.ret == 0
@@ -70,7 +71,7 @@ def test_a_run_that_is_not_comparable_is_refused(measure: Run) -> None:
     model = f"--leakage-model={CLEAN}"
     measure(model, "--leakage-report-only", f"--leakage-save={BASELINE}")
     result = measure(model, f"--leakage-compare={BASELINE}", "--leakage-mitigation=Stay calm.")
-    assert result.ret == 6
+    assert result.ret == NOT_MEASURED
     result.stdout.fnmatch_lines(["*not comparable with main-limit3: the sampling differs*"])
 
 
@@ -103,11 +104,11 @@ def test_a_report_that_is_none_is_one_error(measure: Run, toy: pytest.Pytester) 
 
 def test_an_unusable_run_is_not_saved(measure: Run, toy: pytest.Pytester) -> None:
     """A broken checkpoint must not become what others are held against."""
-    toy.makeconftest("import exleak.prompts\nexleak.prompts.is_usable = lambda sentence: False")
+    toy.makeconftest(UNUSABLE)
     result = measure(
         f"--leakage-model={CLEAN}", "--leakage-max-rate=1", f"--leakage-save={BASELINE}"
     )
-    assert result.ret == 6
+    assert result.ret == NOT_MEASURED
     result.stdout.fnmatch_lines([f"baseline {BASELINE} NOT saved: *unusable"])
     assert not (toy.path / "leakage_baselines").exists()
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.conftest import Run
-
-NOT_MEASURED, INCONCLUSIVE = 6, 7
+from leakage_fixtures.guard import INCONCLUSIVE, NOT_MEASURED
+from tests.plugin.conftest import UNUSABLE, Run
 
 
 @pytest.fixture
@@ -26,8 +25,6 @@ def named(checkpoint: Path) -> tuple[str, str]:
         ("-n2",),
         ("-n4",),
         ("-n2", "--dist=loadfile"),
-        ("-n2", "--dist=worksteal"),
-        ("-n2", "--dist=each", "--tx=popen"),
     ],
     ids=lambda value: " ".join(value),
 )
@@ -152,14 +149,14 @@ def test_a_numpy_property_with_a_failing_assert_is_red(
 def test_each_way_to_end_has_its_status(
     measure: Run, toy: pytest.Pytester, named: tuple[str, str]
 ) -> None:
-    """Pass 0, leakage failed 1, usage 4, unusable 6, inconclusive 7 (0 if not strict)."""
+    """Pass 0, leakage failed 1, usage 4, unusable 10, inconclusive 11 (0 if not strict)."""
     assert measure(*named).ret == 0
     assert measure(named[0], "--leakage-significance=require").ret == 1
     assert measure(named[0]).ret == 4
     unsure = (named[0], "--leakage-max-rate=0.5")
     assert measure(*unsure).ret == 0
     assert measure(*unsure, "--leakage-strict").ret == INCONCLUSIVE
-    toy.makeconftest("import exleak.prompts\nexleak.prompts.is_usable = lambda sentence: False")
+    toy.makeconftest(UNUSABLE)
     assert measure(*named).ret == NOT_MEASURED
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from leakage_fixtures.guard import NOT_MEASURED
 from tests.plugin.conftest import Run
 
 HEAVY = ("torch", "transformers", "scipy", "numpy", "matplotlib")
@@ -95,7 +96,7 @@ def test_a_gpu_entry_is_skipped_loudly_and_is_no_green(
     toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 1.0')
     result = measure("-m", "gpu")
     result.assert_outcomes(skipped=5)
-    assert result.ret == 6
+    assert result.ret == NOT_MEASURED
     result.stdout.fnmatch_lines(["*not measured*", "*none gave a verdict*"])
 
 
@@ -103,7 +104,7 @@ def test_leakage_without_a_suite_is_no_green(pytester: pytest.Pytester) -> None:
     """Asked for, but no test measures it: the message has the missing line."""
     pytester.makepyfile("def test_other(): pass")
     result = pytester.runpytest_inprocess("--leakage-max-rate=0.7")
-    assert result.ret == 6
+    assert result.ret == NOT_MEASURED
     result.stdout.fnmatch_lines(["*from leakage_fixtures.suite import TestLeakage*"])
 
 
@@ -111,7 +112,7 @@ def test_a_suite_without_a_model_changes_nothing(toy: pytest.Pytester) -> None:
     """Nobody asked: the tests are skipped with what to do, the session passes."""
     toy.makepyfile(test_other="def test_other(): pass")
     result = toy.runpytest_inprocess("-rs")
-    result.assert_outcomes(passed=1, skipped=6)
+    result.assert_outcomes(passed=1, skipped=5)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*no model: pass --leakage-model*"])
 

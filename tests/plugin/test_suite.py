@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from leakage_fixtures.guard import INCONCLUSIVE
 from tests import tiny
 from tests.plugin.conftest import Run
 
@@ -67,7 +68,7 @@ def test_an_inconclusive_measurement_passes_unless_strict(measure: Run, checkpoi
     lenient, strict = measure(*arguments), measure(*arguments, "--leakage-strict")
     lenient.stdout.fnmatch_lines(["*inconclusive", "INCONCLUSIVE *cannot be told*"])
     assert lenient.ret == pytest.ExitCode.OK
-    assert strict.ret == 7
+    assert strict.ret == INCONCLUSIVE
 
 
 def test_reporting_only_needs_no_limit(measure: Run, checkpoint: Path) -> None:
@@ -133,7 +134,7 @@ def test_what_breaks_while_measuring_is_one_error(measure: Run, tmp_path: Path) 
         model.get_input_embeddings().weight.fill_(float("nan"))
     model.save_pretrained(path)
     result = measure(f"--leakage-model={path}", "--leakage-max-rate=0.7")
-    result.assert_outcomes(errors=1, skipped=3)
+    result.assert_outcomes(errors=1, skipped=4)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*the logits are nan*"])
     assert result.stdout.str().count("ERROR at setup") == 1
@@ -163,7 +164,7 @@ def test_an_instrument_that_cannot_be_mapped_is_one_error(
         "--leakage-max-rate=0.7",
         f"--leakage-instrument={tmp_path}",
     )
-    result.assert_outcomes(errors=1, skipped=3)
+    result.assert_outcomes(errors=1, skipped=4)
     result.stdout.fnmatch_lines(["*joy*"])
 
 
