@@ -4,8 +4,8 @@
 
 Moods of continuations are drawn for 60 samples (as HEXL has) and 200 (AEXL), ten continuations a
 prompt, controls of different mood, a control shared by the conditions of its sample. Rates and
-verdicts come from exleak itself. Rows: the limit rule with the true rate at the limit and .10
-below it; the baseline rule without a change, and with the increase that its own output calls
+verdicts come from exleak itself. Rows: the limit rule with the true rate at the limit and below it,
+also at a high limit; the baseline rule without a change, and with the increase that its own output calls
 detectable.
 """
 
@@ -63,9 +63,8 @@ def true_rates(shift: float) -> tuple[float, float]:
     )
 
 
-def limit_rule(runs: int, controls: int, below: float) -> dict[str, float]:
+def limit_rule(runs: int, controls: int, below: float, shift: float = 0.1) -> dict[str, float]:
     """Shares of outcomes with the true rate so far below the limit."""
-    shift = 0.1
     limit = true_rates(shift)[0] + below
     generator = np.random.default_rng(int(1000 * below) + controls)
     limits, outcomes, plain = Limits(max_rate=limit), [], 0
@@ -126,9 +125,9 @@ def main() -> None:
     print(f"{options.runs} simulated runs; shares in %")
     print(f"{'limit rule':34} {'pass':>6} {'incon.':>7} {'fail':>6}   plain `rate <= limit` fails")
     for name, controls in SIZES.items():
-        for below in (0.0, 0.02, 0.05, 0.10):
-            found = limit_rule(options.runs, controls, below)
-            label = f"{name}, true rate {below:.2f} below the limit"
+        for below, shift in ((0.0, 0.1), (0.02, 0.1), (0.05, 0.1), (0.10, 0.1), (0.0, 0.3)):
+            found = limit_rule(options.runs, controls, below, shift)
+            label = f"{name}, {below:.2f} below a limit of {true_rates(shift)[0] + below:.2f}"
             print(f"{label:34} {found['pass']:6.1%} {found['inconclusive']:7.1%} "
                   f"{found['fail']:6.1%}   {found['plain fails']:.1%}", flush=True)  # fmt: skip
     print(f"\n{'baseline rule':34} {'alarms':>6}")

@@ -155,9 +155,37 @@ def test_one_value_per_cluster_gives_the_ordinary_t_interval() -> None:
     found = clustered_rate(values.tolist(), list(range(40)))
     expected = stats.t.interval(0.95, 39, values.mean(), stats.sem(values))
     assert found.interval == pytest.approx(expected)
-    assert found.bounds == pytest.approx(
-        stats.t.interval(0.98, 39, values.mean(), stats.sem(values))
-    )
+
+
+def test_the_bounds_are_the_wider_of_t_and_wilson() -> None:
+    """At 111 of 120 the lower one is Wilson's and the upper one t's."""
+    hits = [1.0] * 111 + [0.0] * 9
+    found = clustered_rate(hits, list(range(120)))
+    quantile = stats.t.ppf(0.99, 119)
+    # Wilson's bound solves (rate - bound)^2 = quantile^2 * bound * (1 - bound) / n.
+    assert found.bounds is not None
+    low, high = found.bounds
+    assert (0.925 - low) / math.sqrt(low * (1 - low) / 119) == pytest.approx(quantile)
+    assert high == pytest.approx(stats.t.interval(0.98, 119, 0.925, stats.sem(hits))[1])
+
+
+@pytest.mark.parametrize("rate", [0.7, 0.9, 0.95])
+@pytest.mark.parametrize("controls", [60, 200])
+def test_a_model_at_its_limit_fails_as_often_as_stated(rate: float, controls: int) -> None:
+    """Exactly, over every count of leaks: each 99% bound misses in at most 1% of runs or so.
+
+    t bounds alone put 5% of HEXL runs above a limit of .95.
+    """
+    pairs, above, below = 2 * controls, 0.0, 0.0
+    for count in range(pairs + 1):
+        values = [1.0] * count + [0.0] * (pairs - count)
+        bounds = clustered_rate(values, list(range(pairs))).bounds
+        assert bounds is not None
+        share = float(stats.binom.pmf(count, pairs, rate))
+        above += share * (bounds[0] > rate)
+        below += share * (bounds[1] <= rate)
+    assert above <= 0.0125
+    assert below <= 0.0125
 
 
 def test_pairs_that_share_a_control_count_as_one() -> None:
