@@ -4,9 +4,9 @@
 
 Moods of continuations are drawn for 60 samples (as HEXL has) and 200 (AEXL), ten continuations a
 prompt, controls of different mood, a control shared by the conditions of its sample. Rates and
-verdicts come from exleak itself. Rows: the limit rule with the true rate at the limit and below it,
-also at a high limit; the baseline rule without a change, and with the increase that its own output calls
-detectable.
+verdicts come from exleak itself. Rows: the limit rule with the true rate at the limit and below
+it, also at a high limit; the baseline rule without a change, and with the increase that its own
+output calls detectable.
 """
 
 from __future__ import annotations
