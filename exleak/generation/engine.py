@@ -80,6 +80,7 @@ class Engine:
         self.may_end: dict[int, bool] = {}
         self.live: dict[int, _Row] = {}
         self.free: list[int] = []
+        self.stopped = False
 
     def _room(self, number: int) -> int:
         """New tokens that a prompt's context has room for."""
@@ -106,8 +107,8 @@ class Engine:
         return True
 
     def run(self) -> Iterator[Continued]:
-        """Refill and step until nothing is left."""
-        while True:
+        """Refill and step until nothing is left, or until somebody says ``stopped``."""
+        while not self.stopped:
             yield from self._refill()
             if not self.live:
                 return

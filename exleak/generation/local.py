@@ -12,20 +12,18 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from exleak.errors import ModelError
 from exleak.generation.checkpoint import LocalModel
+from exleak.generation.lanes import lanes_for, run_lanes, shares
 from exleak.generation.sampling import Sampling
 
-#: Most rows at once, by device type: more do not make a step cheaper per row.
+#: Most rows of an engine at once, by device type: more do not make a step cheaper per row.
 _MOST_ROWS = {"cpu": 640}
 _MOST_ROWS_ELSEWHERE = 2048
-#: Models with fewer parameters than this run on one CPU thread.
-_SMALL = 10_000_000
 #: Share of the free memory that rows may take.
 _MEMORY_SHARE = 0.5
 
@@ -70,6 +68,12 @@ class Counts:
     prefilled: int = 0
     batch_sizes: list[int] = field(default_factory=list)
 
+    def add(self, other: Counts) -> None:
+        """Add what another engine of the same run computed."""
+        self.computed += other.computed
+        self.useful += other.useful
+        self.prefilled += other.prefilled
+
 
 def continue_prompts(
     model: LocalModel,
@@ -100,14 +104,13 @@ def continue_prompts(
     counts = counts or Counts()
     size = batch_size or rows_that_fit(model, requests, sampling)
     left = list(requests)
-    while _unfinished(left):
+    while _rows(left):
         counts.batch_sizes.append(size)
         done: set[tuple[int, int]] = set()
         try:
-            with _threads(model):
-                for item in _run(model, left, sampling, size, counts):
-                    done.add((item.request, item.index))
-                    yield item
+            for item in _run(model, left, sampling, size, counts):
+                done.add((item.request, item.index))
+                yield item
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -118,29 +121,12 @@ def continue_prompts(
             replace(request, indices=tuple(i for i in request.indices if (number, i) not in done))
             for number, request in enumerate(left)
         ]
-        if _unfinished(left):
+        if _rows(left):
             _give_back_memory()
             warnings.warn(
                 f"model {model.name}: out of memory; going on with {size} rows at once",
                 stacklevel=2,
             )
-
-
-@contextmanager
-def _threads(model: LocalModel) -> Iterator[None]:
-    """Run a small model on one CPU thread.
-
-    Its operations are too short to share: threads that meet after each of them gain little on a
-    quiet machine, and on a busy one wait for each other most of the time.
-    """
-    before = torch.get_num_threads()
-    small = sum(parameter.numel() for parameter in model.model.parameters()) < _SMALL
-    if model.device.type == "cpu" and small:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _run(
@@ -149,14 +135,24 @@ def _run(
     from exleak.generation.engine import Engine
     from exleak.generation.fallback import continue_plainly
 
-    engine = Engine(model, requests, sampling, size, counts)
-    if engine.is_possible():
-        return engine.run()
-    return continue_plainly(model, requests, sampling, size, counts)
+    lanes = lanes_for(model, min(size, _rows(requests)))
+    parts = max(1, lanes)
+    engines = [
+        Engine(model, share, sampling, -(-size // parts), Counts())
+        for share in shares(requests, parts)
+    ]
+    if not all(engine.is_possible() for engine in engines):
+        yield from continue_plainly(model, requests, sampling, size, counts)
+        return
+    try:
+        yield from run_lanes(engines) if lanes else engines[0].run()
+    finally:
+        for engine in engines:
+            counts.add(engine.counts)
 
 
-def _unfinished(requests: Sequence[Request]) -> bool:
-    return any(request.indices for request in requests)
+def _rows(requests: Sequence[Request]) -> int:
+    return sum(len(request.indices) for request in requests)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -176,6 +172,7 @@ def rows_that_fit(model: LocalModel, requests: Sequence[Request], sampling: Samp
     tokens = longest // 2 + sampling.max_new_tokens
     free = _free_memory(model.device)
     most = _MOST_ROWS.get(model.device.type, _MOST_ROWS_ELSEWHERE)
+    most *= max(1, lanes_for(model, _rows(requests)))
     if free is None:
         return most
     return max(1, min(most, int(free * _MEMORY_SHARE / row_bytes(model, tokens))))

@@ -1,0 +1,94 @@
+"""Several engines at once, each on a CPU thread of its own with its own share of the prompts.
+
+The operations of a small model are too short to share out: threads that meet after each of them
+gain little on a quiet machine, and on a busy one wait for each other most of the time. Threads
+that share out prompts meet only at the end. What a row draws depends on nothing but itself, so
+the number of lanes changes no result.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from exleak.generation.checkpoint import LocalModel
+    from exleak.generation.engine import Engine
+    from exleak.generation.local import Continued, Request
+
+__all__ = ["lanes_for", "run_lanes", "shares"]
+
+#: Parameters below which one operation is too short to share.
+_SMALL = 10_000_000
+#: More would wait for the interpreter's lock.
+_MOST = 4
+#: Rows in the making that make a lane worth its thread.
+_ROWS = 64
+
+
+def lanes_for(model: LocalModel, rows: int) -> int:
+    """How many lanes so many rows at once are worth; 0 where torch shares out operations itself.
+
+    At most one for each of torch's threads.
+    """
+    size = sum(parameter.numel() for parameter in model.model.parameters())
+    if model.device.type != "cpu" or size >= _SMALL:
+        return 0
+    return max(1, min(_MOST, torch.get_num_threads(), rows // _ROWS))
+
+
+def shares(requests: Sequence[Request], lanes: int) -> list[list[Request]]:
+    """The requests of each lane, alike in length; their numbers stay, others want nothing."""
+    order = sorted(range(len(requests)), key=lambda number: len(requests[number].text))
+    lane = {number: place % lanes for place, number in enumerate(order)}
+    return [
+        [
+            request if lane[number] == own else replace(request, indices=())
+            for number, request in enumerate(requests)
+        ]
+        for own in range(lanes)
+    ]
+
+
+def run_lanes(engines: Sequence[Engine]) -> Iterator[Continued]:
+    """Run every engine on its thread, and yield what they finish.
+
+    Raises:
+        Exception: The first that an engine raised; the others stop after their step.
+    """
+    found: queue.SimpleQueue[Continued | BaseException | None] = queue.SimpleQueue()
+
+    def work(engine: Engine) -> None:
+        try:
+            for item in engine.run():
+                found.put(item)
+            found.put(None)
+        except BaseException as error:
+            found.put(error)
+
+    left = len(engines)
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(left, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            try:
+                for engine in engines:
+                    pool.submit(work, engine)
+                while left:
+                    item = found.get()
+                    if isinstance(item, BaseException):
+                        raise item
+                    if item is None:
+                        left -= 1
+                    else:
+                        yield item
+            finally:
+                for engine in engines:
+                    engine.stopped = True
+    finally:
+        # MKL keeps one number for the whole process.
+        torch.set_num_threads(threads)

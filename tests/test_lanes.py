@@ -1,0 +1,129 @@
+"""Several engines on threads of their own: the same texts, and errors that come through."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from exleak import ModelError, Sampling
+from exleak.generation import lanes
+from exleak.generation.checkpoint import LocalModel, load_model
+from exleak.generation.engine import Engine
+from exleak.generation.lanes import lanes_for, shares
+from exleak.generation.local import Continued, Counts, Request, continue_prompts
+from tests import tiny
+
+PROMPTS = [f"{'So ' * number}the road" for number in range(9)]
+SHORT = Sampling(generations=4, max_new_tokens=16)
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    """A random Llama checkpoint."""
+    return load_model(tiny.save_checkpoint(tmp_path_factory.mktemp("llama")))
+
+
+@pytest.fixture
+def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Four threads, and lanes worth it from two rows on."""
+    monkeypatch.setattr(lanes, "_ROWS", 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+def requests() -> list[Request]:
+    """Four continuations of each prompt."""
+    return [Request(prompt, tuple(range(4))) for prompt in PROMPTS]
+
+
+def run(model: LocalModel, size: int, counts: Counts | None = None) -> set[Continued]:
+    """Every continuation."""
+    found = list(continue_prompts(model, requests(), SHORT, batch_size=size, counts=counts))
+    assert len(found) == 4 * len(PROMPTS)
+    return set(found)
+
+
+def test_lanes_change_nothing(
+    llama: LocalModel, four_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One, two or four lanes: the same texts, as many tokens, the same number of threads after."""
+    threads = set()
+    step = Engine._step
+
+    def noted(self: Engine) -> list[Continued]:
+        threads.add((threading.current_thread().name, torch.get_num_threads()))
+        return step(self)
+
+    monkeypatch.setattr(Engine, "_step", noted)
+    counted = [Counts(), Counts(), Counts()]
+    texts = [run(llama, size, counts) for size, counts in zip((3, 5, 32), counted, strict=True)]
+    assert texts[0] == texts[1] == texts[2]
+    assert len({counts.useful for counts in counted}) == 1
+    assert len(threads) == 1 + 2 + 4
+    assert {own for _, own in threads} == {1}
+    assert torch.get_num_threads() == 4
+
+
+def test_a_large_model_has_no_lanes(
+    llama: LocalModel, four_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch shares out its operations; one engine runs where it was called."""
+    assert lanes_for(llama, 100) == 4
+    monkeypatch.setattr(lanes, "_SMALL", 1000)
+    assert lanes_for(llama, 100) == 0
+    monkeypatch.setattr(lanes, "run_lanes", None)
+    run(llama, 32)
+
+
+def test_every_request_is_in_one_share() -> None:
+    """Numbers stay, lengths are dealt out evenly."""
+    dealt = shares(requests(), 4)
+    wanted = [[bool(request.indices) for request in share] for share in dealt]
+    assert [sum(column) for column in zip(*wanted, strict=True)] == [1] * len(PROMPTS)
+    assert {sum(row) for row in wanted} == {2, 3}
+    assert all([r.text for r in share] == PROMPTS for share in dealt)
+
+
+def test_an_error_in_one_lane_ends_the_run(
+    llama: LocalModel, four_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes out as it is; no thread goes on."""
+    step = Engine._step
+
+    def failing(self: Engine) -> list[Continued]:
+        if any(request.indices and request.text == PROMPTS[4] for request in self.requests):
+            raise ModelError("model x: the logits are nan")
+        return step(self)
+
+    monkeypatch.setattr(Engine, "_step", failing)
+    before = threading.active_count()
+    with pytest.raises(ModelError, match="logits are nan"):
+        run(llama, 32)
+    assert threading.active_count() == before
+    assert torch.get_num_threads() == 4
+
+
+def test_a_run_that_is_left_stops(
+    llama: LocalModel, four_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing the generator ends every lane, long before it is done."""
+    before, step, steps = threading.active_count(), Engine._step, []
+
+    def slow(self: Engine) -> list[Continued]:
+        time.sleep(0.02)
+        steps.append(self)
+        return step(self)
+
+    monkeypatch.setattr(Engine, "_step", slow)
+    long = Sampling(generations=4, max_new_tokens=400)
+    found = continue_prompts(llama, requests(), long, batch_size=32)
+    next(found)
+    found.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+    assert len(steps) < 600
