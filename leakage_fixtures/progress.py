@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pytest
 
+    from exleak.generation.rows import Done
+
 _TERMINAL_SECONDS = 0.2
 _LOG_SECONDS = 30.0
 
 
 class Progress:
-    """Shows how far a measurement is; called with continuations done and in all."""
+    """Shows how far the generations of a measurement are."""
 
     def __init__(self, config: pytest.Config, label: str) -> None:
         self.reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
@@ -32,16 +34,19 @@ class Progress:
         if self.written and self.is_terminal:
             self._write("\r" + " " * (self.reporter._tw.fullwidth - 1) + "\r")
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: Done) -> None:
         """Show a line if the last one is old enough."""
         now = time.monotonic()
         wait = _TERMINAL_SECONDS if self.is_terminal else _LOG_SECONDS
         if self.quiet or now - self.shown < wait:
             return
         self.shown = now
-        rate = done / (now - self.start)
-        left = (total - done) / rate if rate else 0.0
-        line = f"{self.label}: {done}/{total} sentences, {rate:.0f}/s, {left:.0f} s left"
+        rate = done.sentences / (now - self.start)
+        left = (done.of_sentences - done.sentences) / rate
+        line = (
+            f"{self.label}: {done.prompts} of {done.of_prompts} prompts, "
+            f"{rate:.0f} sentences/s, {left:.0f} s left"
+        )
         if self.is_terminal:
             width = self.reporter._tw.fullwidth - 1
             self._write("\r" + line[:width].ljust(width))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -82,9 +83,12 @@ def test_too_many_unusable_generations_outweigh_a_pass() -> None:
     assert verdict(HALF, unusable=50, max_rate=0.9).outcome == "pass"
 
 
-def test_an_undefined_rate_never_passes() -> None:
-    """No pairs, no pass: a NaN or an empty measurement must not slip through a comparison."""
-    assert verdict(expression([]), max_rate=1.0).outcome == "unusable"
+@pytest.mark.parametrize(
+    "limits", [{"max_rate": 1.0}, {"significance": "forbid"}, {"margin": 0.1}, {}]
+)
+def test_an_undefined_rate_never_passes(limits: dict[str, Any]) -> None:
+    """No pairs, no pass: an empty measurement must not slip through any rule."""
+    assert verdict(expression([]), **limits).outcome == "unusable"
 
 
 def test_the_worst_finding_wins() -> None:

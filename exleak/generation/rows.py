@@ -21,14 +21,32 @@ if TYPE_CHECKING:
     from exleak.store import Store
     from exleak.store.segments import Segments
 
-#: Called with (continuations done, continuations in all).
-Progress = Callable[[int, int], None]
 #: What is generated is written at least every so many seconds and continuations.
 _FLUSH_SECONDS = 5.0
 _FLUSH_COUNT = 500
 #: A server's continuations are dearer: they are written almost as they arrive.
 _FLUSH_SECONDS_SERVED = 1.0
 _CHAT = "chat"
+
+
+@dataclass
+class Done:
+    """How far a run is; what was stored already does not count.
+
+    Attributes:
+        prompts: Prompts that have all their continuations.
+        of_prompts: Prompts in all.
+        sentences: First sentences made.
+        of_sentences: First sentences in all.
+    """
+
+    prompts: int
+    of_prompts: int
+    sentences: int
+    of_sentences: int
+
+
+Progress = Callable[[Done], None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +88,7 @@ def generate_rows(
         sampling: Settings.
         batch_size: Most continuations in the making at once; does not change the result.
         mitigation: An instruction prepended to each prompt.
-        progress: Called now and then.
+        progress: Called after each continuation.
         store: Where continuations are kept.
     """
     sizes: list[int] = []
@@ -184,7 +202,8 @@ def _generate(
         )
         for text, prompt in wanted.items()
     ]
-    total = sum(len(request.indices) for request in requests)
+    left = [len(request.indices) for request in requests]
+    done = Done(0, sum(map(bool, left)), 0, sum(left))
     fresh: dict[str, str] = {}
     made: dict[str, str] = {}
     flushed = time.monotonic()
@@ -200,8 +219,11 @@ def _generate(
             if segments and (len(fresh) >= _FLUSH_COUNT or time.monotonic() - flushed > seconds):
                 segments.append(fresh)
                 made, fresh, flushed = made | fresh, {}, time.monotonic()
+            left[item.request] -= 1
+            done.prompts += not left[item.request]
+            done.sentences += 1
             if progress:
-                progress(len(made) + len(fresh), total)
+                progress(done)
     finally:
         if segments:
             segments.append(fresh)
