@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 
 from exleak.generation.rows import Done
-from leakage_fixtures import progress
 from leakage_fixtures.progress import Progress
 
 
@@ -29,7 +28,9 @@ class Screen:
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Time that stands still until told."""
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(
+        "leakage_fixtures.progress.time", SimpleNamespace(monotonic=lambda: clock.now)
+    )
     return clock
 
 
