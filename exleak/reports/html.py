@@ -25,7 +25,7 @@ from exleak.reports.tables import (
     rate_rows,
     setting_rows,
 )
-from exleak.reports.text import interval, number, p_value, printable
+from exleak.reports.text import interval, number, p_value, printable, series_mark
 
 _TEMPLATE = Path(__file__).parent / "page" / "report.html"
 _SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "unusable": "!", None: "·"}
@@ -138,7 +138,7 @@ def _summary(measurements: Measurements) -> Iterator[str]:
 
 
 def _step(i: int, found: dict[str, Any]) -> Sequence[str]:
-    worse = "first worse than the start" if found["series"]["is_first_worse"] else "no"
+    worse = series_mark(found["series"]) or "no"
     numbers = []
     for _, place, shown in SERIES:
         value = lookup(found, place)

@@ -20,7 +20,7 @@ from exleak.reports.tables import (
     rate_rows,
     setting_rows,
 )
-from exleak.reports.text import interval, number, p_value, printable
+from exleak.reports.text import interval, number, p_value, printable, series_mark
 
 _SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "unusable": "🚫", None: "ℹ️"}
 _HEAD = (
@@ -86,9 +86,13 @@ def _series(measurements: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _step(measurement: dict[str, Any]) -> Sequence[str]:
-    worse = "first worse than the start" if measurement["series"]["is_first_worse"] else ""
     numbers = [shown(lookup(measurement, place)) for _, place, shown in SERIES]
-    return (code(measurement["model"]), code(measurement["dataset"]), *numbers, worse)
+    return (
+        code(measurement["model"]),
+        code(measurement["dataset"]),
+        *numbers,
+        series_mark(measurement["series"]),
+    )
 
 
 def _details(measurement: dict[str, Any]) -> Iterator[str]:

@@ -9,6 +9,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from exleak.comparison import ALPHA
+
 if TYPE_CHECKING:
     from exleak.records import Continuation, Measurement
 
@@ -79,8 +81,16 @@ def series_lines(measurements: Sequence[dict[str, Any]]) -> Iterator[tuple[str, 
         line = f"  {tail(printable(step['model'], 500), 32):32} {step['rate']:.3f} {bar:{_BAR}}"
         if step["p_value"] is not None:
             line += f" {step['delta']:+.3f}  adjusted p {p_value(step['p_value'])}"
-        mark = "  ← first worse than the start" if step["is_first_worse"] else ""
-        yield line + mark, step["is_first_worse"]
+        mark = series_mark(step)
+        yield f"{line}  ← {mark}" if mark else line, step["is_first_worse"]
+
+
+def series_mark(step: dict[str, Any]) -> str:
+    """What to say of a checkpoint of a series; nothing of one that is not worse."""
+    if step["is_first_worse"]:
+        return "first worse than the start"
+    is_worse = step["p_value"] is not None and step["p_value"] <= ALPHA
+    return "worse than the start" if is_worse else ""
 
 
 def number(value: float | None, digits: int = 3) -> str:

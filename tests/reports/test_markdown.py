@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from exleak.reports.html import html
 from exleak.reports.markdown import code, markdown
 from exleak.reports.tables import FACTS, RATES, lookup
+from exleak.reports.text import series_lines
 from tests.reports.made import HOSTILE, compared, measurement
 from tests.reports.numbers import at, shows
 
@@ -73,6 +75,29 @@ def test_a_baseline_and_a_series_show_the_numbers_of_the_json() -> None:
     ((row,),) = cells(markdown(FOUND), "checkpoint")
     step = FOUND[-1]["series"]
     assert all(map(shows, row[2:5], [step["rate"], step["delta"], step["p_value"]]))
+
+
+@pytest.mark.parametrize(
+    ("p_value", "is_first", "said"),
+    [
+        (None, False, ""),
+        (0.02, False, ""),
+        (0.0001, True, "first worse than the start"),
+        (0.0001, False, "worse than the start"),
+    ],
+)
+def test_a_checkpoint_says_whether_it_is_worse(
+    p_value: float | None, is_first: bool, said: str
+) -> None:
+    """Also one after the first that is worse; the same words in Markdown, HTML and terminal."""
+    step = {**FOUND[-1]["series"], "p_value": p_value, "is_first_worse": is_first}
+    found = {**FOUND[-1], "series": step}
+    ((row,),) = cells(markdown([found]), "checkpoint")
+    assert row[-1] == said
+    *_, (line, is_alarm) = series_lines([found])
+    assert line.partition("← ")[2] == said
+    assert is_alarm == is_first
+    assert f">{said or 'no'}</td>" in html([found])
 
 
 def test_the_worst_continuations_show_their_probabilities() -> None:
