@@ -94,6 +94,14 @@ def test_maxfail_and_last_failed_keep_their_status(
     again.assert_outcomes(failed=1)
 
 
+def test_an_interrupted_session_stays_interrupted(toy: pytest.Pytester) -> None:
+    """Tests that never finished are then no news: pytest's own status says why."""
+    toy.makeconftest("def pytest_runtest_setup(item): raise KeyboardInterrupt")
+    result = toy.runpytest_subprocess("--leakage-model=reference-clean", "--leakage-max-rate=1")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.no_fnmatch_line("*not measured*")
+
+
 def test_a_worker_killed_in_mid_run_is_red_and_the_rest_is_measured(
     measure: Run, toy: pytest.Pytester, named: tuple[str, str]
 ) -> None:
