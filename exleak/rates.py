@@ -180,7 +180,7 @@ def _standard_error(
     if count < 2:
         return None
     squares = math.fsum(math.fsum(group) ** 2 for group in sums.values())
-    return math.sqrt(squares * count / (count - 1)) / len(values)
+    return round(math.sqrt(squares * count / (count - 1)) / len(values), DECIMALS)
 
 
 def _t_interval(rate: float, error: float, clusters: int, level: float) -> tuple[float, float]:

@@ -216,6 +216,14 @@ def test_at_the_ends_the_interval_is_exact(rate: float, hits: int) -> None:
     assert found.p_value == pytest.approx(stats.binomtest(hits, 60, alternative="greater").pvalue)
 
 
+def test_clusters_that_do_not_differ_are_no_certainty() -> None:
+    """Each control has the mean 2/3: rounding noise between them is no spread to build on."""
+    found = clustered_rate([0.5, 1.0, 0.5] * 4, [i // 3 for i in range(12)])
+    expected = stats.binomtest(3, 4).proportion_ci(0.95)
+    assert found.standard_error == 0
+    assert found.interval == pytest.approx((expected.low, expected.high))
+
+
 def test_nothing_to_average_is_undefined() -> None:
     """No pairs: every number is None, none is NaN."""
     found = rates.expression([])
