@@ -92,3 +92,20 @@ def test_a_measurement_stays_on_one_worker(
     result.assert_outcomes(passed=4, skipped=6)
     lines = set((pytester.path / "where.txt").read_text().splitlines())
     assert len(lines) == len({line.split()[0] for line in lines}) == 2
+
+
+def test_workers_share_the_cores(checkpoint: Path, pytester: pytest.Pytester) -> None:
+    """Two workers on twenty cores compute on ten each."""
+    pytester.makeconftest("import os; os.cpu_count = lambda: 20")
+    pytester.makepyfile(
+        test_own="""
+        def test_own(leakage_generations):
+            import torch
+            assert torch.get_num_threads() == 10
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        f"--leakage-model={checkpoint}", "--leakage-report-only", "--leakage-limit=3",
+        "--leakage-generations=2", "-n2",
+    )  # fmt: skip
+    result.assert_outcomes(passed=1)
