@@ -50,6 +50,9 @@ class Summary:
         self._compare_checkpoints()
         session = settings.resolve(config)
         self._write(session.report)
+        runs = Path(session.store) / "runs"
+        if self.entries and session.store != "none" and (settings.root(config) / runs).is_dir():
+            self.remarks.append(f"generations files: {runs} (for exleak score and annotate)")
         folder = settings.root(config) / session.baselines
         if session.save is not None:
             self._save(folder, session.save, self.ordered, exitstatus)

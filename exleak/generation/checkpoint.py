@@ -224,12 +224,13 @@ def _load(
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    where, kind = placement(device, dtype)
+    where, name_of_dtype = placement(device, dtype)
+    kind = _dtype(name_of_dtype)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=_dtype(kind))
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind)
         return model.to(where).eval(), tokenizer
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except Exception as error:  # safetensors and tokenizers raise types of their own
         place = "its folder" if Path(path).is_dir() else "the hub or its cache, nor is it a folder"
         reason = str(error).strip().split("\n")[0]
         raise ModelError(f"model {name}: cannot be loaded from {place}: {reason}") from error

@@ -15,6 +15,7 @@ from exleak.generation.server import Server
 from exleak.generation.source import ModelSource
 from exleak.prompts import first_sentence_of, prompt_text
 from exleak.records import Dataset, Prompt, PromptGenerations
+from exleak.store.generations import write_run
 from exleak.store.store import digest
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def generate_rows(
     """Continue every prompt of a dataset, each continuation up to its first sentence.
 
     Equal prompts are generated once. With a store, a model source is loaded only if something is
-    missing, and another process that generates the same is waited for.
+    missing, and another process that generates the same is waited for. The rows are also left in
+    the store as a generations file.
 
     Args:
         model: A loaded model, which is never stored, or a source.
@@ -111,9 +113,13 @@ def generate_rows(
     if len(sizes) > 1:
         environment["batch_sizes"] = sizes
     rows = tuple(_row(prompt, mitigation, found, sampling) for prompt in dataset.prompts)
+    notes: tuple[str, ...] = ()
     if isinstance(model, EndpointSource):
-        return Generated(rows, model.identity, environment, model.notes(sampling, rows))
-    return Generated(rows, identity, environment)
+        identity, notes = model.identity, model.notes(sampling, rows)
+    if store is not None:
+        settings = [identity, dataset.hash, len(rows), mitigation, sampling.to_json()]
+        write_run(store, f"{model.name}-{dataset.name}", settings, rows)
+    return Generated(rows, identity, environment, notes)
 
 
 def _environment(model: LocalModel | Server | ModelSource | EndpointSource) -> dict[str, Any]:

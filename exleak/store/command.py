@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import shutil
+import contextlib
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 from exleak.errors import SettingsError
-from exleak.store.segments import Segments
 from exleak.store.store import Store
 
-_DAY = 86_400.0
+_DAY, _HOUR = 86_400.0, 3_600.0
 
 
 def add_parser(commands: Any) -> None:
@@ -33,35 +32,53 @@ def add_parser(commands: Any) -> None:
 def _open(options: argparse.Namespace) -> Store:
     if not options.dir.is_dir():
         raise SettingsError(f"{options.dir}: there is no store; give its folder with --dir")
-    return Store(options.dir)
+    store = Store(options.dir)
+    if not store.is_one():
+        raise SettingsError(
+            f"{options.dir}: not a store (it has no .gitignore of exleak's); give its folder "
+            "with --dir"
+        )
+    return store
 
 
 def _list(options: argparse.Namespace) -> int:
-    for kind, segments, about in _open(options).all():
+    store = _open(options)
+    for kind, segments, about in store.all():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             entries = len(segments.read())
-        size = sum(path.stat().st_size for path in segments.paths())
-        print(f"{kind:11} {segments.folder.name[:12]}  {entries:7} entries  {size / 1e6:7.1f} MB  "
-              f"{_day(segments)}  {_about(about)}")  # fmt: skip
+        print(f"{kind:11} {segments.folder.name[:12]}  {entries:7} entries  "
+              f"{_size(*segments.paths())}  {_day(*segments.paths())}  {_about(about)}")  # fmt: skip
+    for path in _runs(store):
+        print(f"run         {_size(path)}  {_day(path)}  {path}")
     return 0
 
 
-def _about(about: dict[str, Any]) -> str:
+def _runs(store: Store) -> list[Path]:
+    return sorted(store.runs.glob("*.jsonl"))
+
+
+def _about(about: dict[str, Any] | None) -> str:
+    if about is None:
+        return "cannot be read; exleak store prune removes it"
     if "instrument" in about:
         return f"instrument {about['instrument'][:12]}"
-    return (
-        f"checkpoint {about['checkpoint'][:12]}, {about['device']} {about['dtype']}, "
-        f"seed {about['sampling']['seed']}, chat {about['chat']}"
-    )
+    of = f"seed {about['sampling']['seed']}, chat {about['chat']}"
+    if "endpoint" in about:
+        return f"{about['model']} at {about['endpoint']}, {of}"
+    return f"checkpoint {about['checkpoint'][:12]}, {about['device']} {about['dtype']}, {of}"
 
 
-def _day(segments: Segments) -> str:
-    return time.strftime("%Y-%m-%d", time.localtime(_written(segments)))
+def _size(*paths: Path) -> str:
+    return f"{sum(path.stat().st_size for path in paths) / 1e6:7.1f} MB"
 
 
-def _written(segments: Segments) -> float:
-    return max((path.stat().st_mtime for path in segments.paths()), default=0.0)
+def _day(*paths: Path) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(_written(*paths)))
+
+
+def _written(*paths: Path) -> float:
+    return max((path.stat().st_mtime for path in paths), default=0.0)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -78,28 +95,21 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _prune(options: argparse.Namespace) -> int:
     store = _open(options)
-    removed = 0
-    for kind in ("generations", "scores"):
-        known = {found.folder: found for name, found, _ in store.all() if name == kind}
-        for folder in sorted((store.root / kind).glob("*")):
-            removed += _prune_folder(folder, known.get(folder), options.older_than)
-    print(f"{removed} files removed")
-    return 0
-
-
-def _prune_folder(folder: Path, segments: Segments | None, older_than: float | None) -> int:
-    too_old = (
-        segments is not None
-        and older_than is not None
-        and time.time() - _written(segments) > older_than * _DAY
-    )
-    if segments is None or too_old:
-        count = len(list(folder.iterdir()))
-        shutil.rmtree(folder)
-        return count
-    broken = [path for path in segments.paths() if segments.problem(path)]
-    # A temporary file is there for an instant; an hour old, its writer was killed.
-    broken += [p for p in folder.glob(".tmp-*") if time.time() - p.stat().st_mtime > 3600]
-    for path in broken:
+    before = 0.0
+    if options.older_than is not None:
+        before = time.time() - options.older_than * _DAY
+    removed = [path for path in _runs(store) if _written(path) < before]
+    for _, segments, about in store.all():
+        paths = segments.paths()
+        is_useless = about is None or _written(*paths) < before
+        removed += paths if is_useless else filter(segments.problem, paths)
+        # A temporary file is there for an instant; an hour old, its writer was killed.
+        parts = segments.folder.glob(".tmp-*")
+        removed += [part for part in parts if time.time() - _written(part) > _HOUR]
+    for path in removed:
         path.unlink(missing_ok=True)
-    return len(broken)
+    for _, segments, _ in store.all():
+        with contextlib.suppress(OSError):  # not empty
+            segments.folder.rmdir()
+    print(f"{len(removed)} files removed")
+    return 0

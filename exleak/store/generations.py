@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +16,8 @@ from typing import Any, get_args
 from exleak.errors import DatasetError
 from exleak.records import CONDITIONS, Condition, PromptGenerations
 from exleak.store.files import write_text
+from exleak.store.segments import warn
+from exleak.store.store import Store, digest
 
 _CONDITIONS: tuple[str, ...] = get_args(Condition)
 
@@ -23,6 +26,30 @@ def write_generations(path: str | Path, rows: Iterable[PromptGenerations]) -> No
     """Write a generations file."""
     lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=True) for row in rows)
     write_text(Path(path), "".join(f"{line}\n" for line in lines))
+
+
+def write_run(
+    store: Store, name: str, settings: object, rows: Iterable[PromptGenerations]
+) -> Path | None:
+    """Leave what a run made as a generations file in the store; the same run, the same file.
+
+    Args:
+        store: Where.
+        name: The model and the dataset, for people.
+        settings: What else tells this run from others, as JSON.
+        rows: What was made.
+
+    Returns:
+        The file; ``None`` (with a warning) where it cannot be written.
+    """
+    key = digest(json.dumps([name, settings], sort_keys=True))[:8]
+    path = store.runs / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.')[-80:]}-{key}.jsonl"
+    try:
+        write_generations(path, rows)
+    except OSError as error:
+        warn(path, f"cannot be written ({error.strerror}); going on without it")
+        return None
+    return path
 
 
 def read_generations(path: str | Path) -> tuple[PromptGenerations, ...]:
@@ -58,7 +85,7 @@ def read_generations(path: str | Path) -> tuple[PromptGenerations, ...]:
 def _row(line: str, where: str) -> PromptGenerations:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{where}: not JSON ({error}); one JSON object a line") from None
     if not isinstance(value, dict):
         raise DatasetError(f"{where}: a JSON object is expected, not {type(value).__name__}")
@@ -70,11 +97,11 @@ def _row(line: str, where: str) -> PromptGenerations:
         known = ", ".join(_CONDITIONS)
         raise DatasetError(f"{where}: condition {condition!r} is unknown; use one of {known}")
     return PromptGenerations(
-        id=str(value["id"]),
+        id=_id(value["id"], "id", where),
         control=None if condition == "control" else _control(value, where),
         condition=condition,
         concept=_text_or_none(value, "concept", where),
-        prompt=str(value["prompt"]),
+        prompt=_text(value["prompt"], "prompt", where),
         generations=_generations(value["generations"], where),
         control_text=_text_or_none(value, "control_text", where),
         injected=_text_or_none(value, "injected", where),
@@ -84,7 +111,19 @@ def _row(line: str, where: str) -> PromptGenerations:
 def _control(value: dict[str, Any], where: str) -> str:
     if value.get("control") is None:
         raise DatasetError(f"{where}: field 'control' must name the control row of this prompt")
-    return str(value["control"])
+    return _id(value["control"], "control", where)
+
+
+def _id(found: object, name: str, where: str) -> str:
+    if isinstance(found, (str, int)) and not isinstance(found, bool):
+        return str(found)
+    raise DatasetError(f"{where}: field {name!r} must be a text or a whole number, not {found!r}")
+
+
+def _text(found: object, name: str, where: str) -> str:
+    if isinstance(found, str):
+        return found
+    raise DatasetError(f"{where}: field {name!r} must be a text, not {found!r}")
 
 
 def _text_or_none(value: dict[str, Any], name: str, where: str) -> str | None:

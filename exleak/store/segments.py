@@ -72,7 +72,7 @@ class Segments:
         try:
             write_text(path, body + _seal(body))
         except OSError as error:
-            _warn(self.folder, f"cannot be written to ({error.strerror}); going on without it")
+            warn(self.folder, f"cannot be written to ({error.strerror}); going on without it")
             return None
         return path
 
@@ -99,7 +99,7 @@ class Segments:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            _warn(path, f"skipped, and computed again: {error}")
+            warn(path, f"skipped, and computed again: {error}")
             return {}
 
     def _parse(self, content: bytes) -> dict[str, Any]:
@@ -117,5 +117,6 @@ def _seal(body: str) -> str:
     return json.dumps({"sha256": hashlib.sha256(body.encode("utf-8")).hexdigest()}) + "\n"
 
 
-def _warn(path: Path, problem: str) -> None:
+def warn(path: Path, problem: str) -> None:
+    """Say that something on disk cannot be used, without stopping for it."""
     warnings.warn(f"{path}: {problem}", StoreWarning, stacklevel=4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,10 @@ from exleak.store.segments import Segments
 
 #: Changes when stored generations or scores of older versions must not be used any more.
 PROTOCOL = 1
+
+_MARK = "# Made by exleak."
+#: What folders of segments are called.
+_NAME = re.compile(r"[0-9a-f]{32}")
 
 
 class Store:
@@ -56,6 +61,11 @@ class Store:
         """
         return self._segments("scores", {"instrument": instrument, "unit": "block"})
 
+    @property
+    def runs(self) -> Path:
+        """Where each run leaves its generations file."""
+        return self.root / "runs"
+
     def _segments(self, kind: str, about: dict[str, Any]) -> Segments:
         head = json.dumps({"kind": kind, "protocol": PROTOCOL, **about}, sort_keys=True)
         name = hashlib.sha256(head.encode()).hexdigest()[:32]
@@ -66,7 +76,7 @@ class Store:
         ignore = self.root / ".gitignore"
         with contextlib.suppress(OSError):  # the first write of an entry says so
             if not ignore.exists():
-                write_text(ignore, "# Made by exleak.\n*\n")
+                write_text(ignore, f"{_MARK}\n*\n")
 
     @contextmanager
     def lock(self, segments: Segments) -> Iterator[None]:
@@ -86,16 +96,25 @@ class Store:
         finally:
             lock.release()
 
-    def all(self) -> Iterator[tuple[str, Segments, dict[str, Any]]]:
-        """Kind, segments and description of everything stored."""
+    def is_one(self) -> bool:
+        """Whether the folder is a store, and not something else of somebody's."""
+        try:
+            return (self.root / ".gitignore").read_text(encoding="utf-8").startswith(_MARK)
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def all(self) -> Iterator[tuple[str, Segments, dict[str, Any] | None]]:
+        """Kind, segments and description of everything stored; no description, no use."""
         for kind in ("generations", "scores"):
             for folder in sorted((self.root / kind).glob("*")):
+                if not _NAME.fullmatch(folder.name) or not folder.is_dir():
+                    continue
                 head = _head(folder)
-                if head is not None:
-                    yield kind, Segments(folder, head), json.loads(head)
+                yield kind, Segments(folder, head or ""), json.loads(head) if head else None
 
 
 def _head(folder: Path) -> str | None:
+    """What a folder's segments say they are about; the first one that can be read."""
     for path in sorted(folder.glob("*.jsonl")):
         try:
             with path.open(encoding="utf-8") as file:

@@ -67,12 +67,16 @@ def _file(part: Part, reading: Reading) -> Iterator[Record]:
     try:
         with path.open("rb") as raw, _decompressed(raw, path) as plain:
             stream = io.BufferedReader(plain)
-            _check(stream.peek(1 << 16)[: 1 << 16], part.name)
+            _check(stream.peek(1 << 16)[: 1 << 16], part.name, reading.encoding)
             yield from _lines(stream, raw.tell, part.name, kind, reading)
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
         raise DatasetError(f"{path}: a damaged compressed file ({error})") from None
     except IsADirectoryError:
         raise DatasetError(f"{path}: a folder, not a file") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise DatasetError(f"{path}: a damaged compressed file ({error})") from None
 
 
 def _decompressed(raw: IO[bytes], path: Path) -> Any:
@@ -81,27 +85,34 @@ def _decompressed(raw: IO[bytes], path: Path) -> Any:
     }  # fmt: skip
     suffix = path.suffix.lower()
     if suffix == ".zst":
-        zstandard = _library("zstandard", "a .zst file")
-        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        # Unlike zstandard's own reader, this one tells a file that was cut short.
+        return _library("pyarrow", "a .zst file").CompressedInputStream(raw, "zstd")
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=raw)
     return openers[suffix](raw) if suffix in openers else raw
 
 
-def _check(start: bytes, name: str) -> None:
-    """Refuse what is no text.
+def _check(start: bytes, name: str, encoding: str) -> None:
+    """Refuse what is no text in this encoding.
 
     Raises:
         DatasetError: The first bytes are those of a binary file.
     """
+    is_wide = encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32"))
     for magic, kind in _MAGIC.items():
+        if is_wide and kind == "UTF-16":
+            continue
         if start.startswith(magic):
             raise DatasetError(
-                f"{name}: this is {kind}, not UTF-8 text; give the file the suffix of its format, "
-                "or convert it"
+                f"{name}: this is {kind}, not {_plain(encoding)} text; give the file the suffix of "
+                "its format, its --encoding, or convert it"
             )
-    if b"\0" in start:
+    if b"\0" in start and not is_wide:
         raise DatasetError(f"{name}: a binary file, not text")
+
+
+def _plain(encoding: str) -> str:
+    return "UTF-8" if encoding == "utf-8-sig" else encoding
 
 
 def _lines(
@@ -130,7 +141,7 @@ def _json(
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if column is None or number == 1:
                 raise DatasetError(
                     f"{name}, line {number}: not JSON ({error}); one JSON object a line is expected"
@@ -175,8 +186,10 @@ def _parquet(part: Part, reading: Reading) -> Iterator[Record]:
                 done += batch.num_rows
                 for value in batch.column(0).to_pylist():
                     yield (*_field({column: value}, column), part.size * done // rows)
-    except arrow.ArrowInvalid as error:
-        raise DatasetError(f"{part.name}: not a Parquet file ({error})") from None
+    except (arrow.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise
+        raise DatasetError(f"{part.name}: not a Parquet file, or damaged ({error})") from None
 
 
 def _hub(part: Part, reading: Reading) -> Iterator[Record]:

@@ -31,8 +31,8 @@ class Recipe:
             also share no word with a topic. At 1 nothing is asked.
         max_paraphrase: Cosine similarity above which two sentences of a class say the same. At 1
             nothing is asked.
-        max_overlap: Share of common words (Jaccard) above which two sentences are near duplicates.
-            At 1 nothing is asked.
+        max_overlap: Share of common words (Jaccard) above which two sentences are near duplicates;
+            no two controls begin alike either. At 1 nothing is asked.
         balance: Choose sentences of equal length for the three classes.
         filters: Names of the filters used (see :data:`exleak.datasets.aexl.filters.FILTERS`).
         reserve: Sentences held in memory per class, as a multiple of ``top``: near duplicates are
@@ -87,13 +87,15 @@ class Recipe:
     def published(cls, **changes: Any) -> Recipe:
         """Algorithm 1 alone, without filters, balancing and limits.
 
+        Half of each class is a control, so each sentence must give one: all are cut in half.
+
         Args:
             changes: Parameters that shall differ from that.
         """
         settings: dict[str, Any] = {
             "sampled": 400, "min_confidence": 0.0, "max_lean": 1.0, "max_similarity": 1.0,
             "max_paraphrase": 1.0, "max_overlap": 1.0, "balance": False, "filters": (),
-            "reserve": 1,
+            "reserve": 1, "truncation": "half",
         }  # fmt: skip
         return cls(**{**settings, **changes})
 

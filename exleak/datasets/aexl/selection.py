@@ -102,7 +102,8 @@ def _controls(
 ) -> list[str]:
     """Line 9: control phrases, none with a mood of its own, no two that begin alike."""
     cut = [phrase for text in sentences if (phrase := control_phrase(text, recipe)) is not None]
-    distinct_ones = list({_beginning(phrase): phrase for phrase in reversed(cut)}.values())[::-1]
+    key = _beginning if recipe.max_overlap < 1 else str
+    distinct_ones = list({key(phrase): phrase for phrase in reversed(cut)}.values())[::-1]
     scores = instrument.expression.predict(distinct_ones).tolist() if distinct_ones else []
     usable = [
         phrase
