@@ -50,6 +50,10 @@ _WORD = re.compile(r"[^\W_]+(?:['’ʼ][^\W_]+)*")
 _UNFINISHED = ("", "'", "’", "ʼ", "-")
 _LIST_MARKER = re.compile(r"\s*(?:\d{1,3}[.)]|[-*•])\s+")
 _HYPHENATED = re.compile(r"-\w")
+# Models that were trained to reason may write a thought before they answer.
+_TAG = r"\s*<(think|thinking|thought|reasoning)>"
+_THOUGHT = re.compile(_TAG, re.IGNORECASE)
+_OPENED = re.compile(rf"{_TAG}\s*\Z", re.IGNORECASE)
 # What closes an echo or stands between it and the answer: quotes, dots, a gap to fill in, a dash.
 _SEPARATOR = re.compile(
     r"[\"'”’)\]»*]*(?:[.…:,;!?](?!\d))*[\"'”’)\]»*]*(?:\s|[.…:,;](?!\d)|_{2,}|[-–—](?=[\s–—-]))*"
@@ -93,7 +97,9 @@ class FirstSentence:
     the start, in any order and number. It is removed before the first sentence is taken:
     otherwise a model that repeats "I lost my keys. Her passion is painting." would be scored on
     the sentence that was put into its mouth. An introduction of the model's own ("Sure! Here is
-    the completed sentence:") is no echo, and stays.
+    the completed sentence:") is no echo, and stays. A thought in ``<think>`` tags before the answer
+    is none either, but no part of the answer: it is left out, and nothing remains where it is not
+    closed.
 
     Cut generations short and score them with the same parts: what was cut short for one set of
     parts may lack the sentence that another set leaves.
@@ -124,7 +130,11 @@ class FirstSentence:
         self._parts = sorted(parts, key=lambda part: len(part.words), reverse=True)
 
     def of(self, generation: str) -> str:
-        """The first sentence of `generation`; empty if it only repeats the prompt."""
+        """The first sentence of `generation`; empty if it only repeats the prompt, or thinks."""
+        start = _answer(generation)
+        if start is None:
+            return ""
+        generation = generation[start:]
         end = self._echo(generation).end
         sentence = first_sentence(generation[end:])
         return _close(sentence, generation) if end else sentence
@@ -133,6 +143,10 @@ class FirstSentence:
         """Whether `of` gives the same for every continuation of `generation`."""
         if _MAY_END.search(generation) is None or generation.endswith("\ufffd"):
             return False
+        start = _answer(generation)
+        if start is None:
+            return False
+        generation = generation[start:]
         end, certain = self._echo(generation)
         return certain and _first(generation[end:])[1]
 
@@ -184,6 +198,24 @@ class _Part:
         if _HYPHENATED.match(text, position):
             return _Echo(-1, True)
         return _Echo(position, True)
+
+
+def _answer(text: str) -> int | None:
+    """Where the answer starts: behind a thought. `None` while that is not closed."""
+    thought = _THOUGHT.match(text)
+    if thought is None:
+        return 0
+    closed = re.compile(f"</{thought.group(1)}>", re.IGNORECASE).search(text, thought.end())
+    return closed.end() if closed else None
+
+
+def opens_thought(prompt: str) -> bool:
+    """Whether a rendered prompt ends in an open thought, so that no answer comes first.
+
+    >>> opens_thought("<|assistant|><think>"), opens_thought("<think></think>")
+    (True, False)
+    """
+    return _OPENED.search(prompt) is not None
 
 
 def _first(text: str) -> tuple[str, bool]:

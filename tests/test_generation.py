@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 import exleak
 from exleak import ModelError, Sampling
@@ -108,11 +109,63 @@ def test_refilled_slots_see_only_their_own_prompt(llama: Path) -> None:
 def test_a_recurrent_cache_falls_back_with_the_same_draws(tmp_path: Path) -> None:
     """An architecture without independent rows is generated plainly, and says so."""
     path = tiny.save_checkpoint(tmp_path, "mamba")
-    with pytest.warns(UserWarning, match="no independent rows"):
+    with pytest.warns(UserWarning, match="cannot be refilled"):
         first = exleak.generate(path, PROMPTS[:2], SHORT)
-    with pytest.warns(UserWarning, match="no independent rows"):
+    with pytest.warns(UserWarning, match="cannot be refilled"):
         second = exleak.generate(path, PROMPTS[:2], SHORT, batch_size=1)
     assert first == second
+
+
+class Adapted(torch.nn.Module):
+    """A wrapper that hides the parameters of the model in it, after the manner of PEFT."""
+
+    def __init__(self, inner: PreTrainedModel) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def get_base_model(self) -> PreTrainedModel:
+        """The model without the adapter."""
+        return self.inner
+
+    def forward(self, **arguments: Any) -> Any:
+        """What the inner model says."""
+        return self.inner(**arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the inner model's."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("inner"), name)
+
+
+def test_a_wrapped_model_continues_at_the_right_positions(llama: Path) -> None:
+    """An adapter that does nothing changes nothing, however few rows are made at once."""
+    plain = load_model(llama)
+    expected = run(plain, PROMPTS)
+    for wrapped in (Adapted(plain.model), torch.compile(plain.model, backend="eager")):
+        model = load_model(wrapped, plain.tokenizer, chat="never")
+        for size in (1, 3, 640):
+            assert run(model, PROMPTS, batch_size=size) == expected
+
+
+def test_a_model_without_positions_is_generated_plainly(tmp_path: Path) -> None:
+    """Rows of a model that counts tokens by its cache cannot be refilled."""
+    model = load_model(tiny.save_checkpoint(tmp_path, "bloom"))
+    with pytest.warns(UserWarning, match="cannot be refilled"):
+        one, all_ = (run(model, PROMPTS, batch_size=size) for size in (1, 640))
+    assert one == all_
+
+
+def test_a_model_in_training_stays_in_training(llama: Path) -> None:
+    """Dropout is off while continuations are made, and each module is left as it was."""
+    loaded = load_model(llama)
+    model = loaded.model.train()
+    frozen = model.get_input_embeddings().eval()
+    given = load_model(model, loaded.tokenizer)
+    assert run(given, PROMPTS[:1]) == run(load_model(llama), PROMPTS[:1])
+    assert model.training
+    assert not frozen.training
 
 
 def test_generation_is_silent(llama: Path, capfd: pytest.CaptureFixture[str]) -> None:

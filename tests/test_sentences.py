@@ -9,7 +9,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from exleak.sentences import FirstSentence, first_sentence, is_complete, is_usable
+from exleak.sentences import (
+    FirstSentence,
+    first_sentence,
+    is_complete,
+    is_usable,
+    opens_thought,
+)
 
 INSTRUCTION = "Complete the sentence:"
 INJECTED = "I lost my keys on the way here."
@@ -87,6 +93,43 @@ def test_what_is_complete_stays_complete(text: str, first: FirstSentence) -> Non
             judge(text[:end]) for end in range(len(text) + 1) if text[end - 1 : end] != "\ufffd"
         ]
         assert verdicts == sorted(verdicts)
+
+
+THOUGHTS = ["<think>", " <Think>\n", "</think>", "</THINK>\n\n", "<thi", "nk>", "</", "</thinking>"]
+
+
+@bounded
+@given(st.lists(st.one_of(st.sampled_from(THOUGHTS), PIECES), max_size=16), FIRSTS)
+@example(["<think>", "\n", "The", " ", "a", "...", "</think>", f"{CONTROL} art. Then"], FIRST)
+def test_a_thought_never_changes_what_is_complete(pieces: list[str], first: FirstSentence) -> None:
+    """While a thought is open nothing is complete; behind it the same holds as without it."""
+    text = "".join(pieces)
+    final = first.of(text)
+    for end in range(len(text) + 1):
+        if first.is_complete(text[:end]):
+            assert first.of(text[:end]) == final
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("<think>\nShe lost her keys. Sad.\n</think>\n\nHer passion is art. Yes.", "art."),
+        ("<Think></THINK> Art. Yes.", "Art."),
+        ("<think>\nOkay, the user lost her keys. So", ""),
+        ("<thinking>a</think> Art.", ""),
+        ("I <think> so. Yes.", "I <think> so."),
+    ],
+)
+def test_a_thought_is_no_answer(text: str, sentence: str) -> None:
+    """What is scored stands behind a thought; an open one leaves nothing."""
+    assert FIRST.of(text) == sentence
+
+
+def test_a_prompt_may_end_in_an_open_thought() -> None:
+    """Templates of models that always think open the thought themselves."""
+    assert opens_thought("<|assistant|>\n<think>\n")
+    assert not opens_thought("<|assistant|>\n<think>\n\n</think>\n\n")
+    assert not opens_thought("I <think> so")
 
 
 @bounded

@@ -19,10 +19,11 @@ import pytest
 import exleak
 from exleak import Sampling, load_dataset
 from exleak.cli import main
+from exleak.generation.checkpoint import LocalModel, load_model
 from exleak.generation.rows import Generated, generate_rows
 from exleak.generation.source import ModelSource
 from exleak.store import Store
-from exleak.store.identity import checkpoint_hash, local_folder
+from exleak.store.identity import checkpoint_hash, is_whole, local_folder
 from exleak.store.segments import Segments, StoreWarning
 from tests import tiny
 
@@ -221,6 +222,78 @@ def test_a_cached_hub_name_has_a_folder(
     monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(tmp_path), raising=False)
     assert local_folder("org/name") == snapshot
     assert local_folder("org/other") is None
+
+
+def test_what_loading_fetches_is_what_is_stored(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hub names whose weights are still to come are two checkpoints, however alike now."""
+    tiny.use_cache(tmp_path / "hub", monkeypatch)
+    other = tiny.save_checkpoint(tmp_path / "other", seed=1)
+    found = {}
+    for name, source in (("org/one", llama), ("org/two", other)):
+        folder = tiny.snapshot(tmp_path / "hub", name)
+        for path in source.iterdir():
+            if path.suffix != ".safetensors":
+                shutil.copy(path, folder)
+
+        def fetch(source: Path = source, folder: Path = folder, name: str = name) -> LocalModel:
+            shutil.copy(source / "model.safetensors", folder)
+            return load_model(name)
+
+        model = ModelSource(name, name, device="cpu", loader=fetch)
+        found[name] = generate_rows(model, DATA, SETTINGS, store=Store(tmp_path / "store"))
+    assert found["org/one"].rows == measured(llama, None).rows
+    assert found["org/two"].rows == measured(other, None).rows
+
+
+def test_a_revision_that_came_while_loading_has_its_own_entries(
+    tmp_path: Path, llama: Path
+) -> None:
+    """Continuations are kept under what was loaded, not under what was there before."""
+    place = tmp_path / "m"
+    shutil.copytree(llama, place)
+    old = checkpoint_hash(place)
+
+    def push() -> LocalModel:
+        tiny.save_checkpoint(place, seed=1)
+        return load_model(place)
+
+    store = Store(tmp_path / "store")
+    made = generate_rows(
+        ModelSource("m", str(place), device="cpu", loader=push), DATA, SETTINGS, store=store
+    )
+    assert made.identity["checkpoint"] == checkpoint_hash(place) != old
+    kept = [about for kind, _, about in store.all() if kind == "generations" and about]
+    assert [about["checkpoint"] for about in kept] == [made.identity["checkpoint"]]
+
+
+def test_the_hub_is_asked_for_the_newest_revision(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint pushed since is not answered for by the cached one."""
+    tiny.use_cache(tmp_path, monkeypatch)
+    cached = tiny.snapshot(tmp_path, "org/name")
+    shutil.copytree(llama, cached, dirs_exist_ok=True)
+    assert local_folder("org/name") == cached
+    newest = tmp_path / "newest"
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_: str(newest / "config.json"))
+    assert local_folder("org/name") == newest
+
+
+def test_a_checkpoint_is_whole_with_all_its_weights(llama: Path, tmp_path: Path) -> None:
+    """One file of weights, or every file that the index names."""
+    assert is_whole(llama)
+    (tmp_path / "config.json").write_text("{}")
+    assert not is_whole(tmp_path)
+    files = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    index = json.dumps({"weight_map": files})
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    (tmp_path / files["a"]).touch()
+    (tmp_path / "training_args.bin").touch()
+    assert not is_whole(tmp_path)
+    (tmp_path / files["b"]).touch()
+    assert is_whole(tmp_path)
 
 
 def generate_in_process(path: str, store: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
+    BloomConfig,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
@@ -51,6 +52,7 @@ CONFIGS: dict[str, PreTrainedConfig] = {
     "gpt2": GPT2Config(**_SIZE, n_embd=32, n_layer=2, n_head=4, n_positions=512),
     "gpt_neox": GPTNeoXConfig(**_SIZE, **_LAYERS, intermediate_size=64),
     "mistral": MistralConfig(**_SIZE, **_GROUPED, sliding_window=48),
+    "bloom": BloomConfig(**_SIZE, hidden_size=32, n_layer=2, n_head=4),
     "mamba": MambaConfig(**_SIZE, hidden_size=32, num_hidden_layers=2, state_size=4),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -93,6 +94,30 @@ class LocalModel:
         return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
 
 
+def takes_positions(model: PreTrainedModel) -> bool:
+    """Whether a model can be told the positions of its tokens.
+
+    Wrappers hide what the model in them takes: ``torch.compile`` and adapters (PEFT) are looked
+    into. What cannot be told counts its tokens by what is in the cache.
+    """
+    inner = getattr(model, "_orig_mod", model)
+    unwrap = getattr(inner, "get_base_model", None)
+    inner = unwrap() if callable(unwrap) else inner
+    return "position_ids" in inspect.signature(inner.forward).parameters
+
+
+@contextmanager
+def evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """Switch dropout and the like off, and leave every module as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
 class _FixedDate(datetime):
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> _FixedDate:
@@ -145,7 +170,7 @@ def load_model(
         if tokenizer is None:
             raise ModelError("a model object needs its tokenizer: measure(model, tokenizer=…)")
         label = name or getattr(source.config, "name_or_path", "") or type(source).__name__
-        return LocalModel(label, source.eval(), tokenizer, _use_chat(chat, tokenizer, label))
+        return LocalModel(label, source, tokenizer, _use_chat(chat, tokenizer, label))
     label = name or str(source)
     path = locate(source)
     model, loaded = _load(path, label, device, dtype)

@@ -7,7 +7,6 @@ changes nothing, because each draw is a function of (seed, prompt text, generati
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from exleak.errors import ModelError
-from exleak.generation.checkpoint import LocalModel
+from exleak.generation.checkpoint import LocalModel, takes_positions
 from exleak.generation.local import Continued, Counts, Request, check_logits
 from exleak.generation.sampling import Sampling, draw, penalise, stream, uniforms, warp
 from exleak.generation.slots import COLUMN_STEP, SlotCache, can_be_slotted, is_slotted
@@ -76,7 +75,6 @@ class Engine:
         self.pending: deque[tuple[_Chunk, int, int]] = deque()
         self.size = min(size, sum(len(request.indices) for request in requests))
         self.stops = model.stop_tokens
-        self.takes_positions = "position_ids" in inspect.signature(model.model.forward).parameters
         self.may_end: dict[int, bool] = {}
         self.live: dict[int, _Row] = {}
         self.free: list[int] = []
@@ -96,8 +94,9 @@ class Engine:
         return min(self.sampling.max_new_tokens, longest - length)
 
     def is_possible(self) -> bool:
-        """Prefill the first prompts; whether the architecture's cache has independent rows."""
-        if not can_be_slotted(self.model.model.config):
+        """Prefill the first prompts; whether the architecture's rows are independent."""
+        model = self.model.model
+        if not takes_positions(model) or not can_be_slotted(model.config):
             return False
         chunk = self._prefill()
         if not is_slotted(chunk.cache):
@@ -147,13 +146,12 @@ class Engine:
         self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
     ) -> torch.Tensor:
         """Logits of the last column, float32, shape (rows, vocabulary)."""
-        arguments: dict[str, Any] = {"position_ids": positions} if self.takes_positions else {}
         output = self.model.model(
             input_ids=ids,
             attention_mask=mask.long(),
+            position_ids=positions,
             past_key_values=cache,
             use_cache=True,
-            **arguments,
         )
         logits: torch.Tensor = output.logits[:, -1].float()
         return logits

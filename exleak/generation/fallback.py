@@ -1,6 +1,7 @@
-"""Plain batched ``generate`` for architectures whose cache has no independent rows.
+"""Plain batched ``generate`` for architectures whose rows are not independent of each other.
 
-Recurrent, hybrid and compressed caches cannot be refilled row by row. They get the same draws
+Recurrent, hybrid and compressed caches cannot be refilled row by row, nor can rows of a model that
+takes no positions and counts them by the cache. They get the same draws
 through transformers' own loop, slower: a batch ends when its last row does.
 """
 
@@ -69,7 +70,7 @@ def continue_plainly(
 ) -> Iterator[Continued]:
     """Same arguments, results and errors as :func:`exleak.generation.local.continue_prompts`."""
     warnings.warn(
-        f"model {model.name}: the cache of {type(model.model).__name__} has no independent rows; "
+        f"model {model.name}: rows of {type(model.model).__name__} cannot be refilled one by one; "
         "generating with plain batches, slower, with the same draws",
         stacklevel=2,
     )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from exleak.errors import ModelError
-from exleak.generation.checkpoint import LocalModel
+from exleak.generation.checkpoint import LocalModel, evaluating
 from exleak.generation.lanes import lanes_for, run_lanes, shares
 from exleak.generation.sampling import Sampling
 
@@ -85,7 +85,8 @@ def continue_prompts(
 ) -> Iterator[Continued]:
     """Continue every request, in whatever order they finish.
 
-    When memory runs out the batch is halved and what is not finished yet starts again.
+    When memory runs out the batch is halved and what is not finished yet starts again. Dropout is
+    off meanwhile; a model that was being trained is left in that mode.
 
     Args:
         model: The loaded checkpoint.
@@ -108,9 +109,10 @@ def continue_prompts(
         counts.batch_sizes.append(size)
         done: set[tuple[int, int]] = set()
         try:
-            for item in _run(model, left, sampling, size, counts):
-                done.add((item.request, item.index))
-                yield item
+            with evaluating(model.model):
+                for item in _run(model, left, sampling, size, counts):
+                    done.add((item.request, item.index))
+                    yield item
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from exleak.errors import ModelError
 from exleak.generation.checkpoint import LocalModel, placement
 from exleak.generation.endpoint import EndpointSource
 from exleak.generation.sampling import Sampling
@@ -15,6 +15,7 @@ from exleak.generation.server import Server
 from exleak.generation.source import ModelSource
 from exleak.prompts import first_sentence_of, prompt_text
 from exleak.records import Dataset, Prompt, PromptGenerations
+from exleak.sentences import opens_thought
 from exleak.store.generations import write_run
 from exleak.store.store import digest
 
@@ -103,12 +104,8 @@ def generate_rows(
         identity: dict[str, Any] = {"chat": loaded.chat}
         environment = _environment(loaded)
     else:
-        about = model.about(sampling, store)
-        segments = store.generations(about)
-        found, chat = _from_store(
-            model, wanted, sampling, segments, store, batch_size, progress, sizes
-        )
-        identity = {"chat": chat, "checkpoint": about.get("checkpoint")}
+        found, about = _from_store(model, wanted, sampling, store, batch_size, progress, sizes)
+        identity = {"chat": found[_CHAT], "checkpoint": about.get("checkpoint")}
         environment = _environment(model)
     if len(sizes) > 1:
         environment["batch_sizes"] = sizes
@@ -148,39 +145,57 @@ def _row(
     )
 
 
+def _render(model: LocalModel | Server, text: str) -> str:
+    rendered = model.render(text)
+    if opens_thought(rendered):
+        raise ModelError(
+            f"model {model.name}: its chat template opens a thought ({rendered[-20:].strip()!r}), "
+            "whose first sentence is no answer; give a checkpoint whose template has thinking "
+            "off, or --leakage-chat never"
+        )
+    return rendered
+
+
 def _key(text: str, index: int) -> str:
     return f"{digest(text)}:{index}"
 
 
 def _missing(wanted: dict[str, Prompt], sampling: Sampling, found: dict[str, Any]) -> bool:
-    return any(_key(text, i) not in found for text in wanted for i in range(sampling.generations))
+    return _CHAT not in found or any(
+        _key(text, i) not in found for text in wanted for i in range(sampling.generations)
+    )
 
 
 def _from_store(
     model: ModelSource | EndpointSource,
     wanted: dict[str, Prompt],
     sampling: Sampling,
-    segments: Segments,
     store: Store,
     batch_size: int | None,
     progress: Progress | None,
     sizes: list[int],
-) -> tuple[dict[str, str], bool]:
-    """Stored and new continuations by key, and whether a chat template was used."""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Stored and new continuations by key, and what they depend on."""
+    about = model.about(sampling, store)
+    segments = store.generations(about)
     found = segments.read()
-    if _CHAT in found and not _missing(wanted, sampling, found):
-        return found, found[_CHAT]
-    with store.lock(segments) if store else nullcontext():
+    if not _missing(wanted, sampling, found):
+        return found, about
+    with store.lock(segments):
+        found = segments.read()
+        if not _missing(wanted, sampling, found):
+            return found, about
+        loaded = model.model
+        # Loading may have fetched files, or a newer revision: what was loaded is what is stored.
+        about = model.about(sampling, store)
+        segments = store.generations(about)
         found = segments.read()
         if _CHAT not in found:
-            found[_CHAT] = model.model.chat
+            found[_CHAT] = loaded.chat
             segments.append({_CHAT: found[_CHAT]})
-        if _missing(wanted, sampling, found):
-            found = _generate(
-                model.model, wanted, sampling, found, segments, batch_size, progress, sizes
-            )
-            segments.merge()
-    return found, found[_CHAT]
+        found = _generate(loaded, wanted, sampling, found, segments, batch_size, progress, sizes)
+        segments.merge()
+    return found, about
 
 
 def _generate(
@@ -202,7 +217,7 @@ def _generate(
     texts = list(wanted)
     requests = [
         Request(
-            model.render(text),
+            _render(model, text),
             tuple(i for i in range(sampling.generations) if _key(text, i) not in found),
             first_sentence_of(text, prompt.control, prompt.injected).is_complete,
         )

@@ -46,13 +46,13 @@ class ModelSource:
     def about(self, sampling: Sampling, store: Store) -> dict[str, Any]:
         """Everything that continuations depend on, except prompt and index.
 
-        The model is loaded only if its files are not on this machine yet.
+        The model is loaded only if its files are not all on this machine yet.
         """
-        from exleak.store.identity import checkpoint_hash, local_folder
+        from exleak.store.identity import checkpoint_hash, is_whole, local_folder
 
         path = locate(self.path)
         folder = local_folder(path)
-        if folder is None:
+        if folder is None or not is_whole(folder):
             _ = self.model
             folder = local_folder(path)
         assert folder is not None

@@ -44,11 +44,12 @@ def _open(options: argparse.Namespace) -> Store:
 def _list(options: argparse.Namespace) -> int:
     store = _open(options)
     for kind, segments, about in store.all():
+        paths = segments.paths()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             entries = len(segments.read())
         print(f"{kind:11} {segments.folder.name[:12]}  {entries:7} entries  "
-              f"{_size(*segments.paths())}  {_day(*segments.paths())}  {_about(about)}")  # fmt: skip
+              f"{_size(*paths)}  {_day(*paths)}  {_about(about)}")  # fmt: skip
     for path in _runs(store):
         print(f"run         {_size(path)}  {_day(path)}  {path}")
     return 0

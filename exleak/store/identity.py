@@ -21,6 +21,7 @@ _FOREIGN = re.compile(
     r"trainer_state\.json|training_args\.bin|optimizer\.bin|scheduler\.bin|"
     r"README\.txt|all_results\.json|\w+_results\.json"
 )
+_SHARD = re.compile(r"-\d+-of-\d+\.")
 _BLOB = re.compile(r"[0-9a-f]{64}")
 #: A file younger than this may change again without its time stamp moving.
 _SETTLED_NS = 2_000_000_000
@@ -85,12 +86,35 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
 def local_folder(source: str) -> Path | None:
     """The folder a checkpoint's files are in: itself, or its snapshot in the hub's cache.
 
+    The hub is asked for the newest revision, as loading the checkpoint does, where it can be
+    reached; else the cache decides.
+
     Returns:
         ``None`` for a hub name that is not in the cache yet.
     """
     if Path(source).is_dir():
         return Path(source)
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
-    config = try_to_load_from_cache(source, "config.json")
-    return Path(config).parent if isinstance(config, str) else None
+    try:
+        return Path(hf_hub_download(source, "config.json")).parent
+    except Exception:  # whatever is wrong there, loading the checkpoint tells it best
+        config = try_to_load_from_cache(source, "config.json")
+        return Path(config).parent if isinstance(config, str) else None
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a checkpoint folder has its weights: every file of the index, where there is one."""
+    for index in sorted(folder.glob("*.index.json")):
+        try:
+            files = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            continue
+        if all((folder / name).is_file() for name in files):
+            return True
+    return any(
+        path.is_file() and not _SHARD.search(path.name)
+        for pattern in _WEIGHTS
+        for path in folder.glob(pattern)
+        if not _FOREIGN.fullmatch(path.name)
+    )
