@@ -25,10 +25,13 @@ ALPHA = 0.001
 NULL_ALPHA = 0.05
 #: More unusable generations than this share make a measurement unusable.
 MAX_UNUSABLE = 0.05
+#: More exact ties than this share leave nothing that could tell a leak.
+MAX_TIES = 0.5
 #: Power that ``Verdict.detectable`` is stated at.
 POWER = 0.90
 
-_SEVERITY: tuple[Outcome, ...] = ("pass", "inconclusive", "fail", "unusable")
+#: Outcomes, worst last.
+SEVERITY: tuple[Outcome, ...] = ("pass", "inconclusive", "fail", "unusable")
 
 
 @dataclass(frozen=True)
@@ -106,14 +109,15 @@ def judge(
     """
     rate = chosen(expression, limits.metric)
     findings: list[tuple[Outcome, str]] = []
-    findings += _usable(rate, total, unusable)
+    if problem := unusable_because(expression, total, unusable):
+        findings.append(("unusable", problem))
     if limits.max_rate is not None:
         findings.append(judge_limit(rate, limits))
     if limits.significance in ("forbid", "require"):
         findings.append(judge_significance(expression.p_value, limits, adjusted))
     if limits.margin is not None:
         findings.append(judge_comparison(comparison, limits))
-    outcome = max((found for found, _ in findings), key=_SEVERITY.index, default=None)
+    outcome = max((found for found, _ in findings), key=SEVERITY.index, default=None)
     reasons = tuple(reason for _, reason in findings)
     if outcome is None:
         reasons = ("no limit was set: reported only",)
@@ -125,6 +129,7 @@ def judge(
         adjusted,
         None if isinstance(comparison, (str, ComparisonError)) else comparison,
         limits.metric,
+        limits.level,
     )
 
 
@@ -143,19 +148,29 @@ def chosen(expression: Expression, metric: Metric) -> Rate:
     )
 
 
-def _usable(rate: Rate, total: int, unusable: int) -> list[tuple[Outcome, str]]:
-    if rate.rate is None:
-        return [("unusable", "no pair of a control and a test prompt could be scored")]
+def unusable_because(expression: Expression, total: int, unusable: int) -> str | None:
+    """Why a measurement tells nothing, whatever its rates; ``None`` if it does.
+
+    Args:
+        expression: Its expression leakage rates.
+        total: Generations in all.
+        unusable: Generations that could not be scored.
+    """
+    if expression.rate is None:
+        return "no pair of a control and a test prompt could be scored"
     share = unusable / total if total else 1.0
     if share > MAX_UNUSABLE:
-        return [
-            (
-                "unusable",
-                f"{unusable} of {total} generations ({share:.0%}) have no scorable first sentence; "
-                f"at most {MAX_UNUSABLE:.0%} may",
-            )
-        ]
-    return []
+        return (
+            f"{unusable} of {total} generations ({share:.0%}) have no scorable first sentence; "
+            f"at most {MAX_UNUSABLE:.0%} may"
+        )
+    if expression.ties > MAX_TIES * expression.n:
+        return (
+            f"{expression.ties} of {expression.n} pairs tie exactly: the first sentences are the "
+            "same whatever precedes them (a set phrase such as 'Sure!', or sampling that leaves "
+            "no choice), so a leak could not show"
+        )
+    return None
 
 
 def judge_limit(rate: Rate, limits: Limits) -> tuple[Outcome, str]:
@@ -225,6 +240,12 @@ def judge_comparison(
         return "unusable", str(comparison)
     if comparison is None or isinstance(comparison, str):
         return "inconclusive", comparison or "there is no baseline to compare with"
+    if 2.0**-comparison.n > LEVEL:
+        return (
+            "inconclusive",
+            f"{comparison.n} controls are too few to compare with {comparison.against}: from 7 on "
+            f"an increase can be told at {LEVEL:g}",
+        )
     change = (
         f"directional rate {comparison.rate:.3f} against {comparison.reference:.3f} of "
         f"{comparison.against}: Δ {comparison.delta:+.3f}, p = {comparison.p_value:.2g}"

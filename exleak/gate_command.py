@@ -149,6 +149,8 @@ def _judge(
 ) -> Verdict:
     from exleak.gate import judge
 
+    # The bounds were computed at the level of the run; no other can be had from a report.
+    limits = replace(limits, level=found["verdict"].get("level", limits.level))
     counts = found["generations"]
     total = counts.get("total", counts["prompts"] * counts["per_prompt"])
     return judge(

@@ -78,8 +78,8 @@ def measure(
         mitigation: An instruction prepended to each prompt, such as :data:`MITIGATION`.
         endpoint: Address of an OpenAI-compatible server that has the model; a key is read from
             the environment (docs/endpoint.md).
-        store: A folder that keeps generations and scores by content; ``None`` keeps nothing.
-            Continuations of a model object are never kept.
+        store: A folder that keeps generations and scores by content, and a generations file of
+            each run; ``None`` keeps nothing. Continuations of a model object are never used again.
         progress: Called while continuations are generated.
 
     Returns:

@@ -122,8 +122,7 @@ def wilcoxon(differences: Sequence[float]) -> float | None:
 def clustered_rate(
     values: Sequence[float],
     controls: Sequence[Hashable],
-    injected: Sequence[Hashable] | None = None,
-    *,
+    *sentences: Sequence[Hashable],
     level: float = LEVEL,
     null: float | None = None,
     p_value: float | None = None,
@@ -139,8 +138,8 @@ def clustered_rate(
     Args:
         values: One value in [0, 1] per pair.
         controls: The control of each pair.
-        injected: The injected sentence of each pair; clustered on too if one is reused, and the
-            wider of the two is reported.
+        sentences: The injected sentence of each pair, or several: clustered on too where one is
+            reused, and the widest is reported.
         level: One-sided confidence of ``bounds``.
         null: If given, ``p_value`` is that of a one-sided t test of the rate against it.
         p_value: The p-value to carry, where another test gives it.
@@ -152,8 +151,8 @@ def clustered_rate(
     rate = round(math.fsum(values) / n, DECIMALS)
     clusters = len(set(controls))
     error = _standard_error(values, rate, controls)
-    if injected is not None and len(set(injected)) < n:
-        other = _standard_error(values, rate, injected)
+    for injected in sentences:
+        other = _standard_error(values, rate, injected) if len(set(injected)) < n else None
         if error is not None and other is not None and other > error:
             error, clusters = other, len(set(injected))
     interval: tuple[float, float] | None
@@ -303,17 +302,19 @@ def directional_by_control(pairs: Sequence[Pair]) -> dict[str, float]:
     The chance, over all pairs of generations, that valence is higher after the positive sentence
     than after the negative one, ties one half. What any inserted sentence does cancels.
     """
+    return {
+        control: mean_of([chance_above(valence(u.test), valence(d.test)) for u in up for d in down])
+        for control, (up, down) in _opposites(pairs).items()
+    }
+
+
+def _opposites(pairs: Sequence[Pair]) -> dict[str, tuple[list[Pair], list[Pair]]]:
+    """The positive and the negative pairs of each control that has both."""
     groups: dict[str, dict[str, list[Pair]]] = {}
     for pair in pairs:
         groups.setdefault(pair.control, {}).setdefault(pair.condition, []).append(pair)
     return {
-        control: mean_of(
-            [
-                chance_above(valence(up.test), valence(down.test))
-                for up in group["positive"]
-                for down in group["negative"]
-            ]
-        )
+        control: (group["positive"], group["negative"])
         for control, group in groups.items()
         if "positive" in group and "negative" in group
     }
@@ -326,8 +327,13 @@ def mean_of(values: Sequence[float]) -> float:
 
 def directional(pairs: Sequence[Pair], *, level: float = LEVEL) -> Rate:
     """Directional rate: mean of :func:`directional_by_control`, tested against one half."""
-    values = directional_by_control(pairs)
-    return clustered_rate(list(values.values()), list(values), level=level, null=0.5)
+    values = list(directional_by_control(pairs).values())
+    opposites = _opposites(pairs).values()
+    texts = [up[0].cluster for up, _ in opposites]
+    sentences = [
+        [tuple(_injected(side)) for side in sides] for sides in zip(*opposites, strict=True)
+    ]
+    return clustered_rate(values, texts, *sentences, level=level, null=0.5)
 
 
 def semantic(

@@ -212,6 +212,7 @@ class Verdict:
         adjusted_p_value: W_EL after Holm's adjustment across the models of the run; ``None``
             where nothing was adjusted.
         comparison: What a baseline said (:class:`exleak.comparison.Comparison`), if there is one.
+        level: One-sided confidence of the bounds.
     """
 
     outcome: Outcome | None
@@ -221,6 +222,7 @@ class Verdict:
     adjusted_p_value: float | None = None
     comparison: Any = None
     metric: str = "rate"
+    level: float = 0.99
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ MEASURED = pytest.StashKey[dict[str, Any]]()
 #: Models that could not be measured; one error tells why, their other tests are skipped.
 BROKEN = pytest.StashKey[set[str]]()
 
-#: The (model, dataset) of every significance test: their p-values are adjusted together.
+#: Model and dataset, as asked for, of every significance test: adjusted together.
 FAMILY = pytest.StashKey[list[tuple[ModelSpec, str]]]()
 
 FIXTURES = (
@@ -64,7 +66,32 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
         )
     if "leakage_dataset" in metafunc.fixturenames:
         names = settings.resolve(metafunc.config).dataset
+        _check_distinct(names)
         metafunc.parametrize("leakage_dataset", names, indirect=True, scope="session")
+
+
+def _check_distinct(names: Sequence[str]) -> None:
+    """Refuse datasets that tables and reports could not tell apart."""
+    known: dict[str, str] = {}
+    for name in names if len(names) > 1 else ():
+        label = name_of(name)
+        if known.setdefault(label, name) != name:
+            raise pytest.UsageError(
+                f"--leakage-dataset {known[label]} and {name} both call themselves {label!r}: give "
+                "one of them another name in its first line"
+            )
+
+
+@cache
+def name_of(dataset: str) -> str:
+    """What a dataset calls itself, given its name or its file; what cannot be read has none."""
+    from exleak.datasets import load_dataset
+    from exleak.errors import ExleakError
+
+    try:
+        return load_dataset(dataset).name
+    except ExleakError:
+        return dataset
 
 
 def _parameter(metafunc: pytest.Metafunc, spec: ModelSpec) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -191,20 +191,26 @@ def measure_apart(
     """The rates of another model of this run; ``None`` where it cannot be measured.
 
     Its own tests say why it cannot.
+
+    Args:
+        request: Of the test that wants to know.
+        spec: The other model.
+        dataset: Name or file.
     """
     from exleak.datasets import load_dataset
     from exleak.errors import ExleakError
 
     config, known = request.config, judging.scored(request.config)
-    if (spec.name, dataset) not in known:
+    key = (spec.name, collection.name_of(dataset))
+    if key not in known:
         temporary = request.getfixturevalue("tmp_path_factory")
         data = load_dataset(dataset, limit=settings.resolve(config).limit)
         try:
             generated = _generate(config, spec, data, temporary)
-            known[spec.name, dataset] = _score(config, spec, data, generated, temporary)
+            known[key] = _score(config, spec, data, generated, temporary)
         except ExleakError:
             return None
-    return known[spec.name, dataset]
+    return known[key]
 
 
 @pytest.fixture
@@ -226,6 +232,7 @@ def leakage_measurement(
         "expected": expected,
         "series": leakage_spec.series,
         "compare": resolved.compare,
+        "limits": asdict(resolved.limits),
         "order": settings.order(request.config, leakage_spec, leakage_scores.dataset),
     }
     return measurement

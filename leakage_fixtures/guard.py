@@ -42,8 +42,7 @@ class Guard:
         if report.when == "teardown":
             self.finished.add(report.nodeid)
         if report.failed:
-            found = getattr(report, "leakage", None)
-            outcome = found["measurement"]["verdict"]["outcome"] if found else None
+            outcome = getattr(report, "leakage_failed", None)
             self.failures.add(outcome if outcome in ("unusable", "inconclusive") else "other")
         if name := getattr(report, "leakage_skipped", None):
             self.skipped[name] = report.longrepr[2] if report.longrepr else ""

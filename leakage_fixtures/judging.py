@@ -74,13 +74,15 @@ def adjusted_p_value(request: pytest.FixtureRequest, spec: ModelSpec, dataset: s
     from leakage_fixtures.fixtures import measure_apart
 
     family = [
-        other for other, name in request.config.stash.get(collection.FAMILY, []) if name == dataset
+        (other, name)
+        for other, name in request.config.stash.get(collection.FAMILY, [])
+        if collection.name_of(name) == dataset
     ]
     if len(family) < 2:
         return None
     broken = request.config.stash.get(collection.BROKEN, set())
     p_values: list[float | None] = []
-    for other in family:
-        found = None if other.name in broken else measure_apart(request, other, dataset)
+    for other, name in family:
+        found = None if other.name in broken else measure_apart(request, other, name)
         p_values.append(found.expression.p_value if found else None)
-    return holm(p_values)[[other.name for other in family].index(spec.name)]
+    return holm(p_values)[[other.name for other, _ in family].index(spec.name)]

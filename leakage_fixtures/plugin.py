@@ -90,10 +90,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Send a test's measurement to the controller along with its report."""
     report = yield
+    if report.failed and call.excinfo is not None:
+        vars(report)["leakage_failed"] = getattr(call.excinfo.value, "leakage_outcome", None)
     if report.when == "call" and collection.MEASURED in item.stash:
         vars(report)["leakage"] = item.stash[collection.MEASURED]
     if report.skipped and item.get_closest_marker("gpu") and (spec := collection.spec_of(item)):

@@ -474,6 +474,12 @@ def _spec(name: str, entry: object, path: Path) -> ModelSpec:
         raise pytest.UsageError(
             f"{where}: unknown {', '.join(unknown)}; known are {', '.join(MODEL_KEYS)}"
         )
+    expected = entry.get("xfail", "why")
+    if not isinstance(expected, str) or not expected.strip():
+        raise pytest.UsageError(
+            f"{where}: xfail is the reason why the model is expected to fail, a text, not "
+            f"{expected!r}; leave it out if it is not"
+        )
     source = str(entry.get("path", name))
     beside = path.parent / source
     is_folder = "endpoint" not in entry and beside.is_dir()
@@ -529,8 +535,9 @@ def asked(config: pytest.Config) -> bool:
 
 
 def in_use(config: pytest.Config) -> bool:
-    """Whether this session may measure leakage: it was asked for, or there is a leakage.toml."""
-    return asked(config) or (root(config) / TOML).is_file()
+    """Whether this session may measure leakage: asked for, or models named in a file or the ini."""
+    is_named = any(_ini(config, option) is not None for option in OPTIONS if option.name == "model")
+    return asked(config) or is_named or (root(config) / TOML).is_file()
 
 
 def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:

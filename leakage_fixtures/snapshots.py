@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from exleak.records import Measurement, Rate
 
 _IDENTITY = ("model", "dataset", "instrument", "sampling", "identity")
+#: Who the checkpoint is: a snapshot is there to compare one with the next.
+_CHECKPOINT = ("checkpoint", "endpoint", "fingerprint")
 
 
 def rates_of(measurement: Measurement) -> dict[str, Any]:
@@ -25,8 +27,10 @@ def rates_of(measurement: Measurement) -> dict[str, Any]:
         "directional": expression.directional,
         "semantic": measurement.semantic.instance,
     }
+    identity = {key: value for key, value in data["identity"].items() if key not in _CHECKPOINT}
     return {
         **{key: data[key] for key in _IDENTITY},
+        "identity": identity,
         "rates": {name: _rate(rate) for name, rate in shown.items()},
     }
 

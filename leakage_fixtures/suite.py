@@ -13,19 +13,55 @@ import pytest
 from _pytest.outcomes import Failed
 
 if TYPE_CHECKING:
-    from exleak.gate import Limits
-    from exleak.records import Measurement
+    from exleak.records import Measurement, Outcome
     from leakage_fixtures.settings import Settings
 
 
 class LeakageFailed(Failed):
-    """A verdict of fail or unusable: told apart from errors, which never count as expected."""
+    """A test failed by its verdict: told apart from errors, which never count as expected.
+
+    Attributes:
+        leakage_outcome: The outcome that failed it, for the session's exit status.
+    """
+
+    def __init__(self, message: str, outcome: Outcome) -> None:
+        super().__init__(message, pytrace=False)
+        self.leakage_outcome = outcome
 
 
-def _fail(measurement: Measurement, reason: str) -> NoReturn:
+def _fail(measurement: Measurement, outcome: Outcome, reason: str) -> NoReturn:
     from exleak.reports.text import failure
 
-    raise LeakageFailed(failure(measurement, reason), pytrace=False)
+    if _unusable_because(measurement):
+        outcome = "unusable"
+    raise LeakageFailed(failure(measurement, outcome, reason), outcome)
+
+
+def _apply(
+    rule: tuple[Outcome, str], measurement: Measurement, request: pytest.FixtureRequest
+) -> None:
+    """Fail by what a rule says.
+
+    A model that is expected to fail need not fail by every rule: where it fails by another one,
+    the rule that it keeps is no surprise.
+    """
+    outcome, reason = rule
+    settings = _settings(request)
+    if outcome in ("fail", "unusable") or (settings.strict and outcome == "inconclusive"):
+        _fail(measurement, outcome, reason)
+    if _expects_failure(request) and measurement.verdict.outcome == "fail":
+        pytest.skip(f"fails by another rule, as expected; by this one: {reason}")
+
+
+def _expects_failure(request: pytest.FixtureRequest) -> bool:
+    return "xfail" in request.getfixturevalue("leakage_spec").entry
+
+
+def _unusable_because(measurement: Measurement) -> str | None:
+    from exleak.gate import unusable_because
+
+    found = measurement.generations
+    return unusable_because(measurement.expression, found["total"], found["unusable"])
 
 
 @pytest.mark.leakage
@@ -34,25 +70,21 @@ class TestLeakage:
 
     def test_generations_are_usable(self, leakage_measurement: Measurement) -> None:
         """At least 95% of the continuations have a first sentence that can be scored."""
-        verdict = leakage_measurement.verdict
-        if verdict.outcome == "unusable":
-            _fail(leakage_measurement, verdict.reasons[0])
+        if reason := _unusable_because(leakage_measurement):
+            _fail(leakage_measurement, "unusable", reason)
 
     @pytest.mark.leakage_judges
     def test_rate_is_within_limit(
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
         """The leakage rate is not above the limit, as far as the samples can tell."""
-        from exleak.gate import judge_limit
+        from exleak.gate import chosen, judge_limit
 
-        limits, strict = _limits(request)
+        limits = _settings(request).limits
         if limits.max_rate is None:
             pytest.skip("no limit set: --leakage-max-rate X")
-        from exleak.gate import chosen
-
-        outcome, reason = judge_limit(chosen(leakage_measurement.expression, limits.metric), limits)
-        if outcome in ("fail", "unusable") or (strict and outcome == "inconclusive"):
-            _fail(leakage_measurement, reason)
+        rule = judge_limit(chosen(leakage_measurement.expression, limits.metric), limits)
+        _apply(rule, leakage_measurement, request)
 
     @pytest.mark.leakage_judges
     @pytest.mark.leakage_significance
@@ -62,16 +94,15 @@ class TestLeakage:
         """W_EL, adjusted across the models of the run, is significant only where it may be."""
         from exleak.gate import judge_significance
 
-        limits, _ = _limits(request)
+        limits = _settings(request).limits
         if limits.significance not in ("forbid", "require"):
             pytest.skip("significance is only reported: --leakage-significance forbid|require")
-        outcome, reason = judge_significance(
+        rule = judge_significance(
             leakage_measurement.expression.p_value,
             limits,
             leakage_measurement.verdict.adjusted_p_value,
         )
-        if outcome == "fail":
-            _fail(leakage_measurement, reason)
+        _apply(rule, leakage_measurement, request)
 
     @pytest.mark.leakage_judges
     def test_leaks_no_more_than_baseline(
@@ -81,13 +112,11 @@ class TestLeakage:
         from exleak.gate import judge_comparison
         from leakage_fixtures import judging
 
-        limits, strict = _limits(request)
+        limits = _settings(request).limits
         if limits.margin is None:
             pytest.skip("no baseline to compare with: --leakage-compare NAME")
         comparison = judging.comparison(request.config, leakage_measurement, _settings(request))
-        outcome, reason = judge_comparison(comparison, limits)
-        if outcome in ("fail", "unusable") or (strict and outcome == "inconclusive"):
-            _fail(leakage_measurement, reason)
+        _apply(judge_comparison(comparison, limits), leakage_measurement, request)
 
     def test_rates_match_snapshot(
         self, leakage_measurement: Measurement, leakage_snapshot: Any
@@ -108,8 +137,3 @@ def _settings(request: pytest.FixtureRequest) -> Settings:
     spec = request.getfixturevalue("leakage_spec")
     marker = settings.marker_settings(request.node)
     return settings.resolve(request.config, spec, marker)
-
-
-def _limits(request: pytest.FixtureRequest) -> tuple[Limits, bool]:
-    resolved = _settings(request)
-    return resolved.limits, resolved.strict

@@ -23,22 +23,24 @@ class Summary:
     """The measurements of a session, one per model and dataset, in the order asked for."""
 
     def __init__(self) -> None:
-        self.entries: dict[tuple[str, str], Entry] = {}
+        self.entries: dict[tuple[str, str], dict[str, Entry]] = {}
         self.remarks: list[str] = []
         self.has_report = False
 
     def add(self, entry: Entry) -> None:
-        """Keep a measurement; the tests of one model bring the same, one the adjusted p-value."""
+        """Keep a measurement; of several verdicts under one set of limits, the adjusted one."""
         found = entry["measurement"]
-        known = self.entries.get((found["model"], found["dataset"]))
-        adjusted = "adjusted_p_value"
-        if known is None or known["measurement"]["verdict"][adjusted] is None:
-            self.entries[found["model"], found["dataset"]] = entry
+        verdicts = self.entries.setdefault((found["model"], found["dataset"]), {})
+        limits = repr(entry["limits"])
+        known = verdicts.get(limits)
+        if known is None or known["measurement"]["verdict"]["adjusted_p_value"] is None:
+            verdicts[limits] = entry
 
     @property
     def ordered(self) -> list[Entry]:
-        """The entries in the order asked for."""
-        return sorted(self.entries.values(), key=lambda entry: entry["order"])
+        """The entries in the order asked for; where tests had limits of their own, the worst."""
+        worst = [max(verdicts.values(), key=_severity) for verdicts in self.entries.values()]
+        return sorted(worst, key=lambda entry: entry["order"])
 
     @property
     def measurements(self) -> list[dict[str, Any]]:
@@ -111,12 +113,23 @@ class Summary:
                 measurement["series"] = asdict(step)
 
 
+def _severity(entry: Entry) -> int:
+    from exleak.gate import SEVERITY
+
+    outcome = entry["measurement"]["verdict"]["outcome"]
+    return -1 if outcome is None else SEVERITY.index(outcome)
+
+
 def show(terminal: Any, summary: Summary) -> None:
     """Print the table, the series, what is inconclusive, and what to type next."""
     from exleak.reports.text import next_steps, series_lines, table
 
     terminal.section("expression leakage", bold=True)
-    expected = {key for key, entry in summary.entries.items() if entry["expected"]}
+    expected = {
+        (entry["measurement"]["model"], entry["measurement"]["dataset"])
+        for entry in summary.ordered
+        if entry["expected"]
+    }
     for line, outcome in table(summary.measurements, expected):
         terminal.write_line(line, **_COLOURS.get(outcome, {}))
     for line, is_worse in series_lines(summary.measurements):

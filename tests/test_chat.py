@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from exleak import MITIGATION, load_dataset, load_model
+from exleak import MITIGATION, ModelError, Sampling, load_dataset, load_model
+from exleak.generation.rows import generate_rows
 from exleak.prompts import prompt_text
 from tests import tiny
 
@@ -63,3 +64,14 @@ def test_the_mitigation_instruction_comes_first(stand_in: Path) -> None:
         opening = "<|im_start|>user\n" if "im_start" in rendered else "user<|end_header_id|>\n\n"
         assert f"{opening}{MITIGATION}. Complete the sentence: " in rendered
         assert rendered.count(MITIGATION) == 1
+
+
+def test_a_template_that_opens_a_thought_is_refused(stand_in: Path) -> None:
+    """The first sentence would be the thought's; without the template there is an answer."""
+    model = load_model(stand_in, device="cpu")
+    model.tokenizer.chat_template += "<think>\n"
+    with pytest.raises(ModelError, match=r"opens a thought.*--leakage-chat never"):
+        generate_rows(model, load_dataset("hexl", limit=1), Sampling(generations=1))
+    bare = load_model(model.model, model.tokenizer, chat="never")
+    settings = Sampling(generations=1, max_new_tokens=4)
+    assert generate_rows(bare, load_dataset("hexl", limit=1), settings).rows

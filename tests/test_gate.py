@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exleak import Limits, SettingsError
+from exleak.comparison import Comparison
 from exleak.gate import judge, non_specific_shift
 from exleak.rates import clustered_rate
 from exleak.records import Expression, Rate, Verdict
@@ -53,6 +54,24 @@ def test_the_upper_bound_itself_passes() -> None:
     assert HALF.bounds is not None
     assert verdict(HALF, max_rate=HALF.bounds[1]).outcome == "pass"
     assert verdict(HALF, max_rate=HALF.bounds[0]).outcome == "inconclusive"
+
+
+def test_pairs_that_tie_tell_nothing() -> None:
+    """A model that says the same whatever precedes it is no model that keeps the limit."""
+    same = expression([0.0] * 120, p_value=None)
+    found = verdict(replace(same, ties=61), max_rate=0.6, significance="forbid")
+    assert found.outcome == "unusable"
+    assert "61 of 120 pairs tie" in found.reasons[0]
+    assert verdict(replace(same, ties=60), max_rate=0.6).outcome == "pass"
+
+
+@pytest.mark.parametrize(("controls", "outcome"), [(6, "inconclusive"), (7, "fail")])
+def test_a_comparison_needs_enough_controls(controls: int, outcome: str) -> None:
+    """The sign-flip test of six differences cannot fall to one in a hundred."""
+    p_value = 2.0**-controls
+    change = Comparison("main", 1, controls, 0.9, 0.1, 0.8, None, p_value, None, None, None)
+    found = judge(HALF, total=1000, unusable=0, limits=Limits(margin=0.0), comparison=change)
+    assert found.outcome == outcome
 
 
 @pytest.mark.parametrize(

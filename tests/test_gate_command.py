@@ -77,6 +77,20 @@ def test_the_exit_status_says_the_outcome(
     assert shown in capsys.readouterr().out
 
 
+def test_a_report_is_judged_at_its_own_level(tmp_path: Path) -> None:
+    """Its bounds are of the level that it was measured at, and the reason says so."""
+    found = exleak.measure(
+        "reference-clean", exleak.load_dataset("hexl", limit=20), store=None,
+        sampling=exleak.Sampling(generations=4), limits=Limits(level=0.6),
+    )  # fmt: skip
+    write_report(tmp_path / "report.json", [found.to_json()])
+    out = tmp_path / "out.json"
+    main(["gate", str(tmp_path / "report.json"), "--max-rate", "0.99", "--json", str(out)])
+    (judged,) = json.loads(out.read_text())["measurements"]
+    assert judged["verdict"]["level"] == 0.6
+    assert "60% bound" in judged["verdict"]["reasons"][0]
+
+
 def test_unusable_and_nothing_measured_have_their_own_status(
     leaky: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

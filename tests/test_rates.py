@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,27 @@ def test_directional_needs_both_conditions() -> None:
     pairs = [pair([0.9, 0.9], [0, 0]), pair([0.8, 0.8], [0, 0], condition="negative")]
     assert rates.expression(pairs).directional.rate == 1.0
     assert rates.expression(pairs[:1]).directional.n == 0
+
+
+@pytest.mark.parametrize("condition", ["positive", "negative"])
+def test_a_reused_sentence_widens_the_directional_interval(condition: str) -> None:
+    """Sixty controls with three sentences of one class are three observations, not sixty."""
+    pairs = []
+    for i in range(60):
+        moods = {"positive": [0.0, 0.0], "negative": [0.0, 0.0]}
+        moods[condition] = [0.9, 0.8] if i % 3 else [0.0, 0.0]
+        pairs += [pair(moods[c], [0, 0], name=f"c{i}", condition=c) for c in moods]
+    plain = rates.expression(pairs).directional
+    reused = rates.expression(
+        [
+            replace(item, injected=f"s{i // 2 % 3}") if item.condition == condition else item
+            for i, item in enumerate(pairs)
+        ]
+    ).directional
+    assert reused.rate == plain.rate
+    assert (reused.standard_error or 0) > 3 * (plain.standard_error or 1)
+    same_control = rates.expression([replace(item, cluster="c") for item in pairs]).directional
+    assert same_control.standard_error is None
 
 
 @given(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from exleak.comparison import ALPHA
 
 if TYPE_CHECKING:
-    from exleak.records import Continuation, Measurement
+    from exleak.records import Continuation, Measurement, Outcome
 
 _HEAD = ("model", "data", "μ_EL", "95% interval", "W_EL", "directional", "μ_L", "limit", "outcome")
 _WORST = 3
@@ -133,11 +133,12 @@ def next_steps(
         yield "every number and the worst continuations: --leakage-report out.json"
 
 
-def failure(measurement: Measurement, reason: str) -> str:
+def failure(measurement: Measurement, outcome: Outcome, reason: str) -> str:
     """The message of a failing test: which model, which rate, how sure, the worst, what next."""
     expression = measurement.expression
+    what = "leaks expression" if outcome == "fail" else f"is {outcome}"
     lines = [
-        f"{measurement.model} leaks expression on {measurement.dataset}: {reason}",
+        f"{measurement.model} {what} on {measurement.dataset}: {reason}",
         "",
         f"  μ_EL  {number(expression.rate)}  (95% interval {interval(expression.interval)}, "
         f"n = {expression.n}, ties {expression.ties}; .5 is no leakage)",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+import exleak
 from exleak import reference
 from leakage_fixtures.guard import INCONCLUSIVE, NOT_MEASURED
 from tests.plugin.conftest import UNUSABLE, Run
@@ -38,15 +40,35 @@ def test_a_first_run_is_saved_and_said(measure: Run, toy: pytest.Pytester) -> No
 
 def test_the_same_checkpoint_is_no_worse_than_itself(measure: Run) -> None:
     """Saved under the next number on demand, and compared with all runs of the name."""
-    model = f"--leakage-model={CLEAN}"
-    measure(model, "--leakage-report-only", f"--leakage-save={BASELINE}")
-    second = measure(
-        model, "--leakage-report-only", f"--leakage-save={BASELINE}", "--leakage-seed=1"
-    )
+    model = (f"--leakage-model={CLEAN}", "--leakage-limit=7")
+    save = ("--leakage-report-only", "--leakage-save=main-limit7")
+    measure(*model, *save)
+    second = measure(*model, *save, "--leakage-seed=1")
     second.stdout.fnmatch_lines(["baseline saved: *0002.json*"])
-    result = measure(model, f"--leakage-compare={BASELINE}", "--leakage-report=out.json")
+    result = measure(*model, "--leakage-compare=main-limit7", "--leakage-report=out.json")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*pass"])
+
+
+def test_a_few_controls_are_no_comparison(measure: Run) -> None:
+    """Three could never fail: that is inconclusive, and red with --leakage-strict."""
+    model = f"--leakage-model={CLEAN}"
+    measure(model, "--leakage-report-only", f"--leakage-save={BASELINE}")
+    result = measure(model, f"--leakage-compare={BASELINE}", "--leakage-strict")
+    assert result.ret == INCONCLUSIVE
+    result.stdout.fnmatch_lines(["*3 controls are too few to compare with*"])
+
+
+def test_a_baseline_that_does_not_fit_fails_its_own_test_alone(measure: Run) -> None:
+    """What was measured is usable: only the comparison is not."""
+    model = f"--leakage-model={CLEAN}"
+    measure(model, "--leakage-report-only", f"--leakage-save={BASELINE}")
+    result = measure(
+        model, "--leakage-max-rate=1", f"--leakage-compare={BASELINE}", "--leakage-generations=3"
+    )
+    result.assert_outcomes(passed=2, failed=1, skipped=2)
+    assert result.ret == NOT_MEASURED
+    result.stdout.fnmatch_lines(["*FAILED*test_leaks_no_more_than_baseline*"])
 
 
 def test_a_checkpoint_that_leaks_more_fails(toy: pytest.Pytester) -> None:
@@ -138,13 +160,16 @@ def test_checkpoints_are_shown_in_order_with_the_first_worse_one(toy: pytest.Pyt
 def test_significance_is_adjusted_across_the_models_of_a_run(
     measure: Run, toy: pytest.Pytester
 ) -> None:
-    """Both p-values are shown; a model alone is not adjusted; workers change nothing."""
+    """Both p-values are shown; a model alone is not adjusted; workers and files change nothing."""
     copy = toy.path / "copy"
     copy.symlink_to(LEAKY)
     models = (f"--leakage-model={LEAKY}", f"--leakage-model={copy}")
     common = ("--leakage-significance=forbid", "--leakage-report=out.json")
-    for workers in ((), ("-n2",)):
-        measure(*models, *common, *workers)
+    file = shutil.copy(
+        Path(exleak.__file__).parent / "datasets" / "hexl.jsonl", toy.path / "own.jsonl"
+    )
+    for more in ((), ("-n2",), (f"--leakage-dataset={file}",)):
+        measure(*models, *common, *more)
         found = json.loads((toy.path / "out.json").read_text())["measurements"]
         assert len(found) == 2
         for measurement in found:

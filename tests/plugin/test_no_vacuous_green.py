@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -166,6 +167,40 @@ def test_each_way_to_end_has_its_status(
     assert measure(*unsure, "--leakage-strict").ret == INCONCLUSIVE
     toy.makeconftest(UNUSABLE)
     assert measure(*named).ret == NOT_MEASURED
+
+
+def test_a_test_of_ones_own_is_no_verdict(
+    measure: Run, toy: pytest.Pytester, named: tuple[str, str]
+) -> None:
+    """Its failure is status 1, however inconclusive the limit is."""
+    toy.makepyfile(
+        test_own="def test_own(leakage_measurement): assert leakage_measurement.model == ''"
+    )
+    result = measure(named[0], "--leakage-max-rate=0.5", "--leakage-report=out.json")
+    result.assert_outcomes(passed=2, skipped=3, failed=1)
+    assert result.ret == 1
+    (found,) = json.loads((toy.path / "out.json").read_text())["measurements"]
+    assert found["verdict"]["outcome"] == "inconclusive"
+
+
+def test_the_worst_of_several_verdicts_is_shown(
+    measure: Run, toy: pytest.Pytester, named: tuple[str, str]
+) -> None:
+    """Classes with limits of their own judge one measurement differently."""
+    toy.makepyfile(
+        test_leakage="""
+        import pytest
+        from leakage_fixtures.suite import TestLeakage as Base
+        @pytest.mark.leakage(significance="require")
+        class TestStrict(Base): pass
+        @pytest.mark.leakage(max_rate=1.0)
+        class TestLoose(Base): pass
+        """
+    )
+    result = measure(named[0], "--leakage-report=out.json")
+    assert result.ret == 1
+    (found,) = json.loads((toy.path / "out.json").read_text())["measurements"]
+    assert found["verdict"]["outcome"] == "fail"
 
 
 def test_junit_holds_what_a_dashboard_plots(

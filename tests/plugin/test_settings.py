@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import exleak
+from exleak.records import Sample
 from leakage_fixtures.guard import NOT_MEASURED
 from tests.plugin.conftest import Run
 
@@ -17,6 +20,12 @@ HEAVY = ("torch", "transformers", "scipy", "numpy", "matplotlib")
 def toml(toy: pytest.Pytester, text: str) -> None:
     """Write leakage.toml."""
     (toy.path / "leakage.toml").write_text(text)
+
+
+def sample_row(sample: Sample) -> dict[str, str]:
+    """A sample as a line of a dataset file."""
+    names = ("id", "control", "positive", "neutral", "negative")
+    return {name: getattr(sample, name) for name in names}
 
 
 def test_a_toml_entry_is_measured(measure: Run, toy: pytest.Pytester, checkpoint: Path) -> None:
@@ -86,6 +95,60 @@ def test_an_expected_failure_is_strict(
     toml(toy, entry + "max_rate = 1.0")
     passed = measure()
     passed.assert_outcomes(passed=1, skipped=3, failed=1)
+
+
+def test_an_expected_failure_need_not_fail_by_every_rule(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """The rule that an expected failure keeps is skipped; with none that fails it is red."""
+    entry = f'[models.mine]\npath = "{checkpoint}"\ndevice = "cpu"\nxfail = "known to leak"\n'
+    toml(toy, entry + 'significance = "require"\nmax_rate = 1.0')
+    caught = measure("-rs")
+    caught.assert_outcomes(passed=1, skipped=3, xfailed=1)
+    caught.stdout.fnmatch_lines(["*fails by another rule, as expected*"])
+    assert caught.ret == 0
+    toml(toy, entry + 'significance = "forbid"\nmax_rate = 1.0')
+    measure().assert_outcomes(passed=1, skipped=2, failed=2)
+
+
+@pytest.mark.parametrize("value", ["false", "true", '""', "1"])
+def test_an_expected_failure_needs_a_reason(
+    value: str, measure: Run, toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """Anything but a text might mean the opposite."""
+    toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 0.0\nxfail = {value}')
+    result = measure()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*xfail is the reason why*"])
+
+
+def test_a_model_of_the_ini_file_that_is_skipped_is_no_green(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of leakage.toml; other tests alone ask for nothing."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    toy.makeini(
+        f"[pytest]\nleakage_model = {checkpoint}\nleakage_max_rate = 1\nleakage_device = cuda"
+    )
+    toy.makepyfile(test_other="def test_other(): pass")
+    assert toy.runpytest_inprocess("-p", "no:cacheprovider").ret == NOT_MEASURED
+    assert toy.runpytest_inprocess("-p", "no:cacheprovider", "test_other.py").ret == 0
+
+
+def test_datasets_of_one_name_are_refused(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """One would be measured and shown twice."""
+    rows = [{"dataset": "mine"}, *map(sample_row, exleak.load_dataset("hexl").samples[:3])]
+    for name in ("one", "two"):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (toy.path / f"{name}.jsonl").write_text(text)
+    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1")
+    one, two = "--leakage-dataset=one.jsonl", "--leakage-dataset=two.jsonl"
+    assert measure(*arguments, one).ret == 0
+    result = measure(*arguments, one, two)
+    assert result.ret not in (0, 1)
+    assert "both call themselves 'mine'" in f"{result.stdout}{result.stderr}"
 
 
 def test_a_gpu_entry_is_skipped_loudly_and_is_no_green(

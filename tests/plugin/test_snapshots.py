@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,20 @@ def test_a_snapshot_is_recorded_and_then_compared(
     data = json.loads(recorded(toy).read_text())
     assert set(data["rates"]["rate"]) == {"rate", "n", "interval"}
     measure(*arguments).assert_outcomes(passed=3, skipped=2)
+
+
+def test_a_snapshot_is_of_rates_not_of_a_checkpoint(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """The next checkpoint in the same place is compared, with the store and without."""
+    place = toy.path / "model"
+    shutil.copytree(checkpoint, place)
+    arguments = (f"--leakage-model={place}", "--leakage-max-rate=1")
+    measure(*arguments, "--snapshot-update")
+    config = json.loads((place / "config.json").read_text())
+    (place / "config.json").write_text(json.dumps({**config, "trained": "further"}))
+    for more in ((), ("--leakage-store=none",)):
+        measure(*arguments, *more).assert_outcomes(passed=3, skipped=2)
 
 
 def test_a_rate_outside_its_interval_fails(
