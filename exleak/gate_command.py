@@ -37,13 +37,15 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--baselines", type=Path, default=Path("leakage_baselines"), metavar="DIR")
     parser.add_argument("--instrument", default="embedded", help="for generations files")
     parser.add_argument("--strict", action="store_true", help="inconclusive fails")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the judged report")
+    parser.add_argument(
+        "--json", type=Path, metavar="OUT", help="write the judged report (- prints)"
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     from exleak.gate import Limits
-    from exleak.reports import write_report
+    from exleak.reports import as_json, write_report
     from exleak.reports.text import table
 
     limits = Limits(
@@ -59,6 +61,10 @@ def _run(options: argparse.Namespace) -> int:
         print("exleak gate: the reports hold no measurement", file=sys.stderr)
         return EXIT["unusable"]
     judged = judge_reports(measurements, limits, options.compare, options.baselines)
+    status = exit_status([found["verdict"]["outcome"] for found in judged], strict=options.strict)
+    if str(options.json) == "-":
+        print(as_json(judged), end="")
+        return status
     for line, _ in table(judged, set()):
         print(line)
     for found in judged:
@@ -68,7 +74,7 @@ def _run(options: argparse.Namespace) -> int:
             print(f"{found['model']} on {found['dataset']}: {note}")
     if options.json:
         write_report(options.json, judged)
-    return exit_status([found["verdict"]["outcome"] for found in judged], strict=options.strict)
+    return status
 
 
 def exit_status(outcomes: list[str | None], *, strict: bool) -> int:

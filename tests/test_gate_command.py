@@ -114,6 +114,13 @@ def test_a_judged_report_can_be_written(report: Path, tmp_path: Path) -> None:
     assert [{**m, "verdict": None} for m in after] == [{**m, "verdict": None} for m in before]
 
 
+def test_a_judged_report_can_be_printed(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing but JSON on standard output, and the same status."""
+    assert main(["gate", str(report), "--max-rate", "0.6", "--json", "-"]) == 1
+    (first, _) = json.loads(capsys.readouterr().out)["measurements"]
+    assert first["verdict"]["outcome"] == "fail"
+
+
 def test_judging_loads_no_torch(report: Path) -> None:
     """Nor transformers: it can run where there is neither."""
     code = (
