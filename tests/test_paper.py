@@ -185,6 +185,20 @@ def test_missing_and_gated_models_do_not_stop_the_rest(
     assert page.index("gated") < page.index("Qwen2.5-0.5B |")
 
 
+def test_a_damaged_checkpoint_does_not_stop_the_rest(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights cut short are told and left out like a missing model."""
+    whole = tiny.snapshot(cache, "Qwen/Qwen2.5-0.5B")
+    torn = Path(shutil.copytree(whole, tmp_path / "torn"))
+    weights = torn / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    assert run(tmp_path, "--models", str(torn), str(whole), "--no-mitigation", "--no-figures") == 1
+    out = capsys.readouterr().out
+    assert f"not measured: {torn}" in out
+    assert f"{whole} on hexl: μ_EL" in out
+
+
 def test_nothing_measured_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only messages, and the status."""
     tiny.use_cache(tmp_path / "empty", monkeypatch)
