@@ -364,13 +364,14 @@ def test_a_folder_that_is_no_store_is_refused(
     assert kept.exists()
 
 
+@pytest.mark.parametrize("content", [b"\0" * 99, b"[" * 200_000], ids=("zeros", "deep"))
 def test_a_folder_that_cannot_be_read_is_counted(
-    llama: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where no segment says what it is about, verify counts them all and prune removes them."""
-    measured(llama, Store(tmp_path))
-    (segment,) = tmp_path.glob("generations/*/*.jsonl")
-    segment.write_bytes(b"\0" * 99)
+    Store(tmp_path).scores("i").append({"a": [1.0]})
+    (segment,) = tmp_path.glob("scores/*/*.jsonl")
+    segment.write_bytes(content)
     command = ["store", "--dir", str(tmp_path)]
     assert main([*command, "verify"]) == 1
     assert "1 files checked, 1 cannot be used" in capsys.readouterr().out

@@ -119,7 +119,7 @@ def _head(folder: Path) -> str | None:
         try:
             with path.open(encoding="utf-8") as file:
                 return str(json.loads(file.readline())["head"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, RecursionError, KeyError, TypeError):
             continue
     return None
 
