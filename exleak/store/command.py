@@ -47,8 +47,9 @@ def _list(options: argparse.Namespace) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             entries = len(segments.read())
-        print(f"{kind:11} {segments.folder.name[:12]}  {entries:7} entries  "
-              f"{_size(*segments.paths())}  {_day(*segments.paths())}  {_about(about)}")  # fmt: skip
+        size, day = _size(*segments.paths()), _day(*segments.paths())
+        print(f"{kind:11} {segments.folder.name[:12]}  {entries:7} entries  {size}  {day}  "
+              f"{_about(about)}")  # fmt: skip
     for path in _runs(store):
         print(f"run         {_size(path)}  {_day(path)}  {path}")
     return 0
