@@ -50,6 +50,18 @@ def test_a_tokenizer_file_counts_its_own_tokens(tmp_path: Path) -> None:
     assert load_tokenizer("wordpiece")(["A lamp."]) == [3]
     with pytest.raises(SettingsError, match=r"none\.json"):
         load_tokenizer("none.json")
+    made.enable_padding(length=8)
+    made.enable_truncation(2)
+    made.save(str(path))
+    assert load_tokenizer(str(path))(["a b, a", "b"]) == [4, 1]
+
+
+def test_long_sentences_are_counted_whole() -> None:
+    """The wordpieces beyond those that the encoder reads, too; its own limit stays."""
+    from exleak.scoring.encoder import load_encoder
+
+    assert load_tokenizer("wordpiece")(["lamp " * 400, "A lamp."]) == [400, 3]
+    assert len(load_encoder().tokenize(["lamp " * 400])[0]) == 256
 
 
 def test_the_plot_is_drawn(data: Path, tmp_path: Path) -> None:

@@ -184,16 +184,12 @@ def load_tokenizer(name: str) -> Tokenizer:
     if name == "words":
         return lambda texts: [len(text.split()) for text in texts]
     if name == "wordpiece":
-        from exleak.scoring.encoder import load_encoder
+        from exleak.scoring.encoder import weights_folder
 
-        encoder = load_encoder()
-        return lambda texts: [len(ids) - 2 for ids in encoder.tokenize(texts)]
+        return _from_file(weights_folder() / "tokenizer.json")
     try:
         if Path(name).suffix == ".json":
-            from tokenizers import Tokenizer as Fast
-
-            file = Fast.from_file(name)
-            return lambda texts: [len(file.encode(t, add_special_tokens=False)) for t in texts]
+            return _from_file(Path(name))
         from transformers import AutoTokenizer
 
         loaded = AutoTokenizer.from_pretrained(name)
@@ -203,6 +199,16 @@ def load_tokenizer(name: str) -> Tokenizer:
             "wordpiece, words, a tokenizer.json, or a checkpoint"
         ) from None
     return lambda texts: [len(loaded(t, add_special_tokens=False)["input_ids"]) for t in texts]
+
+
+def _from_file(path: Path) -> Tokenizer:
+    """Counts whole texts, whatever padding and truncation the file asks for."""
+    from tokenizers import Tokenizer as Fast
+
+    file = Fast.from_file(str(path))
+    file.no_padding()
+    file.no_truncation()
+    return lambda texts: [len(file.encode(t, add_special_tokens=False)) for t in texts]
 
 
 def plot(found: Sequence[DatasetStats], path: str | Path) -> None:
