@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,12 +26,20 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0 done or pass, 1 fail, 2 usage, 10 unusable."""
+    _never_fail_to_print()
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
     except (ExleakError, OSError) as error:
         print(f"exleak {options.command}: {error}", file=sys.stderr)
         return 2
+
+
+def _never_fail_to_print() -> None:
+    """Print what a terminal's or a pipe's encoding lacks, such as μ, as a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from exleak.cli import main
+from exleak.reports import write_report
+from tests.reports.made import measurement
 
 ROWS = [
     {"id": "c", "control": None, "condition": "control", "concept": None,
@@ -69,3 +74,22 @@ def test_bad_input_is_one_line_and_status_2(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_any_encoding_of_the_terminal_will_do(encoding: str, tmp_path: Path) -> None:
+    """What it lacks is a question mark; a report for a file is UTF-8 in any case."""
+    path = tmp_path / "r.json"
+    write_report(path, [measurement("μ-model"), measurement("β-model", seed=1)])
+
+    def printed(*arguments: str) -> bytes:
+        code = f"import sys; from exleak.cli import main; sys.exit(main({[*arguments]!r}))"
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    table = printed("compare", str(path)).decode(encoding)
+    assert ("Δ" if encoding == "utf-8" else "?") in table.splitlines()[0]
+    assert "μ-model" in printed("report", str(path), "--to", "md").decode()
