@@ -225,13 +225,25 @@ def test_own_checkpoints_take_the_place_of_the_papers(cache: Path, tmp_path: Pat
         (["--limit", "0"], "--limit must be at least 1"),
         (["--generations", "0"], "generations"),
         (["--instrument", "./nowhere"], "nowhere"),
+        (["--sample", "nosuch"], "--sample 'nosuch': hexl has no such sample among the 2"),
+        (["--endpoint", "foo"], "endpoint 'foo': an address like"),
+        (["--device", "gpu"], "--device 'gpu' is unknown"),
+        (["--device", "cuda:99"], "--device cuda:99: not here"),
+        (["--dtype", "float33"], "--dtype 'float33' is unknown"),
+        (["--dtype", "int8"], "--dtype 'int8' is unknown"),
+        (["--out", "FILE"], "is a file, not a folder"),
+        (["--out", "FILE/deep"], "is a file, not a folder"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_model(
-    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     """One line, status 2."""
-    assert run(tmp_path, *arguments) == 2
+    monkeypatch.setattr("exleak.paper.runs.run_all", None)
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert run(tmp_path, *(text.replace("FILE", str(file)) for text in arguments)) == 2
     assert message in capsys.readouterr().err
 
 

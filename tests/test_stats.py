@@ -82,3 +82,18 @@ def test_the_command_prints_and_writes(
     assert main(["dataset", "stats", str(data), "--tokenizer", "words", "--json", str(out)]) == 0
     assert "class means differ by at most 1.00" in capsys.readouterr().out
     assert json.loads(out.read_text())[0]["spread"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "option", [["--plot", "x.bmp"], ["--plot", "no/x.png"], ["--json", "no/x"]]
+)
+def test_what_cannot_be_written_is_told_first(
+    option: list[str], data: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Before the dataset is scored."""
+    monkeypatch.chdir(data.parent)
+    monkeypatch.setattr("exleak.datasets.stats.stats", None)
+    (data.parent / "no").write_text("a file")
+    assert main(["dataset", "stats", str(data), *option]) == 2
+    assert option[1].partition("/")[0] in capsys.readouterr().err

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from exleak.datasets import load_dataset
 from exleak.errors import DatasetError, SettingsError
 from exleak.records import CLASSES, Dataset, to_json
+from exleak.store.files import check_file
 
 if TYPE_CHECKING:
     from exleak.scoring import Instrument
@@ -211,6 +212,22 @@ def _from_file(path: Path) -> Tokenizer:
     return lambda texts: [len(file.encode(t, add_special_tokens=False)) for t in texts]
 
 
+def check_plot(path: str | Path) -> None:
+    """Refuse a picture that could not be drawn, before the work for it is done.
+
+    Raises:
+        SettingsError: matplotlib is not installed, the suffix is of no picture, or the file
+            cannot be written.
+    """
+    if Path(path).suffix.lower() not in _KINDS:
+        raise SettingsError(f"{path}: a plot is one of {', '.join(_KINDS)}")
+    check_file(Path(path))
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise SettingsError("--plot needs matplotlib: pip install 'exleak[plots]'") from None
+
+
 def plot(found: Sequence[DatasetStats], path: str | Path) -> None:
     """Draw lengths per class, a panel for each dataset (the paper's Figure 1).
 
@@ -219,16 +236,13 @@ def plot(found: Sequence[DatasetStats], path: str | Path) -> None:
         path: A .png, .svg or .pdf file.
 
     Raises:
-        SettingsError: matplotlib is not installed, or the suffix is another one.
+        SettingsError: See :func:`check_plot`.
     """
-    if Path(path).suffix.lower() not in _KINDS:
-        raise SettingsError(f"{path}: a plot is one of {', '.join(_KINDS)}")
+    check_plot(path)
     if not found:
         raise DatasetError("no dataset to plot")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise SettingsError("--plot needs matplotlib: pip install 'exleak[plots]'") from None
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(4.2 * len(found), 3.6), layout="constrained")
     panels = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
     for panel, item in zip(panels, found, strict=True):
