@@ -20,6 +20,7 @@ import pytest
 import exleak
 from exleak import Sampling, load_dataset
 from exleak.cli import main
+from exleak.generation.checkpoint import LocalModel, load_model
 from exleak.generation.rows import Generated, generate_rows
 from exleak.generation.source import ModelSource
 from exleak.store import Store
@@ -409,6 +410,19 @@ def test_every_run_leaves_a_generations_file(llama: Path, tmp_path: Path) -> Non
     assert list(tmp_path.glob("runs/*.jsonl")) == [path]
     exleak.measure(str(llama), DATA, mitigation=exleak.MITIGATION, **settings)
     assert len(list(tmp_path.glob("runs/*.jsonl"))) == 2
+
+
+def test_model_objects_of_one_name_have_files_of_their_own(tmp_path: Path) -> None:
+    """As in a training loop, where neither name nor settings tell the steps apart."""
+    models = [load_model(tiny.save_checkpoint(tmp_path / f"step-{i}", seed=i)) for i in (0, 1, 0)]
+    found = [
+        generate_rows(LocalModel("m", one.model, one.tokenizer, False), DATA, SETTINGS,
+                      store=Store(tmp_path / "store")).rows
+        for one in models
+    ]  # fmt: skip
+    kept = {exleak.read_generations(path) for path in tmp_path.glob("store/runs/m-hexl-*.jsonl")}
+    assert kept == {*found}
+    assert len(kept) == 2
 
 
 def test_a_run_that_cannot_be_written_is_a_warning(llama: Path, tmp_path: Path) -> None:
