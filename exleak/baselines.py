@@ -20,6 +20,7 @@ from exleak.reports import as_report, read_report
 
 FOLDER = "leakage_baselines"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_RUN = re.compile(r"[0-9]+")
 
 
 def check_name(name: str) -> None:
@@ -36,7 +37,8 @@ def check_name(name: str) -> None:
 
 def runs(folder: Path, name: str) -> list[Path]:
     """The runs saved under a name, in order; none if there are none."""
-    return sorted((folder / name).glob("[0-9]*.json"), key=lambda path: int(path.stem))
+    found = [path for path in (folder / name).glob("*.json") if _RUN.fullmatch(path.stem)]
+    return sorted(found, key=lambda path: int(path.stem))
 
 
 def is_name(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,12 +26,20 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0 done or pass, 1 fail, 2 usage, 10 unusable."""
+    _never_fail_to_print()
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
     except (ExleakError, OSError) as error:
         print(f"exleak {options.command}: {error}", file=sys.stderr)
         return 2
+
+
+def _never_fail_to_print() -> None:
+    """Print what a terminal's or a pipe's encoding lacks, such as μ, as a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,7 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--decimals", type=int, metavar="N", help="compare similarities rounded to N decimals"
     )
-    score.add_argument("--json", type=Path, metavar="OUT", help="write the report here (- prints)")
+    score.add_argument("--model", default="", metavar="NAME", help="what reports call the model")
+    score.add_argument(
+        "--dataset", metavar="NAME", help="what reports call the dataset (default: FILE's name)"
+    )
+    score.add_argument(
+        "--json", type=Path, metavar="OUT", help="write the report here, as JSON (- prints)"
+    )
     score.add_argument("--max-rate", type=float, metavar="X", help="judge by this limit")
     score.set_defaults(run=_score)
     store.add_parser(commands)
@@ -74,22 +89,27 @@ _SCORE = """Clean, score and rate stored generations: one prompt a line, {"id", 
 
 def _score(options: argparse.Namespace) -> int:
     from exleak.gate import Limits
-    from exleak.measurement import score
-    from exleak.reports import as_json, write_report
+    from exleak.measurement import About, score
+    from exleak.reports import as_json
+    from exleak.store.files import check_file, write_text
 
+    is_printed = str(options.json) == "-"
+    if options.json and not is_printed:
+        check_file(options.json)
     measurement = score(
         options.file,
         options.instrument,
         limits=Limits(max_rate=options.max_rate),
         raw=options.raw,
         decimals=options.decimals,
+        about=About(model=options.model, dataset=options.dataset or options.file.stem),
     )
-    if str(options.json) == "-":
+    if is_printed:
         print(as_json([measurement.to_json()]), end="")
     else:
         _show(measurement)
         if options.json:
-            write_report(options.json, [measurement.to_json()])
+            write_text(options.json, as_json([measurement.to_json()]))
             print(f"report: {options.json}")
     return gate_command.EXIT[measurement.verdict.outcome]
 

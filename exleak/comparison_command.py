@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from exleak.comparison import Comparison
+    from exleak.errors import ComparisonError
+
+    #: A measurement, and what came of comparing it.
+    Row = tuple[dict[str, Any], Comparison | ComparisonError]
 
 _DESCRIPTION = """Compare measurements with the first report's: the difference of the directional
 rate of each control prompt, its sign-flip p-value, the effect size, and the paper's Wilcoxon test
-between models. What was not measured alike is refused, with the reason."""
+between models. What was not measured alike is named, with the reason."""
 _PLOTS = (".svg", ".png", ".pdf")
 _HEAD = ("model", "data", "rate", "first", "Δ", "95% interval", "p", "effect", "Wilcoxon")
 
@@ -30,13 +34,16 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     from exleak.errors import ComparisonError
     from exleak.reports import read_report
+    from exleak.reports.tables import name_of
 
+    if options.plot:
+        check_plot(options.plot)
     reports = [read_report(file) for file in options.files]
     first = reports[0]["measurements"]
     if options.model is not None:
         first = [found for found in first if found["model"] == options.model]
     others = [found for report in reports for found in report["measurements"]]
-    rows: list[tuple[dict[str, Any], Comparison]] = []
+    rows: list[Row] = []
     for reference in _references(first):
         for found in others:
             if found is not reference and found["dataset"] == reference["dataset"]:
@@ -46,6 +53,9 @@ def _run(options: argparse.Namespace) -> int:
             "nothing to compare: give two reports that have a dataset in common, or one report of "
             "several models"
         )
+    if not compared(rows):
+        reasons = (f"{name_of(found)} is {reason}" for found, reason in rows)
+        raise ComparisonError(f"nothing could be compared: {'; '.join(reasons)}")
     for line in table(rows):
         print(line)
     if options.plot:
@@ -62,64 +72,95 @@ def _references(first: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _compare(found: dict[str, Any], reference: dict[str, Any]) -> Comparison:
+def _compare(found: dict[str, Any], reference: dict[str, Any]) -> Comparison | ComparisonError:
     from exleak.comparison import compare
+    from exleak.errors import ComparisonError
+    from exleak.reports.tables import label
 
-    return compare(found, [reference], reference["model"])
+    try:
+        return compare(found, [reference], label(reference))
+    except ComparisonError as error:
+        return error
 
 
-def table(rows: list[tuple[dict[str, Any], Comparison]]) -> list[str]:
-    """Lines of a table, one comparison each."""
-    from exleak.reports.text import interval, number, p_value, printable, tail
+def compared(rows: list[Row]) -> list[tuple[dict[str, Any], Comparison]]:
+    """The rows that hold a comparison, not the reason why there is none."""
+    from exleak.comparison import Comparison
 
-    cells = [
-        _HEAD,
-        *(
-            (
-                tail(printable(found["model"], 500), 40),
-                printable(found["dataset"], 16),
-                number(one.rate),
-                number(one.reference),
-                f"{one.delta:+.3f}",
-                interval(one.interval),
-                p_value(one.p_value),
-                number(one.effect_size, 2),
-                p_value(one.wilcoxon),
-            )
-            for found, one in rows
-        ),
-    ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [(found, one) for found, one in rows if isinstance(one, Comparison)]
+
+
+def table(rows: list[Row]) -> list[str]:
+    """Lines of a table, one pair each; one that cannot be compared has the reason there."""
+    from exleak.reports.text import printable
+
+    cells = [_HEAD, *(_cells(found, one) for found, one in rows)]
+    aligned = [row for row in cells if len(row) == len(_HEAD)]
+    widths = [max(map(len, column)) for column in zip(*aligned, strict=True)]
+    for place in (0, 1):
+        widths[place] = max(len(row[place]) for row in cells)
+    against = ", ".join(dict.fromkeys(one.against for _, one in compared(rows)))
     return [
         *(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
             for row in cells
         ),
-        f"rate, first: mean directional rate (.5 is no leakage) against {rows[0][1].against}; p: "
-        "one-sided, that it rose",
+        "rate, first: mean directional rate (.5 is no leakage) against "
+        f"{printable(against, 500)}; p: one-sided, that it rose",
     ]
 
 
-def plot(rows: list[tuple[dict[str, Any], Comparison]], path: Path) -> None:
-    """Draw each difference with its interval."""
+def _cells(found: dict[str, Any], one: Comparison | ComparisonError) -> tuple[str, ...]:
+    from exleak.errors import ComparisonError
+    from exleak.reports.tables import label
+    from exleak.reports.text import interval, number, p_value, printable, tail
+
+    names = (tail(printable(label(found), 500), 40), printable(found["dataset"], 16))
+    if isinstance(one, ComparisonError):
+        return (*names, printable(str(one), 500))
+    return (
+        *names,
+        number(one.rate),
+        number(one.reference),
+        f"{one.delta:+.3f}",
+        interval(one.interval),
+        p_value(one.p_value),
+        number(one.effect_size, 2),
+        p_value(one.wilcoxon),
+    )
+
+
+def check_plot(path: Path) -> None:
+    """Refuse a picture that could not be drawn, before anything is read.
+
+    Raises:
+        SettingsError: The suffix is of no kind of picture, or matplotlib is not installed.
+    """
     from exleak.errors import SettingsError
     from exleak.paper.figures import check_plots
 
     if path.suffix not in _PLOTS:
         raise SettingsError(f"plot {path}: the suffix must be one of {', '.join(_PLOTS)}")
     check_plots()
+
+
+def plot(rows: list[Row], path: Path) -> None:
+    """Draw each difference with its interval."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 1.2 + 0.4 * len(rows)), layout="constrained")
+    from exleak.reports.tables import label
+
+    drawn = compared(rows)
+    figure = Figure(figsize=(7, 1.2 + 0.4 * len(drawn)), layout="constrained")
     axes = figure.subplots()
-    for place, (_, one) in enumerate(rows):
+    for place, (_, one) in enumerate(drawn):
         low, high = one.interval or (one.delta, one.delta)
         axes.plot([low, high], [place, place], color="tab:blue", linewidth=2)
         axes.plot([one.delta], [place], "o", color="tab:blue")
     axes.axvline(0, color="gray", linewidth=1)
     axes.set_yticks(
-        range(len(rows)), [f"{found['model'][-40:]} ({found['dataset']})" for found, _ in rows]
+        range(len(drawn)), [f"{label(found)[-40:]} ({found['dataset']})" for found, _ in drawn]
     )
     axes.invert_yaxis()
-    axes.set_xlabel(f"directional rate minus that of {rows[0][1].against}, 95% interval")
+    axes.set_xlabel(f"directional rate minus that of {drawn[0][1].against}, 95% interval")
     figure.savefig(path)

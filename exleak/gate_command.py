@@ -46,6 +46,7 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     from exleak.gate import Limits
     from exleak.reports import as_json, write_report
+    from exleak.reports.tables import name_of
     from exleak.reports.text import table
 
     limits = Limits(
@@ -69,9 +70,9 @@ def _run(options: argparse.Namespace) -> int:
         print(line)
     for found in judged:
         for reason in found["verdict"]["reasons"]:
-            print(f"{found['model']} on {found['dataset']}: {reason}")
+            print(f"{name_of(found)}: {reason}")
         for note in found["notes"]:
-            print(f"{found['model']} on {found['dataset']}: {note}")
+            print(f"{name_of(found)}: {note}")
     if options.json:
         write_report(options.json, judged)
     return status

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from exleak.cli import main
+from exleak.reports import write_report
+from exleak.store import write_generations
+from tests.reports.made import measurement, random_rows
 
 ROWS = [
     {"id": "c", "control": None, "condition": "control", "concept": None,
@@ -45,6 +52,32 @@ def test_score_prints_a_report(file: Path, capsys: pytest.CaptureFixture[str]) -
     assert json.loads(capsys.readouterr().out)["schema"] == 1
 
 
+@pytest.mark.parametrize("name", ["out.html", "out.md", "out", "deep/out.txt"])
+def test_score_writes_json_whatever_the_suffix(name: str, file: Path) -> None:
+    """The option is called --json."""
+    out = file.parent / name
+    assert main(["score", str(file), "--json", str(out)]) == 0
+    assert json.loads(out.read_text())["schema"] == 1
+
+
+def test_scored_reports_have_names_and_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two models on one dataset, whatever their files are called."""
+    reports = []
+    for name, seed in (("mine", 1), ("yours", 2)):
+        path, out = tmp_path / f"{name}-run.jsonl", tmp_path / f"{name}.json"
+        write_generations(path, random_rows(4, seed))
+        reports.append(str(out))
+        options = ["--model", name, "--dataset", "things", "--json", str(out)]
+        assert main(["score", str(path), *options]) == 0
+    assert "things" in capsys.readouterr().out
+    found = json.loads((tmp_path / "mine.json").read_text())["measurements"][0]
+    assert (found["model"], found["dataset"]) == ("mine", "things")
+    assert main(["compare", *reports]) == 0
+    assert "yours" in capsys.readouterr().out
+
+
 def test_a_limit_sets_the_exit_status(file: Path) -> None:
     """One pair cannot be told from a limit; inconclusive is no failure."""
     assert main(["score", str(file), "--max-rate", "0.5"]) == 0
@@ -58,14 +91,39 @@ def test_a_limit_sets_the_exit_status(file: Path) -> None:
         (["FILE", "--max-rate", "2"], "max rate must be from 0 to 1"),
         (["FILE", "--decimals", "-1"], "decimals"),
         (["FILE", "--instrument", "./nowhere"], "nowhere"),
+        (["FILE", "--json", "FOLDER"], "this is a folder"),
+        (["FILE", "--json", "FILE/out.json"], "is a file, not a folder"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(
-    arguments: list[str], message: str, file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    arguments: list[str], message: str, file: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     """No traceback."""
-    given = [str(file) if argument == "FILE" else argument for argument in arguments]
+    if "--json" in arguments:
+        monkeypatch.setattr("exleak.measurement.score", None)
+    places = {"FILE": file, "FOLDER": file.parent}
+    given = [re.sub("FILE|FOLDER", lambda m: str(places[m[0]]), text) for text in arguments]
     assert main(["score", *given]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_any_encoding_of_the_terminal_will_do(encoding: str, tmp_path: Path) -> None:
+    """What it lacks is a question mark; a report for a file is UTF-8 in any case."""
+    path = tmp_path / "r.json"
+    write_report(path, [measurement("μ-model"), measurement("β-model", seed=1)])
+
+    def printed(*arguments: str) -> bytes:
+        code = f"import sys; from exleak.cli import main; sys.exit(main({[*arguments]!r}))"
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    table = printed("compare", str(path)).decode(encoding)
+    assert ("Δ" if encoding == "utf-8" else "?") in table.splitlines()[0]
+    assert "μ-model" in printed("report", str(path), "--to", "md").decode()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from exleak import ComparisonError
+from exleak import ComparisonError, baselines
 from exleak.comparison import compare, difference, sign_flip
 from exleak.series import series
+from tests.reports.made import measurement
 
 
 def measured(values: Sequence[float], model: str = "m", **changes: Any) -> dict[str, Any]:
@@ -160,3 +162,14 @@ def test_a_series_that_was_not_measured_alike_is_refused() -> None:
     """Like any comparison."""
     with pytest.raises(ComparisonError, match="no series: b and m: the instrument differs"):
         series([measured(spread(0)), measured(spread(1), "b", instrument="paper")])
+
+
+def test_only_numbered_files_are_runs_of_a_baseline(tmp_path: Path) -> None:
+    """A copy that an editor or a person left beside them is not one, and stops nothing."""
+    first = baselines.save(tmp_path, "main", [measurement()])
+    for name in ("0001.bak.json", "0001-old.json", "2 copy.json", "x.json", "²3.json"):
+        (first.parent / name).write_text("{}")
+    second = baselines.save(tmp_path, "main", [measurement()])
+    assert [path.name for path in (first, second)] == ["0001.json", "0002.json"]
+    assert baselines.runs(tmp_path, "main") == [first, second]
+    assert len(baselines.load(tmp_path, "main")) == 2

@@ -101,3 +101,9 @@ def test_a_file_that_is_not_utf8_is_told(tmp_path: Path) -> None:
     path.write_bytes(json.dumps({**SAMPLE, "positive": "é"}, ensure_ascii=False).encode("latin-1"))
     with pytest.raises(DatasetError, match="UTF-8"):
         load_dataset(path)
+
+
+def test_a_deeply_nested_line_is_no_json(tmp_path: Path) -> None:
+    """More brackets than Python can count down from."""
+    with pytest.raises(DatasetError, match="line 2: not JSON"):
+        load_dataset(write(tmp_path, SAMPLE, "[" * 200_000))

@@ -212,6 +212,19 @@ def test_settings_that_the_server_reports_are_compared(fake: Fake) -> None:
     assert "the server reports top_k 40, asked for was 50" in run(fake).notes
 
 
+@pytest.mark.parametrize("usage", [[1], "many", {"completion_tokens": None}, None])
+def test_a_strange_usage_is_ignored(usage: Any, fake: Fake) -> None:
+    """It is no part of the answer that anything depends on."""
+    answer = fake.answer
+
+    def strange(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        status, found = answer(path, body)
+        return status, found | {"usage": usage}
+
+    fake.answer = strange  # type: ignore[method-assign]
+    assert sum(len(row.generations) for row in run(fake).rows) == WANTED
+
+
 @pytest.mark.parametrize("most", [1, 2])
 def test_a_server_that_gives_fewer_is_asked_again(most: int) -> None:
     """Every index is there in the end."""
@@ -283,6 +296,8 @@ FAULTS: dict[str, Any] = {
     "error": (lambda h, b: h.send({"error": {"message": "boom"}}, 500), "HTTP 500: boom"),
     "detail": (lambda h, b: h.send({"detail": "nope"}, 422), "HTTP 422: nope"),
     "garbage": (lambda h, b: h.send(b"\xff<html>\x1b[31m"), "not JSON"),
+    "deep": (lambda h, b: h.send(b"[" * 200_000), "not JSON"),
+    "deep error": (lambda h, b: h.send(b"[" * 60_000, 422), "HTTP 422"),
     "number": (lambda h, b: h.send(7), "no choices"),
     "empty": (lambda h, b: h.send({"choices": []}), "no choices"),
     "textless": (lambda h, b: h.send({"choices": [{"text": 3}]}), "without text"),

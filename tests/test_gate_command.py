@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -170,4 +171,29 @@ def test_what_cannot_be_compared_is_refused(
     write_report(Path(paths[0]), [clean.to_json()])
     write_report(Path(paths[1]), [other])
     assert main(["compare", *paths]) == 2
-    assert "the sampling differs" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "nothing could be compared: reference-clean on hexl is not comparable with" in error
+    assert "the sampling differs" in error
+
+
+def test_a_pair_that_cannot_be_compared_does_not_stop_the_rest(
+    leaky: Measurement, clean: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has a row with the reason; the others have their numbers, and the picture is drawn."""
+    other = replace(clean, sampling={**clean.sampling, "mitigation": "Stay calm."})
+    path, plot = tmp_path / "r.json", tmp_path / "plot.svg"
+    write_report(path, [found.to_json() for found in (clean, other, leaky)])
+    assert main(["compare", str(path), "--plot", str(plot)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.match(r"reference-clean, with mitigation +hexl +not comparable with", lines[1])
+    assert "the sampling differs" in lines[1]
+    assert re.match(r"reference-leaky +hexl +0\.\d+ .* \+0\.", lines[2])
+    assert plot.exists()
+
+
+def test_a_plot_that_cannot_be_drawn_is_told_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before any report is read."""
+    assert main(["compare", str(tmp_path / "nowhere.json"), "--plot", "plot.gif"]) == 2
+    assert "plot plot.gif: the suffix must be one of" in capsys.readouterr().err

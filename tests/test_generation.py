@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 import exleak
-from exleak import ModelError, Sampling
+from exleak import ModelError, Sampling, SettingsError
 from exleak.generation.checkpoint import LocalModel, load_model, locate
 from exleak.generation.local import Counts, Request, continue_prompts
 from tests import tiny
@@ -301,3 +301,19 @@ def test_not_enough_memory_for_one_row_is_told(
         pytest.raises(ModelError, match="not enough memory"),
     ):
         run(model, PROMPTS, batch_size=4)
+
+
+def test_a_checkpoint_cut_short_cannot_be_loaded(tmp_path: Path) -> None:
+    """A copy that broke off: safetensors raises a type of its own."""
+    path = tiny.save_checkpoint(tmp_path / "torn")
+    weights = path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match=f"model {path}: cannot be loaded from its folder: "):
+        load_model(path)
+
+
+@pytest.mark.parametrize("dtype", ["float33", "int8", "Tensor"])
+def test_an_unknown_dtype_is_named(dtype: str, llama: Path) -> None:
+    """It is no fault of the checkpoint."""
+    with pytest.raises(SettingsError, match=f"dtype '{dtype}' is unknown"):
+        load_model(llama, dtype=dtype)

@@ -185,6 +185,20 @@ def test_missing_and_gated_models_do_not_stop_the_rest(
     assert page.index("gated") < page.index("Qwen2.5-0.5B |")
 
 
+def test_a_damaged_checkpoint_does_not_stop_the_rest(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights cut short are told and left out like a missing model."""
+    whole = tiny.snapshot(cache, "Qwen/Qwen2.5-0.5B")
+    torn = Path(shutil.copytree(whole, tmp_path / "torn"))
+    weights = torn / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    assert run(tmp_path, "--models", str(torn), str(whole), "--no-mitigation", "--no-figures") == 1
+    out = capsys.readouterr().out
+    assert f"not measured: {torn}" in out
+    assert f"{whole} on hexl: μ_EL" in out
+
+
 def test_nothing_measured_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only messages, and the status."""
     tiny.use_cache(tmp_path / "empty", monkeypatch)
@@ -211,13 +225,25 @@ def test_own_checkpoints_take_the_place_of_the_papers(cache: Path, tmp_path: Pat
         (["--limit", "0"], "--limit must be at least 1"),
         (["--generations", "0"], "generations"),
         (["--instrument", "./nowhere"], "nowhere"),
+        (["--sample", "nosuch"], "--sample 'nosuch': hexl has no such sample among the 2"),
+        (["--endpoint", "foo"], "endpoint 'foo': an address like"),
+        (["--device", "gpu"], "--device 'gpu' is unknown"),
+        (["--device", "cuda:99"], "--device cuda:99: not here"),
+        (["--dtype", "float33"], "--dtype 'float33' is unknown"),
+        (["--dtype", "int8"], "--dtype 'int8' is unknown"),
+        (["--out", "FILE"], "is a file, not a folder"),
+        (["--out", "FILE/deep"], "is a file, not a folder"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_model(
-    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     """One line, status 2."""
-    assert run(tmp_path, *arguments) == 2
+    monkeypatch.setattr("exleak.paper.runs.run_all", None)
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert run(tmp_path, *(text.replace("FILE", str(file)) for text in arguments)) == 2
     assert message in capsys.readouterr().err
 
 

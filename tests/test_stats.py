@@ -50,6 +50,18 @@ def test_a_tokenizer_file_counts_its_own_tokens(tmp_path: Path) -> None:
     assert load_tokenizer("wordpiece")(["A lamp."]) == [3]
     with pytest.raises(SettingsError, match=r"none\.json"):
         load_tokenizer("none.json")
+    made.enable_padding(length=8)
+    made.enable_truncation(2)
+    made.save(str(path))
+    assert load_tokenizer(str(path))(["a b, a", "b"]) == [4, 1]
+
+
+def test_long_sentences_are_counted_whole() -> None:
+    """The wordpieces beyond those that the encoder reads, too; its own limit stays."""
+    from exleak.scoring.encoder import load_encoder
+
+    assert load_tokenizer("wordpiece")(["lamp " * 400, "A lamp."]) == [400, 3]
+    assert len(load_encoder().tokenize(["lamp " * 400])[0]) == 256
 
 
 def test_the_plot_is_drawn(data: Path, tmp_path: Path) -> None:
@@ -70,3 +82,18 @@ def test_the_command_prints_and_writes(
     assert main(["dataset", "stats", str(data), "--tokenizer", "words", "--json", str(out)]) == 0
     assert "class means differ by at most 1.00" in capsys.readouterr().out
     assert json.loads(out.read_text())[0]["spread"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "option", [["--plot", "x.bmp"], ["--plot", "no/x.png"], ["--json", "no/x"]]
+)
+def test_what_cannot_be_written_is_told_first(
+    option: list[str], data: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Before the dataset is scored."""
+    monkeypatch.chdir(data.parent)
+    monkeypatch.setattr("exleak.datasets.stats.stats", None)
+    (data.parent / "no").write_text("a file")
+    assert main(["dataset", "stats", str(data), *option]) == 2
+    assert option[1].partition("/")[0] in capsys.readouterr().err

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -296,6 +297,14 @@ def test_a_checkpoint_is_whole_with_all_its_weights(llama: Path, tmp_path: Path)
     assert is_whole(tmp_path)
 
 
+def test_a_folder_of_runs_alone_is_a_store(llama: Path, tmp_path: Path) -> None:
+    """Continuations of a model object are never used again, but its run is there to prune."""
+    store = Store(tmp_path / "store")
+    generate_rows(load_model(llama), DATA, SETTINGS, store=store)
+    assert len(list(store.runs.glob("*.jsonl"))) == 1
+    assert store.is_one()
+
+
 def generate_in_process(path: str, store: str) -> None:
     """Generate into a store, flushing after every continuation."""
     from exleak.generation import rows
@@ -398,3 +407,139 @@ def test_a_store_that_is_not_there_is_told(
     """Exit status 2 and the option to give."""
     assert main(["store", "--dir", str(tmp_path / "x"), "list"]) == 2
     assert "--dir" in capsys.readouterr().err
+
+
+def test_prune_leaves_what_is_not_the_stores_alone(llama: Path, tmp_path: Path) -> None:
+    """Folders and files that somebody else put there stay, however old; only segments go."""
+    measured(llama, Store(tmp_path))
+    (segment,) = tmp_path.glob("generations/*/*.jsonl")
+    foreign = [
+        tmp_path / "notes.txt",
+        tmp_path / "generations" / "mine" / "0.jsonl",
+        tmp_path / "generations" / "readme.txt",
+        tmp_path / "scores" / "old" / "weights.bin",
+        tmp_path / "runs" / "notes.md",
+        segment.with_name("by-hand.txt"),
+    ]
+    for path in foreign:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("keep me")
+        os.utime(path, (1, 1))
+    assert main(["store", "--dir", str(tmp_path), "prune", "--older-than", "0"]) == 0
+    assert [path for path in foreign if not path.exists()] == []
+    assert not segment.exists()
+    assert not list(tmp_path.glob("runs/*.jsonl"))
+
+
+@pytest.mark.parametrize("action", ["list", "verify", "prune"])
+def test_a_folder_that_is_no_store_is_refused(
+    action: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody's own folder with subfolders of the same names."""
+    kept = tmp_path / "scores" / "2024" / "run.jsonl"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    (tmp_path / ".gitignore").write_text("*.bin\n")
+    assert main(["store", "--dir", str(tmp_path), action]) == 2
+    assert "not a store" in capsys.readouterr().err
+    assert kept.exists()
+
+
+@pytest.mark.parametrize("content", [b"\0" * 99, b"[" * 200_000], ids=("zeros", "deep"))
+def test_a_folder_that_cannot_be_read_is_counted(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no segment says what it is about, verify counts them all and prune removes them."""
+    Store(tmp_path).scores("i").append({"a": [1.0]})
+    (segment,) = tmp_path.glob("scores/*/*.jsonl")
+    segment.write_bytes(content)
+    command = ["store", "--dir", str(tmp_path)]
+    assert main([*command, "verify"]) == 1
+    assert "1 files checked, 1 cannot be used" in capsys.readouterr().out
+    assert main([*command, "list"]) == 0
+    assert "cannot be read" in capsys.readouterr().out
+    assert main([*command, "prune"]) == 0
+    assert not segment.parent.exists()
+
+
+def test_endpoints_and_runs_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server's entries have no checkpoint; a run's generations file is told by its path."""
+    store = Store(tmp_path)
+    about = {"endpoint": "http://host/v1", "model": "org/m", "fingerprint": None, "honoured": {},
+             "chat": True, "sampling": {"seed": 3}}  # fmt: skip
+    store.generations(about).append({"a": ["text"]})
+    run = tmp_path / "runs" / "m-hexl-0123abcd.jsonl"
+    run.parent.mkdir()
+    run.write_text("{}\n")
+    assert main(["store", "--dir", str(tmp_path), "list"]) == 0
+    out = capsys.readouterr().out
+    assert "org/m at http://host/v1, seed 3, chat True" in out
+    assert str(run) in out
+
+
+def test_every_run_leaves_a_generations_file(llama: Path, tmp_path: Path) -> None:
+    """Scored, it gives the run's rates; the same run has the same file, another one another."""
+    settings: dict[str, Any] = {"sampling": SETTINGS, "device": "cpu", "store": tmp_path}
+    found = exleak.measure(str(llama), DATA, **settings)
+    (path,) = tmp_path.glob("runs/*.jsonl")
+    assert re.fullmatch(r".*llama-hexl-[0-9a-f]{8}\.jsonl", path.name)
+    again = exleak.score(path)
+    assert (again.expression, again.semantic) == (found.expression, found.semantic)
+    assert exleak.read_generations(path) == measured(llama, None).rows
+    exleak.measure(str(llama), DATA, **settings)
+    assert list(tmp_path.glob("runs/*.jsonl")) == [path]
+    exleak.measure(str(llama), DATA, mitigation=exleak.MITIGATION, **settings)
+    assert len(list(tmp_path.glob("runs/*.jsonl"))) == 2
+
+
+def test_model_objects_of_one_name_have_files_of_their_own(tmp_path: Path) -> None:
+    """As in a training loop, where neither name nor settings tell the steps apart."""
+    models = [load_model(tiny.save_checkpoint(tmp_path / f"step-{i}", seed=i)) for i in (0, 1, 0)]
+    found = [
+        generate_rows(LocalModel("m", one.model, one.tokenizer, False), DATA, SETTINGS,
+                      store=Store(tmp_path / "store")).rows
+        for one in models
+    ]  # fmt: skip
+    kept = {exleak.read_generations(path) for path in tmp_path.glob("store/runs/m-hexl-*.jsonl")}
+    assert kept == {*found}
+    assert len(kept) == 2
+
+
+def test_a_run_that_cannot_be_written_is_a_warning(llama: Path, tmp_path: Path) -> None:
+    """The measurement goes on without its generations file."""
+    (tmp_path / "runs").write_text("no folder")
+    with pytest.warns(StoreWarning, match="cannot be written"):
+        found = measured(llama, Store(tmp_path))
+    assert found.rows == measured(llama, None).rows
+
+
+ROW = {"id": "c", "control": None, "condition": "control", "prompt": "It is", "generations": ["a."]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"prompt": None}, "field 'prompt' must be a text, not None"),
+        ({"prompt": ["It is"]}, "field 'prompt' must be a text"),
+        ({"id": None}, "field 'id' must be a text or a whole number, not None"),
+        ({"id": True}, "field 'id' must be a text or a whole number, not True"),
+        ({"id": "p", "condition": "positive", "control": False}, "field 'control' must be"),
+    ],
+)
+def test_a_row_of_other_types_is_refused(
+    changed: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    """None is not taken for the text "None"."""
+    path = tmp_path / "g.jsonl"
+    path.write_text(json.dumps({**ROW, **changed}))
+    with pytest.raises(exleak.DatasetError, match=message) as error:
+        exleak.read_generations(path)
+    assert f"{path}, line 1" in str(error.value)
+
+
+def test_a_deeply_nested_line_is_no_json(tmp_path: Path) -> None:
+    """In a generations file, as anywhere."""
+    path = tmp_path / "g.jsonl"
+    path.write_text("[" * 200_000)
+    with pytest.raises(exleak.DatasetError, match="line 1: not JSON"):
+        exleak.score(path)

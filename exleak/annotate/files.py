@@ -123,7 +123,7 @@ def _header(cells: list[str], where: str) -> list[str]:
 def _loaded(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{where}: not JSON ({error})") from None
 
 

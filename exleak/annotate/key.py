@@ -99,7 +99,7 @@ def read_key(path: Path) -> Key:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: not a key: not JSON ({error})") from None
     if not isinstance(value, dict) or value.get("kind") != _KIND:
         raise DatasetError(f"{path}: not a key; give the key.json that the export wrote")

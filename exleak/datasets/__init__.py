@@ -113,7 +113,7 @@ def _lines(path: Path) -> list[str]:
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{where}: not JSON ({error}); one JSON object a line") from None
     if not isinstance(value, dict):
         raise DatasetError(f"{where}: a JSON object is expected, not {type(value).__name__}")

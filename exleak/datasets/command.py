@@ -32,19 +32,25 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _stats(options: argparse.Namespace) -> int:
-    from exleak.datasets.stats import plot, stats
+    from exleak.datasets.stats import check_plot, plot, stats
+    from exleak.store.files import check_file, write_text
 
+    is_printed = str(options.json) == "-"
+    if options.json and not is_printed:
+        check_file(options.json)
+    if options.plot:
+        check_plot(options.plot)
     found = [
         stats(name, tokenizer=options.tokenizer, instrument=options.instrument)
         for name in options.datasets
     ]
     text = json.dumps([item.to_json() for item in found], indent=1, allow_nan=False) + "\n"
-    if str(options.json) == "-":
+    if is_printed:
         print(text, end="")
     else:
         print("\n\n".join("\n".join(item.lines()) for item in found))
         if options.json:
-            options.json.write_text(text, encoding="utf-8")
+            write_text(options.json, text)
     if options.plot:
         plot(found, options.plot)
     return 0

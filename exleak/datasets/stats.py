@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from exleak.datasets import load_dataset
 from exleak.errors import DatasetError, SettingsError
 from exleak.records import CLASSES, Dataset, to_json
+from exleak.store.files import check_file
 
 if TYPE_CHECKING:
     from exleak.scoring import Instrument
@@ -184,16 +185,12 @@ def load_tokenizer(name: str) -> Tokenizer:
     if name == "words":
         return lambda texts: [len(text.split()) for text in texts]
     if name == "wordpiece":
-        from exleak.scoring.encoder import load_encoder
+        from exleak.scoring.encoder import weights_folder
 
-        encoder = load_encoder()
-        return lambda texts: [len(ids) - 2 for ids in encoder.tokenize(texts)]
+        return _from_file(weights_folder() / "tokenizer.json")
     try:
         if Path(name).suffix == ".json":
-            from tokenizers import Tokenizer as Fast
-
-            file = Fast.from_file(name)
-            return lambda texts: [len(file.encode(t, add_special_tokens=False)) for t in texts]
+            return _from_file(Path(name))
         from transformers import AutoTokenizer
 
         loaded = AutoTokenizer.from_pretrained(name)
@@ -205,6 +202,32 @@ def load_tokenizer(name: str) -> Tokenizer:
     return lambda texts: [len(loaded(t, add_special_tokens=False)["input_ids"]) for t in texts]
 
 
+def _from_file(path: Path) -> Tokenizer:
+    """Counts whole texts, whatever padding and truncation the file asks for."""
+    from tokenizers import Tokenizer as Fast
+
+    file = Fast.from_file(str(path))
+    file.no_padding()
+    file.no_truncation()
+    return lambda texts: [len(file.encode(t, add_special_tokens=False)) for t in texts]
+
+
+def check_plot(path: str | Path) -> None:
+    """Refuse a picture that could not be drawn, before the work for it is done.
+
+    Raises:
+        SettingsError: matplotlib is not installed, the suffix is of no picture, or the file
+            cannot be written.
+    """
+    if Path(path).suffix.lower() not in _KINDS:
+        raise SettingsError(f"{path}: a plot is one of {', '.join(_KINDS)}")
+    check_file(Path(path))
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise SettingsError("--plot needs matplotlib: pip install 'exleak[plots]'") from None
+
+
 def plot(found: Sequence[DatasetStats], path: str | Path) -> None:
     """Draw lengths per class, a panel for each dataset (the paper's Figure 1).
 
@@ -213,16 +236,13 @@ def plot(found: Sequence[DatasetStats], path: str | Path) -> None:
         path: A .png, .svg or .pdf file.
 
     Raises:
-        SettingsError: matplotlib is not installed, or the suffix is another one.
+        SettingsError: See :func:`check_plot`.
     """
-    if Path(path).suffix.lower() not in _KINDS:
-        raise SettingsError(f"{path}: a plot is one of {', '.join(_KINDS)}")
+    check_plot(path)
     if not found:
         raise DatasetError("no dataset to plot")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise SettingsError("--plot needs matplotlib: pip install 'exleak[plots]'") from None
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(4.2 * len(found), 3.6), layout="constrained")
     panels = figure.subplots(1, len(found), squeeze=False, sharey=True)[0]
     for panel, item in zip(panels, found, strict=True):

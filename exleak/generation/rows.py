@@ -114,8 +114,7 @@ def generate_rows(
     if isinstance(model, EndpointSource):
         identity, notes = model.identity, model.notes(sampling, rows)
     if store is not None:
-        settings = [identity, dataset.hash, len(rows), mitigation, sampling.to_json()]
-        write_run(store, f"{model.name}-{dataset.name}", settings, rows)
+        write_run(store, f"{model.name}-{dataset.name}", rows)
     return Generated(rows, identity, environment, notes)
 
 

@@ -210,7 +210,8 @@ class Server:
                     ours = _ALIASES.get(name, name)
                     if ours in _SETTINGS and _differs(value, settings[ours]):
                         self.reported[ours] = value
-        used = (answer.get("usage") or {}).get("completion_tokens")
+        usage = answer.get("usage")
+        used = usage.get("completion_tokens") if isinstance(usage, dict) else None
         if isinstance(used, int) and used > n * settings["max_tokens"]:
             self.reported["max_tokens"] = used
 

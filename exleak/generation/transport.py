@@ -167,7 +167,7 @@ class Transport:
         raw = self._read(request, max(left, 0.1))
         try:
             return json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             start = raw[:80].decode("utf-8", "replace")
             raise _PassingError(f"the answer is not JSON: {start!r}") from None
 
@@ -235,7 +235,7 @@ def _message(raw: bytes) -> str:
     text = raw.decode("utf-8", "replace")
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip()
     while isinstance(value, dict):
         inner = next(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from exleak.paper.runs import Plan, Results
     from exleak.paper.tables import Table
+    from exleak.records import Dataset
 
 _PAPER = """Run the paper's experiments: measure its models (or any others) on HEXL and AEXL with
 its settings, and write Tables 2 to 4 and Figures 1 and 2, each number beside the published one. A
@@ -89,20 +90,29 @@ def _plan(options: argparse.Namespace) -> Plan:
     from exleak.datasets import load_dataset
     from exleak.errors import SettingsError
     from exleak.generation.sampling import Sampling
+    from exleak.generation.transport import base_url
     from exleak.paper.figures import check_plots
     from exleak.paper.presets import find
     from exleak.paper.runs import Plan
     from exleak.scoring import load_instrument
     from exleak.store import Store
+    from exleak.store.files import check_folder
 
     for name in ("limit", "batch_size"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise SettingsError(f"--{name.replace('_', '-')} must be at least 1")
+    check_folder(options.out)
+    if options.endpoint is None:
+        _check_placement(options.device, options.dtype)
+    else:
+        base_url(options.endpoint)
     if not options.no_figures:
         check_plots()
+    datasets = tuple(load_dataset(name, limit=options.limit) for name in options.datasets)
+    _check_sample(options.sample, datasets[0])
     return Plan(
         presets=find(options.models),
-        datasets=tuple(load_dataset(name, limit=options.limit) for name in options.datasets),
+        datasets=datasets,
         instrument=load_instrument(options.instrument),
         sampling=Sampling(generations=options.generations, seed=options.seed),
         mitigation=not options.no_mitigation,
@@ -113,6 +123,38 @@ def _plan(options: argparse.Namespace) -> Plan:
         endpoint=options.endpoint,
         store=None if options.store == "none" else Store(options.store),
     )
+
+
+def _check_sample(sample: str | None, dataset: Dataset) -> None:
+    """Refuse a sample for Table 2 that the first dataset does not have."""
+    from exleak.errors import SettingsError
+
+    ids = [found.id for found in dataset.samples]
+    if sample is not None and sample not in ids:
+        raise SettingsError(
+            f"--sample {sample!r}: {dataset.name} has no such sample among the {len(ids)} that are "
+            f"measured; its ids are like {ids[0]!r}"
+        )
+
+
+def _check_placement(device: str | None, dtype: str | None) -> None:
+    """Refuse a device that is not here, and a dtype that there is not."""
+    from exleak.errors import SettingsError
+
+    if device is None and dtype is None:
+        return
+    import torch
+
+    try:
+        where = torch.device(device or "cpu")
+    except RuntimeError:
+        raise SettingsError(f"--device {device!r} is unknown; use cpu, cuda or cuda:1") from None
+    if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise SettingsError(f"--device {device}: not here; there are {count} CUDA devices")
+    kind = getattr(torch, dtype or "float32", None)
+    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+        raise SettingsError(f"--dtype {dtype!r} is unknown; use float32, bfloat16 or float16")
 
 
 def write_all(

@@ -137,11 +137,11 @@ def _is_chat(preset: Preset, runs: Sequence[Run]) -> bool:
 
 
 def _line(run: Run) -> str:
+    from exleak.reports.tables import name_of
     from exleak.reports.text import interval, number
 
     rate = run.found["expression"]
-    label = f"{run.preset.name} on {run.dataset}{', with mitigation' if run.mitigated else ''}"
-    return f"{label}: μ_EL {number(rate['rate'])} ({interval(rate['interval'])})"
+    return f"{name_of(run.found)}: μ_EL {number(rate['rate'])} ({interval(rate['interval'])})"
 
 
 def _gate_hint(preset: Preset, plan: Plan) -> str:

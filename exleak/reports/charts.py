@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from exleak.paper.published import published
 from exleak.reports import figures
 from exleak.reports.figures import Mark
-from exleak.reports.tables import lookup, name_of
+from exleak.reports.tables import MITIGATED, is_mitigated, label, lookup, name_of
 
 _CONDITIONS = ("positive", "neutral", "negative")
 
@@ -32,8 +32,7 @@ def rates(measurements: Measurements) -> Iterator[Chart]:
             found = measurements[i]
             rate, limit = found["expression"], _limit_of_rate(found)
             at = f"{i}.expression.rate"
-            label = found["model"] or "unnamed"
-            marks.append(Mark(label, rate["rate"], rate["interval"], limit, source=at))
+            marks.append(Mark(label(found), rate["rate"], rate["interval"], limit, source=at))
         title = f"Mean expression leakage rate of each model on {dataset}"
         known = _published(dataset, [measurements[i] for i in places])
         yield dataset, figures.rates(f"rates{number_}", title, marks, known)
@@ -47,12 +46,16 @@ def _limit_of_rate(found: dict[str, Any]) -> float | None:
 
 
 def _published(dataset: str, measured: Measurements) -> list[Mark]:
-    """The paper's Table 3; its Table 4 where every model got the mitigation instruction."""
-    mitigated = all(found["sampling"].get("mitigation") for found in measured)
-    table = published(4 if mitigated else 3)
+    """The paper's Table 3 for plain runs, its Table 4 for those with the mitigation instruction."""
+    tables: dict[bool, Literal[3, 4]] = {False: 3, True: 4}
     return [
-        Mark(model, cells[dataset].mu, flagged=cells[dataset].flagged)
-        for model, cells in table.items()
+        Mark(
+            f"{model}{MITIGATED if mitigated else ''}",
+            cells[dataset].mu,
+            flagged=cells[dataset].flagged,
+        )
+        for mitigated in sorted({is_mitigated(found) for found in measured})
+        for model, cells in published(tables[mitigated]).items()
         if dataset in cells
     ]
 
@@ -60,10 +63,7 @@ def _published(dataset: str, measured: Measurements) -> list[Mark]:
 def conditions(measurements: Measurements) -> Iterator[Chart]:
     """The rates by injected sentence on each dataset (the paper's Figure 2)."""
     for number_, (dataset, places) in enumerate(_datasets(measurements).items()):
-        groups = [
-            (measurements[i]["model"] or "unnamed", _condition_marks(i, measurements[i]))
-            for i in places
-        ]
+        groups = [(label(measurements[i]), _condition_marks(i, measurements[i])) for i in places]
         title = f"Expression leakage rate by injected sentence on {dataset}"
         yield dataset, figures.conditions(f"conditions{number_}", title, groups)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def _report(options: argparse.Namespace) -> int:
         measurements += [one for one in found if one not in measurements]
     text = render(kind, measurements)
     if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+            sys.stdout.reconfigure(encoding="utf-8")  # as a file of this kind is
         sys.stdout.write(text)
         return 0
     write_text(output, text)

@@ -7,6 +7,7 @@ against the library ``jsonschema``, which nobody needs to install.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -84,13 +85,23 @@ def _load(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise ReportError(f"{path}: not UTF-8 text ({error}); give a JSON report") from None
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_float=_finite, parse_int=_whole, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{path}: not JSON ({error}); give a JSON report") from None
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+    raise ValueError(f"{constant:.40} is no finite number")
+
+
+def _finite(text: str) -> float:
+    """A number; one like 1e999, which a float cannot hold, is refused like NaN."""
+    return value if math.isfinite(value := float(text)) else _refuse(text)
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
 
 
 def problems(report: Any) -> Iterator[str]:

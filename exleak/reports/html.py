@@ -20,6 +20,7 @@ from exleak.reports.tables import (
     SERIES,
     fact_rows,
     headline,
+    label,
     lookup,
     name_of,
     rate_rows,
@@ -143,12 +144,12 @@ def _step(i: int, found: dict[str, Any]) -> Sequence[str]:
     for _, place, shown in SERIES:
         value = lookup(found, place)
         numbers.append(_number(f"{i}.{place}", shown(value), value))
-    return (_text(found["model"] or "unnamed"), _text(found["dataset"]), *numbers, worse)
+    return (_text(label(found)), _text(found["dataset"]), *numbers, worse)
 
 
 def _summary_row(i: int, found: dict[str, Any]) -> Sequence[str]:
     return (
-        _text(found["model"] or "unnamed"),
+        _text(label(found)),
         _text(found["dataset"]),
         f"<strong>{_value(i, found, 'expression.rate')}</strong>",
         _interval(i, found, "expression.interval"),
@@ -169,16 +170,16 @@ def _card(chart: tuple[str, str]) -> str:
 def _details(index: int, found: dict[str, Any]) -> str:
     rates = _table(
         "Rates", ("Rate", "Value", "95% interval", "n", "p", "Ties"),
-        (_rate_row(index, found, label, place) for label, place, _ in rate_rows(found)),
+        (_rate_row(index, found, name, place) for name, place, _ in rate_rows(found)),
     )  # fmt: skip
     settings = "".join(
         f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
         for name, value in setting_rows(found)
     )
     facts = "".join(
-        f"<div><dt>{_text(label)}</dt>"
+        f"<div><dt>{_text(name)}</dt>"
         f"<dd>{_number(f'{index}.{place}', text, _exact(value))}</dd></div>"
-        for label, place, value, text in fact_rows(found)
+        for name, place, value, text in fact_rows(found)
     )
     return (
         f"<details><summary>{_outcome(found)} {_text(name_of(found))}</summary>{rates}"
@@ -188,9 +189,9 @@ def _details(index: int, found: dict[str, Any]) -> str:
     )
 
 
-def _rate_row(index: int, found: dict[str, Any], label: str, place: str) -> Sequence[str]:
+def _rate_row(index: int, found: dict[str, Any], name: str, place: str) -> Sequence[str]:
     return (
-        _text(label),
+        _text(name),
         _value(index, found, f"{place}.rate"),
         _interval(index, found, f"{place}.interval"),
         _count(index, found, f"{place}.n"),

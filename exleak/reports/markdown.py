@@ -15,6 +15,7 @@ from exleak.reports.tables import (
     SERIES,
     fact_rows,
     headline,
+    label,
     lookup,
     name_of,
     rate_rows,
@@ -57,7 +58,7 @@ def _summary(measurement: dict[str, Any]) -> Sequence[str]:
     limit = verdict["limit"]
     return (
         _SIGNS[verdict["outcome"]],
-        code(measurement["model"] or "unnamed"),
+        code(label(measurement)),
         code(measurement["dataset"]),
         number(expression["rate"]),
         interval(expression["interval"]),
@@ -88,7 +89,7 @@ def _series(measurements: Sequence[dict[str, Any]]) -> Iterator[str]:
 def _step(measurement: dict[str, Any]) -> Sequence[str]:
     numbers = [shown(lookup(measurement, place)) for _, place, shown in SERIES]
     return (
-        code(measurement["model"]),
+        code(label(measurement)),
         code(measurement["dataset"]),
         *numbers,
         series_mark(measurement["series"]),
@@ -99,14 +100,14 @@ def _details(measurement: dict[str, Any]) -> Iterator[str]:
     name = escape(printable(name_of(measurement), 500))
     yield f"<details><summary>Rates, sentences and settings: <code>{name}</code></summary>"
     yield ""
-    yield from _table(_RATES, (_rate(label, rate) for label, _, rate in rate_rows(measurement)))
+    yield from _table(_RATES, (_rate(name, rate) for name, _, rate in rate_rows(measurement)))
     worst = measurement.get("worst", ())[:_SHOWN]
     if worst:
         yield "The continuations that leak most, beside a typical one without the sentence:"
         yield ""
         yield from _table(_WORST, map(_example, worst))
     yield from _table(
-        ("besides", "value"), ((label, text) for label, _, _, text in fact_rows(measurement))
+        ("besides", "value"), ((name, text) for name, _, _, text in fact_rows(measurement))
     )
     yield from _table(
         ("setting", "value"), ((code(name), code(text)) for name, text in setting_rows(measurement))
@@ -115,10 +116,10 @@ def _details(measurement: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _rate(label: str, rate: dict[str, Any]) -> Sequence[str]:
+def _rate(name: str, rate: dict[str, Any]) -> Sequence[str]:
     p, ties = rate.get("p_value"), rate.get("ties")
     shown = (str(rate["n"]), p_value(p), "-" if ties is None else str(ties))
-    return (label, number(rate["rate"]), interval(rate["interval"]), *shown)
+    return (name, number(rate["rate"]), interval(rate["interval"]), *shown)
 
 
 def _example(item: dict[str, Any]) -> Sequence[str]:

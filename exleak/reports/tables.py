@@ -42,6 +42,8 @@ SERIES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("change since the first", "series.delta", number),
     ("adjusted p", "series.p_value", p_value),
 )
+#: Behind the name of a model that was measured with the mitigation instruction.
+MITIGATED = ", with mitigation"
 #: Where settings and provenance stand in a measurement.
 SETTINGS = ("instrument", "sampling", "generations", "identity", "environment")
 #: Outcomes from the one to look at first; ``None`` is a measurement without a limit.
@@ -62,9 +64,20 @@ def lookup(measurement: dict[str, Any], place: str) -> Any:
     return value
 
 
+def is_mitigated(measurement: dict[str, Any]) -> bool:
+    """Whether an instruction against leakage stood before every prompt."""
+    return lookup(measurement, "sampling.mitigation") is not None
+
+
+def label(measurement: dict[str, Any]) -> str:
+    """The model, and what tells its runs on one dataset apart."""
+    suffix = MITIGATED if is_mitigated(measurement) else ""
+    return f"{measurement['model'] or 'unnamed'}{suffix}"
+
+
 def name_of(measurement: dict[str, Any]) -> str:
     """Model and dataset."""
-    return f"{measurement['model'] or 'unnamed'} on {measurement['dataset']}"
+    return f"{label(measurement)} on {measurement['dataset']}"
 
 
 def headline(measurements: Sequence[dict[str, Any]]) -> str:
@@ -129,6 +142,7 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
     ("generations", "generations.per_prompt"),
     ("unusable", "generations.unusable"),
     ("seed", "sampling.seed"),
+    ("mitigation", "sampling.mitigation"),
 )
 
 
@@ -169,7 +183,7 @@ def latex(measurements: Sequence[dict[str, Any]]) -> str:
     for found in measurements:
         limit, outcome = found["verdict"]["limit"], found["verdict"]["outcome"]
         cells = (
-            printable(found["model"], 500),
+            printable(label(found), 500),
             printable(found["dataset"], 500),
             number(lookup(found, "semantic.instance.rate")),
             number(lookup(found, "expression.rate")),

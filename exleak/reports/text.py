@@ -49,13 +49,15 @@ def table(
 
 
 def _cells(measurement: dict[str, Any], expected: bool) -> tuple[str, ...]:
+    from exleak.reports.tables import label
+
     expression, verdict = measurement["expression"], measurement["verdict"]
     limit = verdict["limit"]
     outcome = verdict["outcome"] or "reported only"
     if expected:
         outcome = "caught, as expected" if outcome == "fail" else f"{outcome}, expected to fail"
     return (
-        tail(printable(measurement["model"], 500), 40),
+        tail(printable(label(measurement), 500), 40),
         printable(measurement["dataset"], 16),
         number(expression["rate"]),
         interval(expression["interval"]),
@@ -69,6 +71,8 @@ def _cells(measurement: dict[str, Any], expected: bool) -> tuple[str, ...]:
 
 def series_lines(measurements: Sequence[dict[str, Any]]) -> Iterator[tuple[str, bool]]:
     """Leakage against step, for checkpoints that form a series; and whether a line is the alarm."""
+    from exleak.reports.tables import label
+
     starts: set[tuple[str, str]] = set()
     for measurement in measurements:
         step = measurement.get("series")
@@ -78,7 +82,8 @@ def series_lines(measurements: Sequence[dict[str, Any]]) -> Iterator[tuple[str, 
             starts.add((step["start"], measurement["dataset"]))
             yield f"directional rate by checkpoint, {printable(measurement['dataset'], 16)}:", False
         bar = "█" * round(step["rate"] * _BAR)
-        line = f"  {tail(printable(step['model'], 500), 32):32} {step['rate']:.3f} {bar:{_BAR}}"
+        name = tail(printable(label(measurement), 500), 40)
+        line = f"  {name:40} {step['rate']:.3f} {bar:{_BAR}}"
         if step["p_value"] is not None:
             line += f" {step['delta']:+.3f}  adjusted p {p_value(step['p_value'])}"
         mark = series_mark(step)
@@ -115,9 +120,10 @@ def next_steps(
     has_report: bool,
 ) -> Iterator[str]:
     """What a reader may want to know or type next."""
+    from exleak.reports.tables import name_of
+
     for measurement in measurements:
-        verdict = measurement["verdict"]
-        name = f"{measurement['model']} on {measurement['dataset']}"
+        verdict, name = measurement["verdict"], name_of(measurement)
         if verdict["outcome"] == "inconclusive":
             yield f"INCONCLUSIVE  {name}: {'; '.join(verdict['reasons'])}"
         compared = verdict.get("comparison")
@@ -135,10 +141,13 @@ def next_steps(
 
 def failure(measurement: Measurement, outcome: Outcome, reason: str) -> str:
     """The message of a failing test: which model, which rate, how sure, the worst, what next."""
+    from exleak.reports.tables import label
+
     expression = measurement.expression
+    name = label({"model": measurement.model, "sampling": measurement.sampling})
     what = "leaks expression" if outcome == "fail" else f"is {outcome}"
     lines = [
-        f"{measurement.model} {what} on {measurement.dataset}: {reason}",
+        f"{name} {what} on {measurement.dataset}: {reason}",
         "",
         f"  μ_EL  {number(expression.rate)}  (95% interval {interval(expression.interval)}, "
         f"n = {expression.n}, ties {expression.ties}; .5 is no leakage)",
@@ -146,8 +155,8 @@ def failure(measurement: Measurement, outcome: Outcome, reason: str) -> str:
         f"  directional  {number(expression.directional.rate)}  "
         f"({interval(expression.directional.interval)}; .5 is no leakage)",
         *(
-            f"  after a {name} sentence  {number(rate.rate)}  ({interval(rate.interval)})"
-            for name, rate in expression.by_condition.items()
+            f"  after a {condition} sentence  {number(rate.rate)}  ({interval(rate.interval)})"
+            for condition, rate in expression.by_condition.items()
         ),
         f"  instrument {measurement.instrument}, {measurement.sampling.get('generations')} "
         f"generations per prompt, seed {measurement.sampling.get('seed')}",

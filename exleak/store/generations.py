@@ -24,28 +24,30 @@ _CONDITIONS: tuple[str, ...] = get_args(Condition)
 
 def write_generations(path: str | Path, rows: Iterable[PromptGenerations]) -> None:
     """Write a generations file."""
-    lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=True) for row in rows)
-    write_text(Path(path), "".join(f"{line}\n" for line in lines))
+    write_text(Path(path), _lines(rows))
 
 
-def write_run(
-    store: Store, name: str, settings: object, rows: Iterable[PromptGenerations]
-) -> Path | None:
-    """Leave what a run made as a generations file in the store; the same run, the same file.
+def _lines(rows: Iterable[PromptGenerations]) -> str:
+    return "".join(f"{json.dumps(dataclasses.asdict(row), ensure_ascii=True)}\n" for row in rows)
+
+
+def write_run(store: Store, name: str, rows: Iterable[PromptGenerations]) -> Path | None:
+    """Leave what a run made as a generations file in the store; the same content, the same file.
 
     Args:
         store: Where.
         name: The model and the dataset, for people.
-        settings: What else tells this run from others, as JSON.
         rows: What was made.
 
     Returns:
         The file; ``None`` (with a warning) where it cannot be written.
     """
-    key = digest(json.dumps([name, settings], sort_keys=True))[:8]
+    text = _lines(rows)
+    key = digest(f"{name}\n{text}")[:8]
     path = store.runs / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.')[-80:]}-{key}.jsonl"
     try:
-        write_generations(path, rows)
+        store.mark()
+        write_text(path, text)
     except OSError as error:
         warn(path, f"cannot be written ({error.strerror}); going on without it")
         return None

@@ -69,10 +69,11 @@ class Store:
     def _segments(self, kind: str, about: dict[str, Any]) -> Segments:
         head = json.dumps({"kind": kind, "protocol": PROTOCOL, **about}, sort_keys=True)
         name = hashlib.sha256(head.encode()).hexdigest()[:32]
-        self._ignore()
+        self.mark()
         return Segments(self.root / kind / name, head)
 
-    def _ignore(self) -> None:
+    def mark(self) -> None:
+        """Say that this folder is a store, and keep it out of git."""
         ignore = self.root / ".gitignore"
         with contextlib.suppress(OSError):  # the first write of an entry says so
             if not ignore.exists():
@@ -119,7 +120,7 @@ def _head(folder: Path) -> str | None:
         try:
             with path.open(encoding="utf-8") as file:
                 return str(json.loads(file.readline())["head"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, RecursionError, KeyError, TypeError):
             continue
     return None
 

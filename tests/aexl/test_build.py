@@ -224,3 +224,69 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFi
     error = capsys.readouterr().err
     assert error.startswith("exleak aexl: nowhere.txt: there is no such file")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("text.txt", "text.txt"),
+        ("text.txt", "sub/../text.txt"),
+        ("text.txt", "link.txt"),
+        ("out.report.json", "out.jsonl"),
+        (".", "text.txt"),
+    ],
+    ids=("itself", "another path", "a link", "the report", "in a folder"),
+)
+def test_a_source_is_not_overwritten(source: str, output: str, tmp_path: Path) -> None:
+    """Refused before anything is scored, however it is named."""
+    text = fake.write(tmp_path / "text.txt")
+    (tmp_path / "link.txt").symlink_to(text)
+    (tmp_path / "out.report.json").write_text('{"text": "A line."}')
+    (tmp_path / "sub").mkdir()
+    tool = fake.instrument()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(SettingsError, match="one of the sources and would be overwritten"):
+        make(tmp_path / source, tmp_path / output, instrument=tool)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert tool.expression.seen == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("folder", "this is a folder"),
+        ("other.jsonl", r"other\.report\.json: this is a folder"),
+        ("text.txt/out.jsonl", r"text\.txt is a file, not a folder"),
+        ("text.txt/deep/out.jsonl", r"text\.txt is a file, not a folder"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_told_first(
+    name: str, message: str, tmp_path: Path
+) -> None:
+    """Not after an hour of scoring."""
+    text = fake.write(tmp_path / "text.txt")
+    for folder in ("folder", "other.report.json"):
+        (tmp_path / folder).mkdir()
+    tool = fake.instrument()
+    with pytest.raises(SettingsError, match=message):
+        make(text, tmp_path / name, instrument=tool)
+    assert tool.expression.seen == []  # type: ignore[attr-defined]
+
+
+def test_the_command_keeps_nothing_where_the_store_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for exleak paper and pytest: it is no folder of that name."""
+    seen: list[object] = []
+
+    def job(*arguments: object) -> None:
+        seen.append(arguments[3])
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("exleak.datasets.aexl.builder.Job", job)
+    fake.write(tmp_path / "text.txt")
+    for store in ("none", "kept"):
+        options = ["-o", "o.jsonl", "--store", store, "--quiet"]
+        assert main(["aexl", "build", "text.txt", *options]) == 130
+    assert seen == [None, "kept"]

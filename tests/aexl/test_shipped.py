@@ -44,6 +44,15 @@ def test_the_command_reproduces_it(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "200 samples" in capsys.readouterr().out
 
 
+def test_the_published_algorithm_gives_as_many(tmp_path: Path) -> None:
+    """Without filters and limits every neutral sentence must give a control; whatever the seed."""
+    for seed in ("0", "1", "2"):
+        output = tmp_path / f"{seed}.jsonl"
+        options = ["--store", str(tmp_path / "store"), "--quiet", "--seed", seed]
+        assert main(["aexl", "build", "corpus", "--fidelity", "-o", str(output), *options]) == 0
+        assert len(load_dataset(output).samples) == 200
+
+
 def test_the_report_is_of_this_file(report: Any) -> None:
     """Its checksum and the instrument's hash."""
     assert report["dataset"]["sha256"] == hashlib.sha256(AEXL.read_bytes()).hexdigest()

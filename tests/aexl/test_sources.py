@@ -9,7 +9,9 @@ import io
 import json
 import lzma
 import os
+import random
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,9 +57,27 @@ def as_parquet(path: Path) -> None:
 
 def as_zst(path: Path) -> None:
     """Write text compressed by zstandard."""
-    import zstandard
+    path.write_bytes(zst("\n".join(TEXTS).encode()))
 
-    path.write_bytes(zstandard.ZstdCompressor().compress("\n".join(TEXTS).encode()))
+
+def zst(content: bytes) -> bytes:
+    """One frame of zstandard."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return bytes(sink.getvalue())
+
+
+def parquet(content: list[str]) -> bytes:
+    """A Parquet file."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.table({"text": content}), sink, compression="snappy")
+    return bytes(sink.getvalue())
 
 
 WRITERS: dict[str, Callable[[Path], object]] = {
@@ -144,7 +164,23 @@ BAD: dict[str, tuple[bytes, str]] = {
     "other.csv": (b"a,b\n1,2\n", "no column 'text'; it has a, b"),
     "wide.csv": (b'text,b\n"' + b"x" * 200_000 + b'",2\n', "not CSV: field larger"),
     "bad.parquet": (b"PAR1 and no more", "not a Parquet file"),
+    "deep.jsonl": (b"[" * 200_000, "line 1: not JSON"),
 }
+NOISE = random.Random(0).randbytes(99_999)
+DAMAGED: dict[str, Callable[[], bytes]] = {
+    "torn.txt.zst": lambda: zst(b64encode(NOISE))[:-3000],
+    "plain.txt.zst": lambda: b"just text, and some more of it",
+    "plain.txt.bz2": lambda: b"just text, and some more of it",
+    "torn.txt.bz2": lambda: bz2.compress(b64encode(NOISE))[:-3000],
+    "holes.txt.bz2": lambda: holes(bz2.compress(b64encode(NOISE))),
+    "torn.parquet": lambda: parquet(["a text"] * 9)[:-7],
+    "holes.parquet": lambda: holes(parquet([str(i * i) * 9 for i in range(9999)])),
+}
+
+
+def holes(content: bytes) -> bytes:
+    """The content with zeros in its first half."""
+    return content[:100] + bytes(len(content) // 2 - 100) + content[len(content) // 2 :]
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -156,6 +192,31 @@ def test_a_bad_file_is_one_clear_error(name: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=message) as error:
         texts(path)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_one_clear_error(name: str, tmp_path: Path) -> None:
+    """Cut short, changed, or not of the format at all; never a part of it taken for the whole."""
+    path = tmp_path / name
+    path.write_bytes(DAMAGED[name]())
+    with pytest.raises(DatasetError, match="damaged") as error:
+        texts(path)
+    assert str(path) in str(error.value)
+
+
+def test_every_frame_of_a_zst_file_is_read(tmp_path: Path) -> None:
+    """Files written piece by piece have several."""
+    path = tmp_path / "a.txt.zst"
+    path.write_bytes(b"".join(zst(f"{text}\n".encode()) for text in TEXTS))
+    assert texts(path) == TEXTS
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "UTF_16", "utf-32"])
+def test_wide_encodings_are_read(encoding: str, tmp_path: Path) -> None:
+    """Where they are named, their zero bytes are no sign of a binary file."""
+    path = tmp_path / "a.txt"
+    path.write_text("\n".join(TEXTS), encoding=encoding)
+    assert texts(path, Reading(encoding=encoding)) == TEXTS
 
 
 def test_a_missing_source_is_told_how_hub_datasets_are_named() -> None:

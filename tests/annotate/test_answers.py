@@ -154,6 +154,7 @@ def test_wrong_csv_is_refused_with_file_and_line(
         ),
         ("a.jsonl", '\n{"export": "EXPORT"}', "line 2: field 'item' is missing"),
         ("a.jsonl", "no", "line 1: not JSON"),
+        ("a.json", "[" * 200_000, "not JSON"),
         ("a.xlsx", "", "answers are .json, .jsonl or .csv files"),
         ("a.csv", "", "there is no answer"),
     ],
@@ -183,6 +184,7 @@ def test_one_annotator_in_two_files_must_not_answer_twice(key: Key, tmp_path: Pa
     ("text", "message"),
     [
         ("{", "not a key: not JSON"),
+        ("[" * 200_000, "not a key: not JSON"),
         ("{}", "not a key; give the key.json"),
         ('{"kind": "exleak annotation key", "schema": 2}', "newer exleak"),
         ('{"kind": "exleak annotation key", "schema": 1, "task": "x"}', "a damaged key"),

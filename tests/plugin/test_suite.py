@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from exleak import reference
+from exleak.cli import main
 from leakage_fixtures.guard import INCONCLUSIVE
 from tests import tiny
 from tests.plugin.conftest import Run
@@ -249,3 +251,25 @@ def test_fixtures_serve_users_own_tests(
     )
     result = measure("test_own.py", f"--leakage-model={checkpoint}")
     result.assert_outcomes(passed=1)
+
+
+def test_a_run_can_be_scored_and_annotated(
+    measure: Run, toy: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It leaves a generations file, and says where; its rates are the report's."""
+    model = f"--leakage-model={reference.path('reference-leaky')}"
+    report = "--leakage-report=out.json"
+    result = measure("-m", "leakage", model, "--leakage-report-only", report)
+    result.stdout.fnmatch_lines(["generations files: *runs (for exleak score and annotate)"])
+    (run,) = (toy.path / ".exleak" / "runs").glob("*-hexl-????????.jsonl")
+    again = toy.path / "again.json"
+    assert main(["score", str(run), "--json", str(again)]) == 0
+    found, scored = (
+        json.loads(path.read_text())["measurements"][0] for path in (toy.path / "out.json", again)
+    )
+    for part in ("expression", "semantic", "by_control", "generations"):
+        assert scored[part] == found[part]
+    check = toy.path / "check"
+    assert main(["annotate", "export", str(run), "-o", str(check), "--items", "4"]) == 0
+    assert (check / "key.json").is_file()
+    assert (check / "for-annotators" / "items.csv").read_text().count("\n") >= 4

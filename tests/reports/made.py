@@ -108,6 +108,12 @@ def measurement(
     return exleak.score(rows, WORDS, limits=Limits(max_rate=limit), about=about).to_json()
 
 
+def mitigated(model: str = "runs/step-100", dataset: str = "hexl") -> Any:
+    """A measurement with the mitigation instruction before every prompt."""
+    found = measurement(model, dataset, seed=6)
+    return {**found, "sampling": {**found["sampling"], "mitigation": "Stay calm."}}
+
+
 def six_models() -> list[Any]:
     """Six models on 60 and 200 samples, with sentences of 20 words, no two of them alike."""
     return [

@@ -97,6 +97,9 @@ CHANGES = {
     "verdict.outcome: 'perhaps' is not one of": _set(*FIRST, "verdict", "outcome", "perhaps"),
     "pairs[3]: 'control' is missing": _set(*FIRST, "pairs", 3, "control", ...),
     "prompts[0].typical: 'so'": _set(*FIRST, "prompts", 0, "typical", "so"),
+    "measurements[0].by_control.s0:control: None is not of type": _set(
+        *FIRST, "by_control", "s0:control", None
+    ),
     "schema: True": _set("schema", True),
 }  # fmt: skip
 
@@ -148,12 +151,29 @@ def test_an_older_report_is_read(report: Any, tmp_path: Path) -> None:
         (b"\xff\xfe", "not UTF-8"),
         (b"{", "not JSON"),
         (b"[" * 100_000, "not JSON"),
-        (b'{"schema": 1, "x": NaN}', "NaN is no JSON number"),
+        (b'{"schema": 1, "x": NaN}', "NaN is no finite number"),
+        (b'{"schema": 1, "x": -Infinity}', "-Infinity is no finite number"),
+        (b'{"schema": 1, "x": 1e999}', "1e999 is no finite number"),
+        (b'{"schema": 1, "x": [-1.5e400]}', "-1.5e400 is no finite number"),
+        (b'{"schema": 1, "x": %d}' % 10**400, "10+ is no finite number"),
         (b"[]", "not an exleak report"),
         (b'{"id": "a"}', "not an exleak report"),
         (b'{"schema": 2, "exleak": "9.0"}', "schema 2 is not 1.*written by exleak 9.0"),
     ],
-    ids=("missing", "bytes", "broken", "deep", "nan", "list", "other", "newer"),
+    ids=(
+        "missing",
+        "bytes",
+        "broken",
+        "deep",
+        "nan",
+        "inf",
+        "huge",
+        "low",
+        "long",
+        "list",
+        "other",
+        "newer",
+    ),
 )
 def test_other_files_are_refused(content: bytes | None, message: str, tmp_path: Path) -> None:
     """Each with the reason."""

@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 
 from exleak.paper.published import published
-from exleak.reports import figures
+from exleak.reports import charts, figures
 from exleak.reports.html import html
 from exleak.reports.prompts import prompt_data
 from exleak.reports.tables import FACTS, RATES, SERIES, lookup
 from tests.annotate.test_page import elements
-from tests.reports.made import compared, measurement, six_models
+from tests.reports.made import compared, measurement, mitigated, six_models
 from tests.reports.numbers import at, is_rounded, shows
 
 FOUND = [
     measurement(),
+    mitigated("mine", "aexl"),
     measurement("meta/Model_1", "aexl", seed=1, limit=0.95),
     measurement("plain", limit=None, seed=2),
     measurement(hostile=True),
@@ -121,7 +122,8 @@ def test_no_number_lacks_its_place() -> None:
         r'<(dl class="settings"|ul class="remarks").*?</(dl|ul)>|<bdi>.*?</bdi>', "", body
     )
     numbers = re.findall(r"\d\.\d+", re.sub("<[^>]*>", " ", body))
-    known = {f"{cell.mu:.2f}" for cells in published(3).values() for cell in cells.values()}
+    known = {f"{cell.mu:.2f}" for table in (published(3), published(4))
+             for cells in table.values() for cell in cells.values()}  # fmt: skip
     # Names of models hold numbers, too.
     names = set(re.findall(r"\d\.\d+", " ".join(published(3))))
     assert set(numbers) <= known | names
@@ -196,9 +198,29 @@ def test_the_published_numbers_stand_beside_the_measured_ones() -> None:
     assert "Qwen2.5-0.5B 0.76<" in plain
     found: Any = measurement(dataset="hexl")
     mitigated = html([{**found, "sampling": {**found["sampling"], "mitigation": "Ignore."}}])
-    assert "Llama-3.1-8B-Instruct 0.60 †" in mitigated
+    assert "Llama-3.1-8B-Instruct, with mitigation 0.60 †" in mitigated
     assert "Qwen2.5-0.5B 0" not in mitigated
     assert "Llama" not in html([measurement(dataset="mine")])
+
+
+def test_each_run_has_the_published_numbers_of_its_kind() -> None:
+    """A plain and a mitigated run in one figure: Table 3 and Table 4, told apart."""
+    (_, figure), _ = charts.rates([measurement(), mitigated(), measurement(dataset="aexl")])
+    for which, suffix in ((3, ""), (4, ", with mitigation")):
+        for model, cells in published(which).items():
+            assert f">{model}{suffix} {cells['hexl'].mu:.2f}" in figure
+    (_, figure), (_, other) = charts.rates([mitigated(), measurement(dataset="aexl")])
+    assert ">Llama-3.1-8B " not in figure
+    assert "with mitigation" not in other
+
+
+def test_figures_tell_a_mitigated_run_from_a_plain_one() -> None:
+    """Rates, bars and histograms."""
+    for draw in (charts.rates, charts.conditions, charts.differences):
+        found = "".join(f"{caption} {figure}" for caption, figure in draw([mitigated("m")]))
+        assert "m, with mitigation" in found
+    (one,) = prompt_data([mitigated("m")])["measurements"]
+    assert one["name"] == "m, with mitigation on hexl"
 
 
 @pytest.mark.parametrize("value", [-1.0, -0.05, 0.0, 0.001, 0.05, 1.0])

@@ -9,9 +9,9 @@ import pytest
 
 from exleak.reports.html import html
 from exleak.reports.markdown import code, markdown
-from exleak.reports.tables import FACTS, RATES, lookup
+from exleak.reports.tables import FACTS, RATES, label, lookup
 from exleak.reports.text import series_lines
-from tests.reports.made import HOSTILE, compared, measurement
+from tests.reports.made import HOSTILE, compared, measurement, mitigated
 from tests.reports.numbers import at, shows
 
 FOUND = [
@@ -19,6 +19,7 @@ FOUND = [
     measurement("meta/Model_1", "aexl", seed=1, limit=0.95),
     measurement("plain", limit=None, seed=2),
     measurement(hostile=True),
+    mitigated(),
     compared(),
 ]
 SUMMARY = {
@@ -47,7 +48,7 @@ def test_the_summary_shows_the_numbers_of_the_json() -> None:
     (rows,) = cells(markdown(FOUND), " | model")
     assert len(rows) == len(FOUND)
     for index, row in enumerate(rows):
-        assert row[1] == f"`{FOUND[index]['model']}`"
+        assert row[1] == f"`{label(FOUND[index])}`"
         for column, place in SUMMARY.items():
             assert shows(row[column], at(FOUND, f"{index}.{place}")), (row, place)
         assert row[8] == (FOUND[index]["verdict"]["outcome"] or "reported only")
@@ -59,8 +60,8 @@ def test_the_details_show_the_numbers_of_the_json() -> None:
     assert len(tables) == len(FOUND)
     for index, rows in enumerate(tables):
         assert len(rows) == len(RATES)
-        for (label, place), row in zip(RATES, rows, strict=True):
-            assert row[0] == label
+        for (name, place), row in zip(RATES, rows, strict=True):
+            assert row[0] == name
             for column, key in enumerate(COLUMNS, start=1):
                 assert shows(row[column], at(FOUND, f"{index}.{place}.{key}")), (row, key)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from exleak.cli import main
-from exleak.reports import tables, write_report
-from tests.reports.made import measurement
+from exleak.reports import render, tables, text, write_report
+from tests.reports.made import measurement, mitigated
 from tests.reports.numbers import at, is_rounded
 
 
@@ -53,6 +53,38 @@ def test_latex_has_the_numbers_of_the_json() -> None:
         assert is_rounded(cells[2], at(found, f"{index}.semantic.instance.rate"))
         assert is_rounded(cells[3], at(found, f"{index}.expression.rate"))
         assert is_rounded(cells[6], at(found, f"{index}.expression.directional.rate"))
+
+
+@pytest.mark.parametrize("kind", ["html", "md", "latex"])
+def test_a_mitigated_run_is_told_from_a_plain_one(kind: str) -> None:
+    """Wherever the model is named: in tables, captions and remarks."""
+    name = "runs/step-100"
+    plain, both = render(kind, [measurement()]), render(kind, [measurement(), mitigated()])
+    assert "with mitigation" not in plain.partition("<figure>")[0]
+    assert f"{name}, with mitigation" in both
+    alone = render(kind, [mitigated()])
+    assert alone.count(name) == alone.count(f"{name}, with mitigation") > 0
+
+
+def test_a_terminal_tells_a_mitigated_run_from_a_plain_one() -> None:
+    """In the table, and before what is noted of it."""
+    found = mitigated()
+    found = {**found, "notes": ["odd"]}
+    lines = [line for line, _ in text.table([measurement(), found], set())]
+    assert [line.partition("  ")[0] for line in lines[1:]] == [
+        "runs/step-100",
+        "runs/step-100, with mitigation",
+    ]
+    notes = list(text.next_steps([found], set(), has_report=True))
+    assert "runs/step-100, with mitigation on hexl: odd" in notes
+
+
+def test_csv_has_the_mitigation_instruction() -> None:
+    """In a column of its own; the model's name stays what it is."""
+    text = tables.csv([measurement(), mitigated()]).removeprefix("\ufeff")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["mitigation"] for row in rows] == ["", "Stay calm."]
+    assert {row["model"] for row in rows} == {"runs/step-100"}
 
 
 def test_latex_is_escaped() -> None:

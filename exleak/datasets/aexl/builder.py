@@ -18,7 +18,7 @@ from exleak.datasets.aexl.sources import CORPUS, Part, Reading, find_parts
 from exleak.datasets.aexl.worker import Partial, make_pools
 from exleak.errors import SettingsError
 from exleak.records import CLASSES, Sample
-from exleak.store.files import write_text
+from exleak.store.files import check_file, write_text
 
 if TYPE_CHECKING:
     from exleak.datasets.aexl.pool import Pool
@@ -66,11 +66,13 @@ def build(
 
     Raises:
         DatasetError: A source cannot be read, or has too few sentences of a class.
-        SettingsError: The settings contradict each other.
+        SettingsError: The settings contradict each other, or the output would overwrite a source
+            or cannot be written.
     """
     recipe, reading = recipe or Recipe(), reading or Reading()
     _check(processes, engine)
     parts, ignored = find_parts(sources, reading)
+    _check_output(Path(output), parts)
     job = Job(recipe, reading, instrument, None if store is None else str(store))
     loaded = job.load()
     report = Report(
@@ -96,6 +98,23 @@ def build(
     }
     _write(Path(output), header, samples, report)
     return report
+
+
+def _check_output(output: Path, parts: Sequence[Part]) -> None:
+    """Refuse to overwrite what is read."""
+    read = {Path(part.name).resolve() for part in parts if part.kind == "file"}
+    for path in (output, report_path(output)):
+        check_file(path)
+        if path.resolve() in read:
+            raise SettingsError(
+                f"{path}: this is one of the sources and would be overwritten; write to another "
+                "file, outside of the sources' folders"
+            )
+
+
+def report_path(output: Path) -> Path:
+    """Where the report of a dataset file is."""
+    return output.with_suffix(".report.json")
 
 
 def _check(processes: int, engine: str) -> None:
@@ -172,4 +191,4 @@ def _write(path: Path, header: dict[str, str], samples: Sequence[Sample], report
     }
     write_text(path, text)
     content = json.dumps(report.to_json(), indent=1, allow_nan=False)
-    write_text(path.with_suffix(".report.json"), content + "\n")
+    write_text(report_path(path), content + "\n")

@@ -107,10 +107,9 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--engine", default="local", metavar="NAME", help="local (default) or ray")
     group.add_argument(
         "--store",
-        type=Path,
-        default=Path(".exleak"),
+        default=".exleak",
         metavar="DIR",
-        help="keeps scores, so that a new run goes on (default: .exleak)",
+        help="keeps scores, so that a new run goes on (default: .exleak); none keeps nothing",
     )
     group.add_argument("--name", help="of the dataset (default: the file's)")
     group.add_argument("--license", metavar="TEXT", help="of the text, for the header")
@@ -121,6 +120,7 @@ def _build(options: argparse.Namespace) -> int:
     from exleak.datasets.aexl import Reading, build
     from exleak.datasets.aexl.progress import Printer
 
+    store = None if options.store == "none" else options.store
     printer = None if options.quiet else Printer(sys.stderr)
     try:
         report = build(
@@ -133,16 +133,14 @@ def _build(options: argparse.Namespace) -> int:
             instrument=options.instrument,
             processes=options.processes,
             engine=options.engine,
-            store=options.store,
+            store=store,
             name=options.name,
             license=options.license,
             progress=printer,
         )
     except KeyboardInterrupt:
-        print(
-            "\nexleak aexl: interrupted; the same command goes on from the stored scores",
-            file=sys.stderr,
-        )
+        ahead = "the same command goes on from the stored scores" if store else "nothing is kept"
+        print(f"\nexleak aexl: interrupted; {ahead}", file=sys.stderr)
         return 130
     finally:
         if printer is not None:

@@ -87,7 +87,8 @@ class Recipe:
     def published(cls, **changes: Any) -> Recipe:
         """Algorithm 1 alone, without filters, balancing and limits.
 
-        Half of each class is a control, so each sentence must give one: all are cut in half.
+        Half of the neutral sample become controls, and as many are needed: each sentence must give
+        one, so they are cut in half.
 
         Args:
             changes: Parameters that shall differ from that.
