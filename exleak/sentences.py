@@ -85,6 +85,15 @@ def is_complete(text: str) -> bool:
     return _first(text)[1]
 
 
+def may_end(piece: str) -> bool:
+    """Whether a piece of text holds anything without which no sentence is complete.
+
+    A piece with U+FFFD may hold half of such a character. While none of its pieces may end it,
+    a text need not be asked :func:`is_complete`.
+    """
+    return not piece or "\ufffd" in piece or _MAY_END.search(piece) is not None
+
+
 def is_usable(sentence: str) -> bool:
     """Whether a sentence holds anything to score: a letter or an emoji."""
     return _CONTENT.search(sentence) is not None

@@ -42,11 +42,14 @@ def theirs(logits: torch.Tensor, seen: list[int], settings_: Sampling) -> torch.
 
 def ours(logits: torch.Tensor, seen: list[int], settings_: Sampling) -> torch.Tensor:
     """The distribution that `penalise` and `warp` give, over the whole vocabulary."""
-    mask = torch.zeros(1, len(logits), dtype=torch.bool)
-    mask[0, seen] = True
-    penalised = penalise(logits.unsqueeze(0), mask, settings_.repetition_penalty)
-    ids, mass = warp(penalised, settings_)
+    ids, mass = warp(penalised(logits, seen, settings_), settings_)
     return torch.zeros(len(logits)).scatter_(0, ids[0], mass[0])
+
+
+def penalised(logits: torch.Tensor, seen: list[int], settings_: Sampling) -> torch.Tensor:
+    """The penalised logits as a row."""
+    tokens = torch.tensor([seen])
+    return penalise(logits.clone().unsqueeze(0), tokens, settings_.repetition_penalty)
 
 
 @settings(max_examples=400, deadline=None)
@@ -81,10 +84,8 @@ def by_logit(
 
     Where the nucleus ends among equal logits, transformers' sort picks any of them; ours is stable.
     """
-    mask = torch.zeros(1, len(logits), dtype=torch.bool)
-    mask[0, seen] = True
-    penalised = penalise(logits.unsqueeze(0), mask, settings_.repetition_penalty)[0].tolist()
-    order = sorted(range(len(logits)), key=lambda i: (penalised[i], float(mass[i])))
+    values = penalised(logits, seen, settings_)[0].tolist()
+    order = sorted(range(len(logits)), key=lambda i: (values[i], float(mass[i])))
     return mass[order]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -80,11 +81,25 @@ class LocalModel:
 
     def decode(self, tokens: list[int]) -> str:
         """The text of new tokens; without the clean-up of spaces, which would change its past."""
+        if self._backend is not None:
+            return str(self._backend.decode(tokens, skip_special_tokens=True))
         return str(
             self.tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
         )
+
+    @cached_property
+    def _backend(self) -> Any:
+        """What a tokenizer decodes with in the end, where it adds nothing to that but time."""
+        from transformers import PreTrainedTokenizerFast
+
+        kind = type(self.tokenizer)
+        as_usual = isinstance(self.tokenizer, PreTrainedTokenizerFast) and all(
+            getattr(kind, name) is getattr(PreTrainedTokenizerFast, name)
+            for name in ("decode", "_decode")
+        )
+        return self.tokenizer.backend_tokenizer if as_usual else None
 
     @property
     def stop_tokens(self) -> frozenset[int]:
@@ -100,10 +115,15 @@ def takes_positions(model: PreTrainedModel) -> bool:
     Wrappers hide what the model in them takes: ``torch.compile`` and adapters (PEFT) are looked
     into. What cannot be told counts its tokens by what is in the cache.
     """
+    return takes(model, "position_ids")
+
+
+def takes(model: PreTrainedModel, name: str) -> bool:
+    """Whether the forward pass of a model, or of the one in its wrapper, has this parameter."""
     inner = getattr(model, "_orig_mod", model)
     unwrap = getattr(inner, "get_base_model", None)
     inner = unwrap() if callable(unwrap) else inner
-    return "position_ids" in inspect.signature(inner.forward).parameters
+    return name in inspect.signature(inner.forward).parameters
 
 
 @contextmanager

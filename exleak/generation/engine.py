@@ -9,49 +9,68 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from transformers.cache_utils import DynamicCache
 
 from exleak.errors import ModelError
-from exleak.generation.checkpoint import LocalModel, takes_positions
-from exleak.generation.local import Continued, Counts, Request, check_logits
-from exleak.generation.sampling import Sampling, draw, penalise, stream, uniforms, warp
-from exleak.generation.slots import COLUMN_STEP, SlotCache, can_be_slotted, is_slotted
+from exleak.generation.checkpoint import LocalModel
+from exleak.generation.forward import Forward
+from exleak.generation.local import NOT_NUMBERS, Continued, Counts, Request
+from exleak.generation.sampling import BROKEN, Sampling, next_tokens, stream, uniforms
+from exleak.generation.slots import COLUMN_STEP, SlotCache, moved
+from exleak.sentences import may_end
 
 #: Prompts that are prefilled together.
-_PREFILL = 32
+_PREFILL = 16
 #: With the queue empty, dead slots are dropped when fewer than this share is alive.
-_SHRINK = 0.85
-#: A token made of these cannot end a sentence.
-_HARMLESS = frozenset(" ,'-")
+_SHRINK = 0.92
+#: Steps for which there is room, at least, when columns are moved.
+_AHEAD = 8
 
 
 @dataclass
 class _Chunk:
-    """Prompts prefilled together: their cache, last logits, lengths and seen tokens."""
+    """Prompts prefilled together: their cache, last logits, lengths and tokens."""
 
     numbers: list[int]
     cache: DynamicCache
     logits: torch.Tensor
-    lengths: torch.Tensor
-    seen: torch.Tensor
-
-    @property
-    def width(self) -> int:
-        return int(self.cache.layers[0].keys.shape[2])
+    lengths: list[int]
+    tokens: torch.Tensor
 
 
-@dataclass
+@dataclass(slots=True)
 class _Row:
-    """What is known of a slot's row on the host."""
+    """What is known of a slot's row on the host.
+
+    Attributes:
+        request, index: Whose continuation it is.
+        room: New tokens that it may have.
+        start: The first column of its context.
+        watched: Whether a token of it may have ended its sentence.
+    """
 
     request: int
     index: int
-    tokens: list[int]
+    room: int
+    start: int
+    tokens: list[int] = field(default_factory=list)
     watched: bool = False
+
+
+class _Notable(dict[int, bool]):
+    """Whether a token may end a continuation: a stop token, or one that may end a sentence."""
+
+    def __init__(self, model: LocalModel) -> None:
+        super().__init__(dict.fromkeys([*model.stop_tokens, BROKEN], True))
+        self.model = model
+
+    def __missing__(self, token: int) -> bool:
+        # Twice: decoders drop the first space of a text, which may be all there is in a token.
+        self[token] = may_end(self.model.decode([token, token]))
+        return self[token]
 
 
 class Engine:
@@ -60,22 +79,25 @@ class Engine:
     def __init__(
         self,
         model: LocalModel,
+        forward: Forward,
         requests: Sequence[Request],
         sampling: Sampling,
         size: int,
         counts: Counts,
     ) -> None:
-        self.model, self.requests, self.sampling = model, requests, sampling
-        self.counts = counts
-        self.tokens = [model.encode(request.text) for request in requests]
-        self.room = [self._room(number) for number in range(len(requests))]
-        # Longest first: the cache then starts as wide as it has to be.
-        order = sorted(range(len(requests)), key=lambda number: -len(self.tokens[number]))
-        self.queue = deque(number for number in order if requests[number].indices)
+        self.model, self.forward = model, forward
+        self.requests, self.sampling, self.counts = requests, sampling, counts
+        wanted = [number for number, request in enumerate(requests) if request.indices]
+        self.tokens = {number: model.encode(requests[number].text) for number in wanted}
+        self.room = {number: self._room(number) for number in wanted}
+        # Shortest first: rows that have grown then meet prompts that are longer, and all rows need
+        # about as many columns.
+        self.order = sorted(wanted, key=lambda number: len(self.tokens[number]))
+        self.queue = deque(self.order)
         self.pending: deque[tuple[_Chunk, int, int]] = deque()
         self.size = min(size, sum(len(request.indices) for request in requests))
         self.stops = model.stop_tokens
-        self.may_end: dict[int, bool] = {}
+        self.notable = _Notable(model)
         self.live: dict[int, _Row] = {}
         self.free: list[int] = []
         self.stopped = False
@@ -93,68 +115,61 @@ class Engine:
             )
         return min(self.sampling.max_new_tokens, longest - length)
 
-    def is_possible(self) -> bool:
-        """Prefill the first prompts; whether the architecture's rows are independent."""
-        model = self.model.model
-        if not takes_positions(model) or not can_be_slotted(model.config):
-            return False
-        chunk = self._prefill()
-        if not is_slotted(chunk.cache):
-            return False
-        self._allocate(chunk)
-        self._enqueue(chunk)
-        return True
+    def run(self) -> Iterator[list[Continued]]:
+        """Refill and step until nothing is left, or until somebody says ``stopped``.
 
-    def run(self) -> Iterator[Continued]:
-        """Refill and step until nothing is left, or until somebody says ``stopped``."""
+        Yields:
+            What each step finished.
+        """
+        if not self.queue:
+            return
+        self._start()
         while not self.stopped:
-            yield from self._refill()
+            yield self._refill()
             if not self.live:
                 return
-            yield from self._step()
+            yield self._step()
 
-    def _allocate(self, chunk: _Chunk) -> None:
-        self.cache = SlotCache(chunk.cache, self.size, chunk.width + COLUMN_STEP)
-        self.cache.column = chunk.width
+    def _start(self) -> None:
+        """Prefill the first prompts, and make a slot for each row."""
+        chunk = self._prefill()
+        self._enqueue(chunk)
         device, size = self.model.device, self.size
+        width = self._first_width()
+        most = max(len(self.tokens[number]) + room for number, room in self.room.items())
+        self.cache = SlotCache(
+            chunk.cache, size, _in_steps(width), most=_in_steps(most), whole=self.forward.whole
+        )
+        self.cache.column = width
         self.free = list(range(size - 1, -1, -1))
-        self.last = torch.zeros(size, dtype=torch.long, device=device)
-        self.start = torch.full((size,), chunk.width, dtype=torch.long, device=device)
+        self.start = torch.full((size,), width, dtype=torch.long, device=device)
         self.streams = torch.zeros(size, dtype=torch.long, device=device)
         self.drawn = torch.zeros(size, dtype=torch.long, device=device)
-        self.seen = torch.zeros((size, chunk.logits.shape[1]), dtype=torch.bool, device=device)
+
+    def _first_width(self) -> int:
+        """Tokens of the longest prompt among those that fill the slots at first."""
+        rows, width = 0, 0
+        for number in self.order:
+            if rows >= self.size:
+                break
+            rows, width = rows + len(self.requests[number].indices), len(self.tokens[number])
+        return width
 
     @torch.inference_mode()
     def _prefill(self) -> _Chunk:
         """Run the next prompts of the queue through the model, left-padded."""
         numbers = [self.queue.popleft() for _ in range(min(_PREFILL, len(self.queue)))]
         tokens = [self.tokens[number] for number in numbers]
-        width, device = max(map(len, tokens)), self.model.device
-        ids = torch.tensor([[0] * (width - len(t)) + t for t in tokens], device=device)
-        lengths = torch.tensor([len(t) for t in tokens], device=device)
-        mask = torch.arange(width, device=device) >= (width - lengths).unsqueeze(1)
-        positions = (mask.long().cumsum(dim=1) - 1).clamp_(min=0)
+        lengths, device = list(map(len, tokens)), self.model.device
+        width = max(lengths)
+        ids = torch.tensor([t[:1] * (width - len(t)) + t for t in tokens], device=device)
+        before = width - torch.tensor(lengths, device=device).unsqueeze(1)
+        columns = torch.arange(width, device=device)
         cache = DynamicCache()
-        logits = self._forward(ids, mask, positions, cache)
-        seen = torch.zeros(logits.shape, dtype=torch.bool, device=device)
-        rows = torch.arange(len(numbers), device=device).unsqueeze(1).expand_as(ids)
-        seen[rows[mask], ids[mask]] = True
-        self.counts.prefilled += sum(map(len, tokens))
-        return _Chunk(numbers, cache, logits, lengths, seen)
-
-    def _forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
-    ) -> torch.Tensor:
-        """Logits of the last column, float32, shape (rows, vocabulary)."""
-        output = self.model.model(
-            input_ids=ids,
-            attention_mask=mask.long(),
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        logits: torch.Tensor = output.logits[:, -1].float()
-        return logits
+        positions = (columns - before).clamp_(min=0)
+        logits = self.forward(ids, columns >= before, positions, cache)
+        self.counts.prefilled += sum(lengths)
+        return _Chunk(numbers, cache, logits, lengths, ids)
 
     def _enqueue(self, chunk: _Chunk) -> None:
         for row, number in enumerate(chunk.numbers):
@@ -171,118 +186,123 @@ class Engine:
                     break
                 self._enqueue(self._prefill())
             chunk = self.pending[0][0]
+            if chunk.tokens.shape[1] > self.cache.column:
+                self._move()
             rows: list[int] = []
             slots: list[int] = []
             while self.free and self.pending and self.pending[0][0] is chunk:
                 _, row, index = self.pending.popleft()
+                number = chunk.numbers[row]
+                start = self.cache.column - chunk.lengths[row]
                 rows.append(row)
                 slots.append(self.free.pop())
-                self.live[slots[-1]] = _Row(chunk.numbers[row], index, [])
-            self._seat(chunk, slots, rows)
-            finished += self._draw(slots, chunk.logits[rows])
+                self.live[slots[-1]] = _Row(number, index, self.room[number], start)
+            at = self._seat(chunk, slots, rows)
+            finished += self._draw(at, slots, chunk.logits[rows])
         return finished
 
-    def _seat(self, chunk: _Chunk, slots: list[int], rows: list[int]) -> None:
-        """Put prefilled rows into slots."""
-        if chunk.width > self.cache.column:
-            self._move(self.cache.column - chunk.width)
-        device = self.model.device
-        at, source = torch.tensor(slots, device=device), torch.tensor(rows, device=device)
-        self.cache.insert(at, chunk.cache, source)
-        self.start[at] = self.cache.column - chunk.lengths[source]
-        self.seen[at] = chunk.seen[source]
-        self.drawn[at] = 0
+    def _seat(self, chunk: _Chunk, slots: list[int], rows: list[int]) -> torch.Tensor:
+        """Put prefilled rows into slots; the slots as a tensor."""
+        seated = [self.live[slot] for slot in slots]
         keys = [
-            stream(self.sampling.seed, self.requests[row.request].text, row.index)
-            for row in (self.live[slot] for slot in slots)
+            stream(self.sampling.seed, self.requests[row.request].text, row.index) for row in seated
         ]
-        self.streams[at] = torch.tensor(keys, device=device)
+        starts = [row.start for row in seated]
+        about = torch.tensor([slots, rows, starts, keys], device=self.model.device)
+        at = about[0]
+        self.cache.insert(at, chunk.cache, chunk.tokens, about[1])
+        self.start[at], self.streams[at], self.drawn[at] = about[2], about[3], 0
+        return at
 
     @torch.inference_mode()
     def _step(self) -> list[Continued]:
         """One token for every slot."""
-        if self.cache.column == self.cache.columns:
-            self._move(int(self.start.min()))
-        column = self.cache.column
-        columns = torch.arange(column + 1, device=self.start.device)
-        mask = columns >= self.start.unsqueeze(1)
+        cache = self.cache
+        if cache.column == cache.columns:
+            self._move()
+        column = cache.column
+        shown = cache.columns if self.forward.whole else column + 1
+        columns = torch.arange(shown, device=self.start.device)
+        mask = (columns >= self.start.unsqueeze(1)) & (columns <= column)
         positions = (column - self.start).unsqueeze(1)
-        logits = self._forward(self.last.unsqueeze(1), mask, positions, self.cache)
-        self.cache.column = column + 1
+        logits = self.forward(cache.tokens[:, column : column + 1], mask, positions, cache)
+        cache.column = column + 1
         self.counts.computed += self.size
         self.counts.useful += len(self.live)
-        slots = sorted(self.live)
-        return self._draw(slots, logits if len(slots) == self.size else logits[slots])
+        return self._draw(slice(None), range(self.size), logits)
 
-    def _draw(self, slots: list[int], logits: torch.Tensor) -> list[Continued]:
+    def _draw(
+        self, at: torch.Tensor | slice, slots: Sequence[int], logits: torch.Tensor
+    ) -> list[Continued]:
         """Draw the next token of these slots and retire those that are done."""
-        check_logits(logits, lambda row: self._where(slots[row]))
-        all_slots = slots == list(range(self.size))
-        at: Any = slice(None) if all_slots else torch.tensor(slots, device=logits.device)
-        penalised = penalise(logits, self.seen[at], self.sampling.repetition_penalty)
-        ids, probabilities = warp(penalised, self.sampling)
-        drawn = draw(ids, probabilities, uniforms(self.streams[at], self.drawn[at]))
-        self.last[at] = drawn
+        cache = self.cache
+        context = cache.tokens[at, : cache.column]
+        uniform = uniforms(self.streams[at], self.drawn[at])
+        drawn, tokens = next_tokens(logits, context, self.sampling, uniform)
+        cache.tokens[at, cache.column] = drawn
         self.drawn[at] += 1
-        if all_slots:
-            self.seen.scatter_(1, drawn.unsqueeze(1), True)
-        else:
-            self.seen[at, drawn] = True
         finished, freed = [], []
-        for slot, token in zip(slots, drawn.tolist(), strict=True):
-            row = self.live[slot]
-            if self._advance(row, token):
+        for slot, token in zip(slots, tokens, strict=True):
+            row = self.live.get(slot)
+            if row is None:
+                continue
+            if not (row.watched or self.notable[token] or len(row.tokens) + 1 >= row.room):
+                row.tokens.append(token)
+            elif self._is_done(row, token):
                 finished.append(Continued(row.request, row.index, self.model.decode(row.tokens)))
                 freed.append(slot)
                 del self.live[slot]
         if freed:
             self.free += freed
-            # A dead row attends to the newest column alone, and holds back no old one.
-            self.start[torch.tensor(freed, device=logits.device)] = self.cache.column
+            # A dead row attends to the newest column alone.
+            self.start[torch.tensor(freed, device=logits.device)] = cache.column
         return finished
 
-    def _where(self, slot: int) -> str:
-        row = self.live[slot]
-        prompt = self.requests[row.request].text[:80]
-        return f"{self.model.name}: after {len(row.tokens)} new tokens of {prompt!r}"
-
-    def _advance(self, row: _Row, token: int) -> bool:
+    def _is_done(self, row: _Row, token: int) -> bool:
         """Add a token to a row; whether that finished it."""
+        if token == BROKEN:
+            raise ModelError(
+                f"model {self.model.name}: after {len(row.tokens)} new tokens of "
+                f"{self.requests[row.request].text[:80]!r}: {NOT_NUMBERS}"
+            )
         if token in self.stops:
             return True
         row.tokens.append(token)
-        if len(row.tokens) >= self.room[row.request]:
+        if len(row.tokens) >= row.room:
             return True
         is_complete = self.requests[row.request].is_complete
         if is_complete is None:
             return False
-        row.watched = row.watched or self._may_end(token)
+        row.watched = row.watched or self.notable[token]
         return row.watched and is_complete(self.model.decode(row.tokens))
 
-    def _may_end(self, token: int) -> bool:
-        """Whether a token holds anything that could end a sentence."""
-        if token not in self.may_end:
-            piece = self.model.decode([token])
-            self.may_end[token] = not piece or not all(
-                character.isalnum() or character in _HARMLESS for character in piece
-            )
-        return self.may_end[token]
-
-    def _move(self, left: int) -> None:
-        """Drop columns that no row needs, or make room for more."""
-        used = self.cache.column - left
-        self.cache.shift(left, -(-(used + 1) // COLUMN_STEP) * COLUMN_STEP)
+    def _move(self) -> None:
+        """Drop columns that no row needs, and make room for the next ones."""
+        column = self.cache.column
+        first = min((row.start for row in self.live.values()), default=column)
+        width = self.pending[0][0].tokens.shape[1] if self.pending else 0
+        left = min(first, column - width)
+        self.cache.shift(left, _in_steps(column - left))
         self.start -= left
+        for row in self.live.values():
+            row.start -= left
 
     def _shrink(self) -> None:
         """With the queue empty, drop dead slots; in coarse steps, so that shapes repeat."""
         alive = len(self.live)
         if not alive or alive > _SHRINK * self.size:
             return
-        kept = sorted(self.live)
-        rows = torch.tensor(kept, device=self.start.device)
-        self.cache.select(rows)
-        for name in ("last", "start", "streams", "drawn", "seen"):
-            setattr(self, name, getattr(self, name)[rows])
-        self.live = {new: self.live[old] for new, old in enumerate(kept)}
+        holes = [slot for slot in range(alive) if slot not in self.live]
+        movers = [slot for slot in self.live if slot >= alive]
+        source, target = torch.tensor([movers, holes], dtype=torch.long, device=self.start.device)
+        self.cache.compact(source, target, alive)
+        for name in ("start", "streams", "drawn"):
+            setattr(self, name, moved(getattr(self, name), source, target, alive))
+        for old, new in zip(movers, holes, strict=True):
+            self.live[new] = self.live.pop(old)
         self.free, self.size = [], alive
+
+
+def _in_steps(columns: int) -> int:
+    """How many columns there shall be where so many are taken: enough for some steps."""
+    return -(-(columns + _AHEAD) // COLUMN_STEP) * COLUMN_STEP

@@ -15,34 +15,30 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria
 from transformers import StoppingCriteriaList as Criteria
 
+from exleak.errors import ModelError
 from exleak.generation.checkpoint import LocalModel
-from exleak.generation.local import Continued, Counts, Request, check_logits
-from exleak.generation.sampling import Sampling, draw, penalise, stream, uniforms, warp
+from exleak.generation.local import NOT_NUMBERS, Continued, Counts, Request
+from exleak.generation.sampling import BROKEN, Sampling, next_tokens, stream, uniforms
 
 
 class _Draw(LogitsProcessor):
     """Leaves only the token that our own draw picks."""
 
     def __init__(
-        self, name: str, rows: list[tuple[Request, int]], mask: torch.Tensor, sampling: Sampling
+        self, name: str, rows: list[tuple[Request, int]], width: int, sampling: Sampling
     ) -> None:
-        keys = [stream(sampling.seed, request.text, index) for request, index in rows]
-        self.streams = torch.tensor(keys, device=mask.device)
-        self.name, self.rows, self.mask, self.sampling = name, rows, mask, sampling
+        self.keys = [stream(sampling.seed, request.text, index) for request, index in rows]
+        self.name, self.rows, self.width, self.sampling = name, rows, width, sampling
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        width = self.mask.shape[1]
-        check_logits(scores, lambda row: f"{self.name}: after {self.rows[row][0].text[:80]!r}")
-        seen = torch.zeros_like(scores, dtype=torch.bool)
-        extra = input_ids.shape[1] - width
-        real = torch.nn.functional.pad(self.mask, (0, extra), value=True)
-        row = torch.arange(len(scores), device=scores.device).unsqueeze(1).expand_as(input_ids)
-        seen[row[real], input_ids[real]] = True
-        ids, mass = warp(
-            penalise(scores.float(), seen, self.sampling.repetition_penalty), self.sampling
+        streams = torch.tensor(self.keys, device=scores.device)
+        position = torch.full_like(streams, input_ids.shape[1] - self.width)
+        drawn, tokens = next_tokens(
+            scores.clone(), input_ids, self.sampling, uniforms(streams, position)
         )
-        position = torch.full_like(self.streams, extra)
-        drawn = draw(ids, mass, uniforms(self.streams, position))
+        if BROKEN in tokens:
+            prompt = self.rows[tokens.index(BROKEN)][0].text[:80]
+            raise ModelError(f"model {self.name}: after {prompt!r}: {NOT_NUMBERS}")
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn.unsqueeze(1), 0.0)
 
 
@@ -91,7 +87,8 @@ def _generate(
     width = max(map(len, tokens))
     device = model.device
     stops = sorted(model.stop_tokens)
-    ids = torch.tensor([[0] * (width - len(t)) + t for t in tokens], device=device)
+    # Padded with their own tokens, which the repetition penalty has seen anyway.
+    ids = torch.tensor([t[:1] * (width - len(t)) + t for t in tokens], device=device)
     mask = torch.tensor([[0] * (width - len(t)) + [1] * len(t) for t in tokens], device=device)
     output = model.model.generate(
         input_ids=ids,
@@ -101,7 +98,7 @@ def _generate(
         repetition_penalty=1.0,
         eos_token_id=stops or None,
         pad_token_id=stops[0] if stops else 0,
-        logits_processor=LogitsProcessorList([_Draw(model.name, rows, mask.bool(), sampling)]),
+        logits_processor=LogitsProcessorList([_Draw(model.name, rows, width, sampling)]),
         stopping_criteria=Criteria([_Complete(model, rows, width)]),
     )
     new = output[:, width:]

@@ -61,12 +61,13 @@ def run_lanes(engines: Sequence[Engine]) -> Iterator[Continued]:
     Raises:
         Exception: The first that an engine raised; the others stop after their step.
     """
-    found: queue.SimpleQueue[Continued | BaseException | None] = queue.SimpleQueue()
+    found: queue.SimpleQueue[list[Continued] | BaseException | None] = queue.SimpleQueue()
 
     def work(engine: Engine) -> None:
         try:
-            for item in engine.run():
-                found.put(item)
+            for items in engine.run():
+                if items:
+                    found.put(items)
             found.put(None)
         except BaseException as error:
             found.put(error)
@@ -79,13 +80,13 @@ def run_lanes(engines: Sequence[Engine]) -> Iterator[Continued]:
                 for engine in engines:
                     pool.submit(work, engine)
                 while left:
-                    item = found.get()
-                    if isinstance(item, BaseException):
-                        raise item
-                    if item is None:
+                    items = found.get()
+                    if isinstance(items, BaseException):
+                        raise items
+                    if items is None:
                         left -= 1
                     else:
-                        yield item
+                        yield from items
             finally:
                 for engine in engines:
                     engine.stopped = True

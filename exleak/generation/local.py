@@ -13,6 +13,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import torch
 
@@ -24,6 +25,11 @@ from exleak.generation.sampling import Sampling
 #: Most rows of an engine at once, by device type: more do not make a step cheaper per row.
 _MOST_ROWS = {"cpu": 640}
 _MOST_ROWS_ELSEWHERE = 2048
+#: Why a continuation cannot go on.
+NOT_NUMBERS = (
+    "the logits are not numbers; the weights are broken, or overflow in this dtype "
+    "(try --leakage-dtype float32)"
+)
 #: Share of the free memory that rows may take.
 _MEMORY_SHARE = 0.5
 
@@ -136,18 +142,25 @@ def _run(
 ) -> Iterator[Continued]:
     from exleak.generation.engine import Engine
     from exleak.generation.fallback import continue_plainly
+    from exleak.generation.forward import forward_of
 
+    sample = next(request.text for request in requests if request.indices)
+    forward = forward_of(model, model.encode(sample))
+    if forward is None:
+        yield from continue_plainly(model, requests, sampling, size, counts)
+        return
     lanes = lanes_for(model, min(size, _rows(requests)))
     parts = max(1, lanes)
     engines = [
-        Engine(model, share, sampling, -(-size // parts), Counts())
+        Engine(model, forward, share, sampling, -(-size // parts), Counts())
         for share in shares(requests, parts)
     ]
-    if not all(engine.is_possible() for engine in engines):
-        yield from continue_plainly(model, requests, sampling, size, counts)
-        return
     try:
-        yield from run_lanes(engines) if lanes else engines[0].run()
+        with forward.in_use():
+            if lanes:
+                yield from run_lanes(engines)
+            else:
+                yield from chain.from_iterable(engines[0].run())
     finally:
         for engine in engines:
             counts.add(engine.counts)
@@ -198,23 +211,3 @@ def _free_memory(device: torch.device) -> int | None:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return None
-
-
-def check_logits(logits: torch.Tensor, where: Callable[[int], str]) -> None:
-    """Refuse logits that are not numbers.
-
-    Args:
-        logits: Shape (rows, vocabulary).
-        where: Describes a row, for the message.
-
-    Raises:
-        ModelError: A row's highest logit is NaN or infinite.
-    """
-    best = logits.amax(dim=-1)
-    if bool(torch.isfinite(best).all()):
-        return
-    row = int((~torch.isfinite(best)).nonzero()[0])
-    raise ModelError(
-        f"model {where(row)}: the logits are {float(best[row])}; "
-        "the weights are broken, or overflow in this dtype (try --leakage-dtype float32)"
-    )

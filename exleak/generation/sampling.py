@@ -98,19 +98,72 @@ def _shift(value: torch.Tensor, bits: int) -> torch.Tensor:
     return (value >> bits) & ((1 << (64 - bits)) - 1)
 
 
-def penalise(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Apply the repetition penalty to the tokens that occurred before.
+#: What :func:`next_tokens` gives for a row whose logits are not numbers.
+BROKEN = -1
+_TIED = -2
+#: Candidates looked at beyond ``top_k``, for ties. Few logits tie in float32, many in fewer bits.
+_SPARE = {4: 1, 2: 64}
+
+
+def next_tokens(
+    logits: torch.Tensor, tokens: torch.Tensor, sampling: Sampling, uniform: torch.Tensor
+) -> tuple[torch.Tensor, list[int]]:
+    """Penalise, warp and draw: one token for each row.
+
+    The device is waited for once, when the drawn tokens are read.
+
+    Args:
+        logits: Of the last position, shape (n, vocabulary), as the model computed them; they may be
+            changed.
+        tokens: Ids of prompt and continuation so far, int64, shape (n, length). An id may occur
+            more than once, so shorter rows are padded with an id of their own.
+        sampling: Settings.
+        uniform: From :func:`uniforms`, shape (n,).
+
+    Returns:
+        The tokens as int64, shape (n,), and as a list; :data:`BROKEN` where a row's logits are not
+        numbers.
+    """
+    spare = _SPARE.get(logits.dtype.itemsize, 1)
+    penalised = penalise(logits.float(), tokens, sampling.repetition_penalty)
+    drawn = _draw_once(penalised, sampling, uniform, spare)
+    found: list[int] = drawn.tolist()
+    for row in (row for row, token in enumerate(found) if token == _TIED):
+        # Alone, so that the number of its candidates, and with it the rounding, is its own affair.
+        here = slice(row, row + 1)
+        drawn[here] = _draw_once(penalised[here], sampling, uniform[here], None)
+        found[row] = int(drawn[row])
+    return drawn, found
+
+
+def _draw_once(
+    logits: torch.Tensor, sampling: Sampling, uniform: torch.Tensor, spare: int | None
+) -> torch.Tensor:
+    """Warp and draw; marked are rows that are not numbers, or tie more than ``spare`` times."""
+    import torch
+
+    scores = logits / sampling.temperature if sampling.temperature != 1.0 else logits
+    ids, scores, cut = _top_k(scores, sampling.top_k, spare)
+    drawn = draw(ids, _nucleus(scores, sampling.top_p), uniform)
+    drawn = drawn.masked_fill(cut, _TIED)
+    return drawn.masked_fill(~torch.isfinite(scores.amax(dim=-1)), BROKEN)
+
+
+def penalise(logits: torch.Tensor, tokens: torch.Tensor, penalty: float) -> torch.Tensor:
+    """Apply the repetition penalty, in place, to the tokens that occurred before.
 
     Args:
         logits: Shape (n, vocabulary).
-        seen: bool, same shape: the tokens of the prompt and of the continuation so far.
+        tokens: Ids of prompt and continuation so far, int64, shape (n, length).
         penalty: Divides positive logits and multiplies negative ones.
     """
     import torch
 
     if penalty == 1.0:
         return logits
-    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+    before = logits.gather(1, tokens)
+    after = torch.where(before < 0, before * penalty, before / penalty)
+    return logits.scatter_(1, tokens, after)
 
 
 def warp(logits: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, torch.Tensor]:
@@ -125,35 +178,77 @@ def warp(logits: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, torch.
         in each row; tokens that were filtered out have probability 0. Candidates are more than
         ``top_k`` only where ties at the k-th logit keep more, as in transformers.
     """
-    import torch
-
     scores = logits / sampling.temperature if sampling.temperature != 1.0 else logits
-    ids, scores = _top_k(scores, sampling.top_k)
-    if sampling.top_p < 1.0:
-        ascending, order = torch.sort(scores, dim=-1, stable=True)
-        mass = ascending.softmax(dim=-1).cumsum(dim=-1)
-        remove = mass <= 1 - sampling.top_p
-        remove[..., -1] = False
-        scores = scores.masked_fill(remove.scatter(-1, order, remove), -torch.inf)
-    return ids, scores.softmax(dim=-1)
+    ids, scores, _ = _top_k(scores, sampling.top_k, None)
+    return ids, _nucleus(scores, sampling.top_p)
 
 
-def _top_k(scores: torch.Tensor, top_k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The candidates' ids, ascending, and their scores; ties at the k-th score are kept."""
+def _top_k(
+    scores: torch.Tensor, top_k: int, spare: int | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The candidates' ids, ascending, their scores, and whether ties were cut off, shape (n,).
+
+    Ties at the k-th score are kept, up to ``spare`` of them; ``None`` keeps all, which has to wait
+    for the device.
+    """
     import torch
 
     size = scores.shape[-1]
     k = min(top_k, size) if top_k else size
-    if k < size:
-        best, ids = torch.topk(scores, k, dim=-1)
-        threshold = best[..., -1:]
-        kept = int((scores >= threshold).sum(dim=-1).max())
-        if kept > k:
-            scores = scores.masked_fill(scores < threshold, -torch.inf)
-            ids = torch.topk(scores, min(kept, size), dim=-1).indices
-        ids = ids.sort(dim=-1).values
-        return ids, scores.gather(-1, ids)
-    return torch.arange(size, device=scores.device).expand(scores.shape), scores
+    if k == size:
+        whole = torch.arange(size, device=scores.device).expand(scores.shape)
+        return whole, scores, scores.new_zeros(len(scores), dtype=torch.bool)
+    if spare is None:
+        lowest = torch.topk(scores, k, dim=-1).values[..., -1:]
+        kept = ((scores >= lowest) & (lowest > -torch.inf)).sum(dim=-1)
+        count = max(k, int(kept.max()))
+    else:
+        count = min(k + spare, size)
+    ids = _largest(scores, count)
+    best = scores.gather(-1, ids)
+    # The k-th of them, and those behind it.
+    spared = torch.topk(best, count - k + 1, dim=-1, largest=False).values
+    threshold = spared[..., -1:]
+    best = best.masked_fill(best < threshold, -torch.inf)
+    if spare is None or count == size:
+        return ids, best, torch.zeros_like(best[..., 0], dtype=torch.bool)
+    return ids, best, ((spared[..., :1] == threshold) & (threshold > -torch.inf)).squeeze(-1)
+
+
+def _largest(scores: torch.Tensor, count: int) -> torch.Tensor:
+    """Ids of the so many largest scores of each row, ascending."""
+    import numpy as np
+    import torch
+
+    if scores.device.type != "cpu":
+        return torch.topk(scores, count, dim=-1).indices.sort(dim=-1).values
+    # numpy selects and sorts with vector instructions, in half of torch's time.
+    start = scores.shape[-1] - count
+    ids = np.argpartition(scores.numpy(), start, axis=-1)[:, start:]
+    return torch.from_numpy(np.sort(ids, axis=-1))
+
+
+def _ascending(scores: torch.Tensor) -> torch.Tensor:
+    """Where the scores of each row are found in ascending order; equal ones keep theirs."""
+    import numpy as np
+    import torch
+
+    if scores.device.type != "cpu":
+        return torch.sort(scores, dim=-1, stable=True).indices
+    return torch.from_numpy(np.argsort(scores.numpy(), axis=-1, kind="stable"))
+
+
+def _nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Probabilities of the candidates; 0 outside the smallest set that has the mass ``top_p``."""
+    import torch
+
+    if top_p < 1.0:
+        order = _ascending(scores)
+        mass = scores.gather(-1, order).softmax(dim=-1).cumsum(dim=-1)
+        remove = mass <= 1 - top_p
+        remove[..., -1] = False
+        scores = scores.masked_fill(remove.scatter(-1, order, remove), -torch.inf)
+    return scores.softmax(dim=-1)
 
 
 def draw(ids: torch.Tensor, probabilities: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
@@ -175,5 +270,6 @@ def draw(ids: torch.Tensor, probabilities: torch.Tensor, uniform: torch.Tensor) 
     target = uniform.unsqueeze(-1) * mass[..., -1:]
     # right=True never lands on a token of probability 0: its interval is empty.
     target = torch.minimum(target, torch.nextafter(mass[..., -1:], torch.zeros_like(target)))
-    column = torch.searchsorted(mass, target, right=True)
+    # Where a probability is not a number the search ends behind the last candidate.
+    column = torch.searchsorted(mass, target, right=True).clamp_(max=ids.shape[-1] - 1)
     return ids.gather(-1, column).squeeze(-1)

@@ -1,0 +1,159 @@
+"""The forward pass over rows in slots, in the form that suits a model.
+
+A model may be shown all columns of the cache or those up to the newest, a ready mask or one that it
+has to extend, and its attention may be exchanged. Which forms a model can do with is tried out on
+a few tokens, the fastest first: they must give what the model gives by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from transformers.cache_utils import (
+    Cache,
+    DynamicCache,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+)
+
+from exleak.generation.attention import attention_batched, can_be_batched
+from exleak.generation.checkpoint import LocalModel, takes
+from exleak.generation.slots import SlotCache
+
+#: How far logits may be apart, relative to the largest, to count as the same.
+_TOLERANCE = {4: 1e-3, 2: 5e-2}
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A model's forward pass.
+
+    Attributes:
+        model: The model.
+        whole: The model is shown all columns; else those up to the newest.
+        batched: The model's attention is exchanged for :func:`exleak.generation.attention.batched`.
+        ready_mask: The model takes a mask of shape (rows, 1, 1, columns) to add to its scores, and
+            need not look into one of shape (rows, columns) first, for which it would have to
+            wait for the device.
+        extra: Further arguments.
+    """
+
+    model: Any
+    whole: bool = False
+    ready_mask: bool = False
+    batched: bool = False
+    extra: tuple[tuple[str, int], ...] = ()
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """Where the form may be called: the model is changed for it, and back."""
+        return attention_batched(self.model) if self.batched else nullcontext()
+
+    def __call__(
+        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Cache
+    ) -> torch.Tensor:
+        """Logits of the last position, shape (rows, vocabulary).
+
+        Args:
+            ids: Tokens, int64, shape (rows, new).
+            mask: Columns that each row may attend to, bool, shape (rows, columns).
+            positions: Of the tokens, int64, shape (rows, new).
+            cache: Is added to.
+        """
+        given = mask.long()
+        if self.ready_mask and ids.shape[1] == 1:
+            given = torch.zeros(mask.shape, dtype=self.model.dtype, device=mask.device)
+            given = given.masked_fill_(~mask, -torch.inf)[:, None, None, :]
+        output = self.model(
+            input_ids=ids,
+            attention_mask=given,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            **dict(self.extra),
+        )
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
+
+
+def forward_of(model: LocalModel, tokens: list[int]) -> Forward | None:
+    """The fastest form of a model's forward pass that keeps its rows apart.
+
+    Args:
+        model: The model.
+        tokens: What to try it on; a few suffice.
+
+    Returns:
+        ``None`` for a model whose rows depend on each other, whatever it is shown: its cache is
+        not one of keys and values with a column for each token, or it cannot be told positions.
+    """
+    inner = model.model
+    if not takes(inner, "position_ids"):
+        return None
+    layers = DynamicCache(config=inner.config.get_text_config(decoder=True)).layers
+    if not all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers):
+        return None
+    plain = Forward(inner, extra=_LAST_LOGIT if takes(inner, "logits_to_keep") else ())
+    slides = any(type(layer) is DynamicSlidingWindowLayer for layer in layers)
+    ids = torch.tensor([(tokens * 4)[:4]] * 2, device=model.device)
+    with torch.inference_mode():
+        prefilled, expected = _expected(plain, ids)
+        if not is_slotted(prefilled):
+            return None
+        forms = _forms(plain, slides)
+        return next((form for form in forms if _fits(form, prefilled, ids, expected)), None)
+
+
+_LAST_LOGIT = (("logits_to_keep", 1),)
+
+
+def _forms(plain: Forward, slides: bool) -> Iterator[Forward]:
+    # What transformers compiles for a cache of fixed size needs no columns cut off.
+    if getattr(plain.model, "_can_compile_fullgraph", False):
+        if not slides:
+            if can_be_batched(plain.model):
+                yield replace(plain, whole=True, ready_mask=True, batched=True)
+            yield replace(plain, whole=True, ready_mask=True)
+        yield replace(plain, whole=True)
+    yield plain
+
+
+def _expected(forward: Forward, ids: torch.Tensor) -> tuple[DynamicCache, torch.Tensor]:
+    """A cache of all tokens but the last, and the logits after the last one."""
+    ones = torch.ones_like(ids, dtype=torch.bool)
+    positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+    cache, all_ = DynamicCache(), DynamicCache()
+    forward(ids[:, :-1], ones[:, :-1], positions[:, :-1], cache)
+    return cache, forward(ids, ones, positions, all_)
+
+
+def _fits(
+    form: Forward, prefilled: DynamicCache, ids: torch.Tensor, expected: torch.Tensor
+) -> bool:
+    """Whether a form gives the expected logits with other columns to the left and the right."""
+    before, length, rows = 3, ids.shape[1] - 1, torch.arange(len(ids), device=ids.device)
+    column = before + length
+    cache = SlotCache(prefilled, len(ids), column + 5, most=column + 5, whole=form.whole)
+    cache.column = column
+    cache.insert(rows, prefilled, ids[:, :-1], rows)
+    columns = torch.arange(cache.columns if form.whole else column + 1, device=ids.device)
+    mask = ((columns >= before) & (columns <= column)).expand(len(ids), -1)
+    try:
+        with form.in_use():
+            found = form(ids[:, -1:], mask, torch.full_like(ids[:, :1], length), cache)
+    except Exception:  # whatever a model says to a mask that it does not expect
+        return False
+    if not expected.isfinite().all():
+        return True  # the engine says what is wrong with such logits
+    tolerance = _TOLERANCE.get(expected.dtype.itemsize, 1e-3) * expected.abs().max()
+    return bool(((found - expected).abs() <= tolerance).all())
+
+
+def is_slotted(cache: DynamicCache) -> bool:
+    """Whether a prefill filled every layer of a plain cache."""
+    return bool(cache.layers) and all(
+        type(layer) is DynamicLayer and layer.is_initialized for layer in cache.layers
+    )
