@@ -7,7 +7,9 @@ a process of its own, cold; its time counts from the loaded model to the last co
 methods take turns, so that a busy machine is busy for all; ratios are of medians.
 
 - engine: exleak.
-- floor: the engine's forward passes alone, same shapes, nothing sampled.
+- floor: bare forward passes of the model as transformers runs it, with the engine's shapes and
+  nothing sampled.
+- passes: the same in the form that the engine shows the model (its own attention on the CPU).
 - batched: transformers' generate, at the best of several batch sizes.
 - single: one generate per continuation, as published notebooks do: a sample is timed and
   extrapolated.
@@ -32,7 +34,7 @@ from typing import Any
 REPEATS = 3
 SINGLE_SAMPLE = 40
 BATCHES = (64, 240, 640)
-METHODS = ("engine", "floor", "batched", "single", "lm-eval")
+METHODS = ("engine", "floor", "passes", "batched", "single", "lm-eval")
 
 
 def prompts() -> list[str]:
@@ -65,6 +67,11 @@ def run_engine(model: str, batch: int) -> dict[str, Any]:
 
 
 def run_floor(model: str, batch: int) -> dict[str, Any]:
+    """The forward passes of the engine's run as the model does them by itself."""
+    return run_passes(model, batch, bare=True)
+
+
+def run_passes(model: str, batch: int, *, bare: bool = False) -> dict[str, Any]:
     """The forward passes of the engine's run, replayed without sampling, on as many threads."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -97,6 +104,8 @@ def run_floor(model: str, batch: int) -> dict[str, Any]:
         passes.pop(threading.get_ident())  # what tried out the form of the pass
     own = {"initializer": torch.set_num_threads, "initargs": (1,)} if len(passes) > 1 else {}
     form = forms[-1]
+    if bare:
+        form = Forward(form.model, whole=form.whole, extra=form.extra)
     with form.in_use(), ThreadPoolExecutor(len(passes), **own) as pool:
         start = time.perf_counter()
         for _ in pool.map(replay, [form] * len(passes), passes.values()):
@@ -193,8 +202,8 @@ def run_lm_eval(model: str, batch: int) -> dict[str, Any]:
 
 
 RUN: dict[str, Callable[[str, int], dict[str, Any]]] = {
-    "engine": run_engine, "floor": run_floor, "batched": run_batched, "single": run_single,
-    "lm-eval": run_lm_eval,
+    "engine": run_engine, "floor": run_floor, "passes": run_passes, "batched": run_batched,
+    "single": run_single, "lm-eval": run_lm_eval,
 }  # fmt: skip
 
 

@@ -94,6 +94,15 @@ def may_end(piece: str) -> bool:
     return not piece or "\ufffd" in piece or _MAY_END.search(piece) is not None
 
 
+def is_settled(text: str) -> bool:
+    """Whether the end of a text means what it does whatever follows: that of "Mr." does not.
+
+    >>> is_settled("home. T"), is_settled("home.")
+    (True, False)
+    """
+    return not text.endswith(tuple(_TERMINATORS))
+
+
 def is_usable(sentence: str) -> bool:
     """Whether a sentence holds anything to score: a letter or an emoji."""
     return _CONTENT.search(sentence) is not None

@@ -9,16 +9,27 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from tokenizers import Tokenizer, decoders, models
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 import exleak
 from exleak import ModelError, Sampling, SettingsError
 from exleak.generation.checkpoint import LocalModel, load_model, locate
+from exleak.generation.engine import _Note, _Notes
 from exleak.generation.local import Counts, Request, continue_prompts
 from tests import tiny
 
 PROMPTS = ["Complete the sentence: The soup", "A", "The long way home was", "She said that 1, 2"]
 SHORT = Sampling(generations=3, max_new_tokens=24)
+#: Grouped heads, learned and rotary positions, sliding and local windows, softcaps, ALiBi.
+ARCHITECTURES = [
+    "llama", "qwen2", "gpt2", "gpt_neox", "gptj", "gpt_neo", "mistral", "gemma2", "falcon",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +51,7 @@ def run(
     return {(prompts[item.request], item.index): item.text for item in found}
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "gpt_neox", "mistral"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_rows_are_independent_of_their_batch(architecture: str, tmp_path: Path) -> None:
     """Batch size and order of prompts change nothing."""
     model = load_model(tiny.save_checkpoint(tmp_path, architecture))
@@ -50,7 +61,7 @@ def test_rows_are_independent_of_their_batch(architecture: str, tmp_path: Path) 
         assert run(model, PROMPTS[::-1], batch_size=size) == expected
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "gpt_neox", "mistral"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_greedy_sampling_equals_generate(architecture: str, tmp_path: Path) -> None:
     """With one candidate left, the engine's tokens are those of transformers' generate."""
     path = tiny.save_checkpoint(tmp_path, architecture)
@@ -174,6 +185,55 @@ def test_generation_is_silent(llama: Path, capfd: pytest.CaptureFixture[str]) ->
         warnings.simplefilter("error")
         exleak.generate(llama, PROMPTS[:1], SHORT)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "make", [tiny.tokenizer, lambda: tiny.family_tokenizer("Llama", instruct=True)]
+)
+def test_texts_are_those_of_the_tokenizer(make: Callable[[], Any], llama: Path) -> None:
+    """Decoding passes by the tokenizer's own checks, which cost more than the decoding."""
+    tokenizer = make()
+    model = load_model(load_model(llama).model, tokenizer, chat="never")
+    torch.manual_seed(0)
+    for tokens in torch.randint(0, 300, (50, 12)).tolist():
+        assert model.decode(tokens) == tokenizer.decode(tokens, skip_special_tokens=True)
+
+
+def test_a_tokenizer_of_its_own_way_is_asked(llama: Path) -> None:
+    """One that decodes differently has the last word."""
+
+    class Loud(type(tiny.tokenizer())):  # type: ignore[misc]
+        def _decode(self, *arguments: Any, **named: Any) -> str:
+            return str(super()._decode(*arguments, **named)).upper()
+
+    tokenizer = Loud(tokenizer_object=tiny.tokenizer().backend_tokenizer)
+    model = load_model(load_model(llama).model, tokenizer, chat="never")
+    assert model.decode(model.encode("so it goes")) == "SO IT GOES"
+
+
+def test_most_tokens_need_no_look_at_the_text(tmp_path: Path) -> None:
+    """A sentence is looked at behind what may have ended it, and not at each token."""
+    model = load_model(tiny.save_stand_in(tmp_path, "Llama", instruct=False, seed=0))
+    asked: list[str] = []
+
+    def note(text: str) -> bool:
+        asked.append(text)
+        return True
+
+    found = run(model, PROMPTS, is_complete=note)
+    assert sum(text.count(" ") for text in found.values()) > 2 * len(asked)
+    assert asked
+    assert not any(text.endswith(".") for text in asked)
+
+
+def test_a_space_is_nothing_to_note() -> None:
+    """Decoders that put a space before each word drop the first one, and with it this token."""
+    base = Tokenizer(models.BPE(vocab={"▁": 0, "a": 1, ".": 2, "▁a.": 3}, merges=[]))
+    base.decoder = decoders.Metaspace()
+    model = LocalModel("m", None, PreTrainedTokenizerFast(tokenizer_object=base), False)
+    assert model.decode([0]) == ""
+    notes = _Notes(model, frozenset())
+    assert [notes[token] for token in range(4)] == [None, None, _Note.NEXT, _Note.NEXT]
 
 
 def test_bos_stands_once(llama: Path) -> None:

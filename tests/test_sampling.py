@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from transformers import (
 
 from exleak import SettingsError
 from exleak.generation import sampling
-from exleak.generation.sampling import Sampling, draw, penalise, uniforms, warp
+from exleak.generation.sampling import BROKEN, Sampling, draw, next_tokens, penalise, uniforms, warp
 
 LOGITS = st.one_of(st.floats(-20, 20, width=32), st.sampled_from([-math.inf, 0.0, 1.0, 1.0, -3.0]))
 
@@ -94,6 +95,69 @@ def test_candidates_are_in_order_of_their_ids() -> None:
     ids, _ = warp(torch.randn(5, 400), Sampling())
     assert ids.shape == (5, 50)
     assert bool((ids[:, 1:] > ids[:, :-1]).all())
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rows=st.lists(st.lists(st.integers(-6, 6), min_size=80, max_size=80), min_size=1, max_size=5),
+    top_k=st.sampled_from([1, 3, 10, 50]),
+    dtype=st.sampled_from([torch.float32, torch.bfloat16]),
+    data=st.data(),
+)
+def test_a_row_draws_the_same_alone_and_among_others(
+    rows: list[list[int]], top_k: int, dtype: torch.dtype, data: st.DataObject
+) -> None:
+    """Few ties or many, seen in time or too late: the token is that of the whole distribution."""
+    chosen, count = Sampling(top_k=top_k), len(rows)
+    logits = torch.tensor(rows, dtype=torch.float32)
+    tokens = torch.tensor([[row % 80, 3, 3] for row in range(count)])
+    uniform = torch.tensor(
+        data.draw(st.lists(st.floats(0, 1, exclude_max=True), min_size=count, max_size=count)),
+        dtype=torch.float64,
+    )
+    drawn, listed = next_tokens(logits.clone().to(dtype), tokens, chosen, uniform)
+    assert drawn.tolist() == listed
+    for row in range(count):
+        here = slice(row, row + 1)
+        values = penalise(logits[here].to(dtype).float(), tokens[here], chosen.repetition_penalty)
+        ids, mass = warp(values, chosen)
+        assert listed[row] == int(draw(ids, mass, uniform[here]))
+
+
+def test_a_row_is_drawn_twice_only_for_its_ties(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second draw has to wait for the device; without ties there is none."""
+    spares: list[int | None] = []
+    once = sampling._draw_once
+
+    def noted(*arguments: Any) -> torch.Tensor:
+        spares.append(arguments[-1])
+        return once(*arguments)
+
+    monkeypatch.setattr(sampling, "_draw_once", noted)
+    torch.manual_seed(0)
+    logits, tokens = torch.randn(4, 300), torch.zeros(4, 1, dtype=torch.long)
+    for dtype in (torch.float32, torch.bfloat16):
+        next_tokens(logits.clone().to(dtype), tokens, Sampling(), torch.full((4,), 0.5))
+    assert None not in spares
+    logits[2] = 1.0
+    next_tokens(logits, tokens, Sampling(), torch.full((4,), 0.5))
+    assert spares.count(None) == 1
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_broken_logits_are_told_row_by_row(value: float) -> None:
+    """The other rows draw as they would without that one."""
+    torch.manual_seed(0)
+    logits = torch.randn(3, 90)
+    tokens, uniform = torch.zeros(3, 1, dtype=torch.long), torch.full((3,), 0.5)
+    sound = next_tokens(logits.clone(), tokens, Sampling(), uniform)[1]
+    logits[1] = value
+    for top_k in (0, 50):
+        found = next_tokens(logits.clone(), tokens, Sampling(top_k=top_k), uniform)[1]
+        assert found[1] == BROKEN
+    assert [found[0], found[2]] != [BROKEN, BROKEN]
+    found = next_tokens(logits.clone(), tokens, Sampling(), uniform)[1]
+    assert [found[0], found[2]] == [sound[0], sound[2]]
 
 
 def draws(count: int, prompt: str = "a prompt") -> torch.Tensor:

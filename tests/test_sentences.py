@@ -14,6 +14,7 @@ from exleak.sentences import (
     first_sentence,
     is_complete,
     is_usable,
+    may_end,
     opens_thought,
 )
 
@@ -123,6 +124,29 @@ def test_a_thought_never_changes_what_is_complete(pieces: list[str], first: Firs
 def test_a_thought_is_no_answer(text: str, sentence: str) -> None:
     """What is scored stands behind a thought; an open one leaves nothing."""
     assert FIRST.of(text) == sentence
+
+
+@bounded
+@given(st.lists(st.one_of(PIECES, st.just(" ")), max_size=24), FIRSTS)
+def test_nothing_ends_without_a_piece_that_may_end_it(
+    pieces: list[str], first: FirstSentence
+) -> None:
+    """A text none of whose pieces may end a sentence is never complete."""
+    if not any(map(may_end, pieces)):
+        assert not is_complete("".join(pieces))
+        assert not first.is_complete("".join(pieces))
+
+
+@pytest.mark.parametrize("piece", [".", "so? ", "\n", "…", "", "\ufffd", "b.c", "\u2028", "。"])
+def test_pieces_that_may_end_a_sentence(piece: str) -> None:
+    """Terminators, line breaks, and what may be half of one."""
+    assert may_end(piece)
+
+
+@pytest.mark.parametrize("piece", ["a", " the", '"', ", so", "-", "🎉", "(", "3"])
+def test_pieces_that_end_none(piece: str) -> None:
+    """Letters, digits, spaces, quotes and other marks."""
+    assert not may_end(piece)
 
 
 def test_a_prompt_may_end_in_an_open_thought() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 import torch
 from transformers.cache_utils import DynamicCache
@@ -20,7 +21,7 @@ from exleak.generation.forward import Forward
 from exleak.generation.local import NOT_NUMBERS, Continued, Counts, Request
 from exleak.generation.sampling import BROKEN, Sampling, next_tokens, stream, uniforms
 from exleak.generation.slots import COLUMN_STEP, SlotCache, moved
-from exleak.sentences import may_end
+from exleak.sentences import is_settled, may_end
 
 #: Prompts that are prefilled together.
 _PREFILL = 16
@@ -60,17 +61,26 @@ class _Row:
     watched: bool = False
 
 
-class _Notable(dict[int, bool]):
-    """Whether a token may end a continuation: a stop token, or one that may end a sentence."""
+class _Note(Enum):
+    """What a token means for its row."""
 
-    def __init__(self, model: LocalModel) -> None:
-        super().__init__(dict.fromkeys([*model.stop_tokens, BROKEN], True))
+    NOW = "it may end the sentence, or the row"
+    NEXT = "it may end the sentence, and what follows tells whether it does"
+
+
+class _Notes(dict[int, _Note | None]):
+    """The notes on tokens; none on most of them."""
+
+    def __init__(self, model: LocalModel, stops: frozenset[int]) -> None:
+        super().__init__(dict.fromkeys([*stops, BROKEN], _Note.NOW))
         self.model = model
 
-    def __missing__(self, token: int) -> bool:
+    def __missing__(self, token: int) -> _Note | None:
         # Twice: decoders drop the first space of a text, which may be all there is in a token.
-        self[token] = may_end(self.model.decode([token, token]))
-        return self[token]
+        piece = self.model.decode([token, token])
+        note = (_Note.NOW if is_settled(piece) else _Note.NEXT) if may_end(piece) else None
+        self[token] = note
+        return note
 
 
 class Engine:
@@ -97,7 +107,7 @@ class Engine:
         self.pending: deque[tuple[_Chunk, int, int]] = deque()
         self.size = min(size, sum(len(request.indices) for request in requests))
         self.stops = model.stop_tokens
-        self.notable = _Notable(model)
+        self.notes = _Notes(model, self.stops)
         self.live: dict[int, _Row] = {}
         self.free: list[int] = []
         self.stopped = False
@@ -246,10 +256,10 @@ class Engine:
             row = self.live.get(slot)
             if row is None:
                 continue
-            if not (row.watched or self.notable[token] or len(row.tokens) + 1 >= row.room):
+            if not (row.watched or self.notes[token] or len(row.tokens) + 1 >= row.room):
                 row.tokens.append(token)
-            elif self._is_done(row, token):
-                finished.append(Continued(row.request, row.index, self.model.decode(row.tokens)))
+            elif (text := self._text_if_done(row, token)) is not None:
+                finished.append(Continued(row.request, row.index, text))
                 freed.append(slot)
                 del self.live[slot]
         if freed:
@@ -258,23 +268,24 @@ class Engine:
             self.start[torch.tensor(freed, device=logits.device)] = cache.column
         return finished
 
-    def _is_done(self, row: _Row, token: int) -> bool:
-        """Add a token to a row; whether that finished it."""
+    def _text_if_done(self, row: _Row, token: int) -> str | None:
+        """Add a token to a row; its text if that finished it."""
         if token == BROKEN:
             raise ModelError(
                 f"model {self.model.name}: after {len(row.tokens)} new tokens of "
                 f"{self.requests[row.request].text[:80]!r}: {NOT_NUMBERS}"
             )
-        if token in self.stops:
-            return True
-        row.tokens.append(token)
-        if len(row.tokens) >= row.room:
-            return True
-        is_complete = self.requests[row.request].is_complete
-        if is_complete is None:
-            return False
-        row.watched = row.watched or self.notable[token]
-        return row.watched and is_complete(self.model.decode(row.tokens))
+        stopped = token in self.stops
+        if not stopped:
+            row.tokens.append(token)
+        if stopped or len(row.tokens) >= row.room:
+            return self.model.decode(row.tokens)
+        note, is_complete = self.notes[token], self.requests[row.request].is_complete
+        row.watched = row.watched or note is not None
+        if is_complete is None or note is _Note.NEXT:
+            return None
+        text = self.model.decode(row.tokens)
+        return text if is_complete(text) else None
 
     def _move(self) -> None:
         """Drop columns that no row needs, and make room for the next ones."""
