@@ -27,13 +27,21 @@ def status(name: str) -> int:
 
 
 def prompts(count: int) -> list[str]:
-    """So many different prompts, of the lengths that HEXL's have."""
+    """So many different prompts: HEXL's own, or its controls behind other samples' sentences."""
     import exleak
 
-    texts = [prompt.text for prompt in exleak.load_dataset("hexl").prompts]
-    return [
-        f"{' ' * (number // len(texts))}{texts[number % len(texts)]}" for number in range(count)
+    samples = exleak.load_dataset("hexl").samples
+    pairs = [
+        (samples[number], samples[(number + round_) % len(samples)])
+        for round_ in range(len(samples))
+        for number in range(len(samples))
     ]
+    texts = [
+        prompt.text.replace(str(other.prompts[0].control), str(sample.prompts[0].control))
+        for sample, other in pairs
+        for prompt in other.prompts
+    ]
+    return list(dict.fromkeys(texts))[:count]
 
 
 def measure(model: str, count: int, batch: int | None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from transformers.cache_utils import (
 )
 
 #: Columns come in steps of this many, so that tensor shapes repeat.
-COLUMN_STEP = 16
+COLUMN_STEP = 8
 #: Rows that are moved together, so that little memory is needed besides.
 _BLOCK = 64
 
