@@ -271,7 +271,7 @@ def test_nan_logits_are_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         model.get_input_embeddings().weight.fill_(float("nan"))
     model.save_pretrained(path)
-    with pytest.raises(ModelError, match="logits are not numbers"):
+    with pytest.raises(ModelError, match="logits are NaN or infinite"):
         exleak.generate(path, PROMPTS, SHORT)
 
 

@@ -27,7 +27,7 @@ _MOST_ROWS = {"cpu": 640}
 _MOST_ROWS_ELSEWHERE = 2048
 #: Why a continuation cannot go on.
 NOT_NUMBERS = (
-    "the logits are not numbers; the weights are broken, or overflow in this dtype "
+    "the logits are NaN or infinite; the weights are broken, or overflow in this dtype "
     "(try --leakage-dtype float32)"
 )
 #: Share of the free memory that rows may take.
