@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 _INCREMENT = -7046029254386353131
 _MULTIPLIERS = (-4658895280553007687, -7723592293110705685)
 
+#: What :func:`next_tokens` gives for a row whose logits are not numbers.
+BROKEN = -1
+_TIED = -2
+#: Candidates looked at beyond ``top_k``, for ties. Few logits tie in float32, many in fewer bits.
+_SPARE = {4: 1, 2: 64}
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -98,13 +104,6 @@ def _shift(value: torch.Tensor, bits: int) -> torch.Tensor:
     return (value >> bits) & ((1 << (64 - bits)) - 1)
 
 
-#: What :func:`next_tokens` gives for a row whose logits are not numbers.
-BROKEN = -1
-_TIED = -2
-#: Candidates looked at beyond ``top_k``, for ties. Few logits tie in float32, many in fewer bits.
-_SPARE = {4: 1, 2: 64}
-
-
 def next_tokens(
     logits: torch.Tensor, tokens: torch.Tensor, sampling: Sampling, uniform: torch.Tensor
 ) -> tuple[torch.Tensor, list[int]]:
@@ -142,11 +141,9 @@ def _draw_once(
     """Warp and draw; marked are rows that are not numbers, or tie more than ``spare`` times."""
     import torch
 
-    scores = logits / sampling.temperature if sampling.temperature != 1.0 else logits
-    ids, scores, cut = _top_k(scores, sampling.top_k, spare)
-    drawn = draw(ids, _nucleus(scores, sampling.top_p), uniform)
-    drawn = drawn.masked_fill(cut, _TIED)
-    return drawn.masked_fill(~torch.isfinite(scores.amax(dim=-1)), BROKEN)
+    ids, probabilities, cut = _warp(logits, sampling, spare)
+    drawn = draw(ids, probabilities, uniform).masked_fill(cut, _TIED)
+    return drawn.masked_fill(~torch.isfinite(probabilities.sum(dim=-1)), BROKEN)
 
 
 def penalise(logits: torch.Tensor, tokens: torch.Tensor, penalty: float) -> torch.Tensor:
@@ -178,9 +175,17 @@ def warp(logits: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, torch.
         in each row; tokens that were filtered out have probability 0. Candidates are more than
         ``top_k`` only where ties at the k-th logit keep more, as in transformers.
     """
+    ids, probabilities, _ = _warp(logits, sampling, None)
+    return ids, probabilities
+
+
+def _warp(
+    logits: torch.Tensor, sampling: Sampling, spare: int | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """As :func:`warp`, and whether ties were cut off, which :func:`_top_k` tells."""
     scores = logits / sampling.temperature if sampling.temperature != 1.0 else logits
-    ids, scores, _ = _top_k(scores, sampling.top_k, None)
-    return ids, _nucleus(scores, sampling.top_p)
+    ids, scores, cut = _top_k(scores, sampling.top_k, spare)
+    return ids, _nucleus(scores, sampling.top_p), cut
 
 
 def _top_k(
