@@ -29,6 +29,7 @@ FORMS = {
     "gemma2": (True, False, False),
     "gpt_neo": (False, False, False),
     "falcon": (True, False, False),
+    "falcon_rotary": (True, True, False),
 }
 
 

@@ -29,6 +29,7 @@ SHORT = Sampling(generations=3, max_new_tokens=24)
 #: Grouped heads, learned and rotary positions, sliding and local windows, softcaps, ALiBi.
 ARCHITECTURES = [
     "llama", "qwen2", "gpt2", "gpt_neox", "gptj", "gpt_neo", "mistral", "gemma2", "falcon",
+    "falcon_rotary",
 ]  # fmt: skip
 
 
@@ -166,6 +167,22 @@ def test_a_model_without_positions_is_generated_plainly(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="cannot be refilled"):
         one, all_ = (run(model, PROMPTS, batch_size=size) for size in (1, 640))
     assert one == all_
+
+
+def test_plain_batches_are_not_padded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recurrent model may take padding for a part of the text."""
+    model = load_model(tiny.save_checkpoint(tmp_path, "mamba"))
+    generate, sizes = model.model.generate, []
+
+    def noted(**arguments: Any) -> Any:
+        assert bool(arguments["attention_mask"].all())
+        sizes.append(len(arguments["input_ids"]))
+        return generate(**arguments)
+
+    monkeypatch.setattr(model.model, "generate", noted)
+    with pytest.warns(UserWarning, match="cannot be refilled"):
+        run(model, ["abc", "a", "xyz", "ab", "yz"], batch_size=4)
+    assert sorted(sizes) == [2, 2, 3, 4, 4]
 
 
 def test_a_model_in_training_stays_in_training(llama: Path) -> None:

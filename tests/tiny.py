@@ -74,6 +74,9 @@ CONFIGS: dict[str, PreTrainedConfig] = {
         num_attention_heads=4,
         alibi=True,
     ),
+    "falcon_rotary": FalconConfig(
+        **_SIZE, hidden_size=32, num_hidden_layers=2, num_attention_heads=4
+    ),
     "bloom": BloomConfig(**_SIZE, hidden_size=32, n_layer=2, n_head=4),
     "mamba": MambaConfig(**_SIZE, hidden_size=32, num_hidden_layers=2, state_size=4),
 }

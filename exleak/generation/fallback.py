@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -70,29 +71,39 @@ def continue_plainly(
         "generating with plain batches, slower, with the same draws",
         stacklevel=2,
     )
-    order = sorted(range(len(requests)), key=lambda number: -len(requests[number].text))
-    rows = [(number, index) for number in order for index in requests[number].indices]
-    for first in range(0, len(rows), batch_size):
-        batch = rows[first : first + batch_size]
-        wanted = [(requests[number], index) for number, index in batch]
-        texts = _generate(model, wanted, sampling, counts)
-        for (number, index), text in zip(batch, texts, strict=True):
-            yield Continued(number, index, text)
+    tokens = {
+        number: model.encode(request.text)
+        for number, request in enumerate(requests)
+        if request.indices
+    }
+
+    def length(number: int) -> int:
+        return len(tokens[number])
+
+    # Prompts of one length only: some recurrent models take padding for part of the text.
+    for _, numbers in groupby(sorted(tokens, key=length), length):
+        rows = [(number, index) for number in numbers for index in requests[number].indices]
+        for first in range(0, len(rows), batch_size):
+            batch = rows[first : first + batch_size]
+            wanted = [(requests[number], index) for number, index in batch]
+            ids = torch.tensor([tokens[number] for number, _ in batch], device=model.device)
+            texts = _generate(model, ids, wanted, sampling, counts)
+            for (number, index), text in zip(batch, texts, strict=True):
+                yield Continued(number, index, text)
 
 
 def _generate(
-    model: LocalModel, rows: list[tuple[Request, int]], sampling: Sampling, counts: Counts
+    model: LocalModel,
+    ids: torch.Tensor,
+    rows: list[tuple[Request, int]],
+    sampling: Sampling,
+    counts: Counts,
 ) -> list[str]:
-    tokens = [model.encode(request.text) for request, _ in rows]
-    width = max(map(len, tokens))
-    device = model.device
-    stops = sorted(model.stop_tokens)
-    # Padded with their own tokens, which the repetition penalty has seen anyway.
-    ids = torch.tensor([t[:1] * (width - len(t)) + t for t in tokens], device=device)
-    mask = torch.tensor([[0] * (width - len(t)) + [1] * len(t) for t in tokens], device=device)
+    """The texts of some rows, whose prompts are in ``ids``, int64, shape (rows, tokens)."""
+    width, stops = ids.shape[1], sorted(model.stop_tokens)
     output = model.model.generate(
         input_ids=ids,
-        attention_mask=mask,
+        attention_mask=torch.ones_like(ids),
         do_sample=False,
         max_new_tokens=sampling.max_new_tokens,
         repetition_penalty=1.0,
@@ -102,7 +113,7 @@ def _generate(
         stopping_criteria=Criteria([_Complete(model, rows, width)]),
     )
     new = output[:, width:]
-    counts.prefilled += sum(map(len, tokens))
+    counts.prefilled += ids.numel()
     counts.computed += new.numel()
     counts.useful += new.numel()
     return [_decode(model, row, stops) for row in new.tolist()]

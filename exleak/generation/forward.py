@@ -98,13 +98,11 @@ def forward_of(model: LocalModel, tokens: list[int]) -> Forward | None:
         return None
     plain = Forward(inner, extra=_LAST_LOGIT if takes(inner, "logits_to_keep") else ())
     slides = any(type(layer) is DynamicSlidingWindowLayer for layer in layers)
-    ids = torch.tensor([(tokens * 4)[:4]] * 2, device=model.device)
+    trial = _Trial((tokens * 4)[:4], model.device)
     with torch.inference_mode():
-        prefilled, expected = _expected(plain, ids)
-        if not is_slotted(prefilled):
-            return None
+        expected = trial.alone(plain)
         forms = _forms(plain, slides)
-        return next((form for form in forms if _fits(form, prefilled, ids, expected)), None)
+        return next((form for form in forms if trial.fits(form, expected)), None)
 
 
 _LAST_LOGIT = (("logits_to_keep", 1),)
@@ -121,35 +119,64 @@ def _forms(plain: Forward, slides: bool) -> Iterator[Forward]:
     yield plain
 
 
-def _expected(forward: Forward, ids: torch.Tensor) -> tuple[DynamicCache, torch.Tensor]:
-    """A cache of all tokens but the last, and the logits after the last one."""
-    ones = torch.ones_like(ids, dtype=torch.bool)
-    positions = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-    cache, all_ = DynamicCache(), DynamicCache()
-    forward(ids[:, :-1], ones[:, :-1], positions[:, :-1], cache)
-    return cache, forward(ids, ones, positions, all_)
+class _Trial:
+    """A long and a short row of few tokens, to hold what slots make of them against the model.
 
+    Args:
+        tokens: Of the long row; the short one lacks the first.
+        device: Of the model.
+    """
 
-def _fits(
-    form: Forward, prefilled: DynamicCache, ids: torch.Tensor, expected: torch.Tensor
-) -> bool:
-    """Whether a form gives the expected logits with other columns to the left and the right."""
-    before, length, rows = 3, ids.shape[1] - 1, torch.arange(len(ids), device=ids.device)
-    column = before + length
-    cache = SlotCache(prefilled, len(ids), column + 5, most=column + 5, whole=form.whole)
-    cache.column = column
-    cache.insert(rows, prefilled, ids[:, :-1], rows)
-    columns = torch.arange(cache.columns if form.whole else column + 1, device=ids.device)
-    mask = ((columns >= before) & (columns <= column)).expand(len(ids), -1)
-    try:
-        with form.in_use():
-            found = form(ids[:, -1:], mask, torch.full_like(ids[:, :1], length), cache)
-    except Exception:  # whatever a model says to a mask that it does not expect
-        return False
-    if not expected.isfinite().all():
-        return True  # the engine says what is wrong with such logits
-    tolerance = _TOLERANCE.get(expected.dtype.itemsize, 1e-3) * expected.abs().max()
-    return bool(((found - expected).abs() <= tolerance).all())
+    def __init__(self, tokens: list[int], device: torch.device) -> None:
+        self.rows = torch.tensor([tokens, [tokens[1], *tokens[1:]]], device=device)
+        self.padding = torch.tensor([0, 1], device=device)
+
+    def alone(self, form: Forward) -> torch.Tensor:
+        """Logits of the last two tokens of each row, without the other one: shape (2, 2, v)."""
+        found = []
+        for row, padding in zip(self.rows, self.padding.tolist(), strict=True):
+            for end in (-1, None):
+                ids = row[padding:end].unsqueeze(0)
+                positions = torch.arange(ids.shape[1], device=ids.device).unsqueeze(0)
+                found.append(form(ids, torch.ones_like(ids).bool(), positions, DynamicCache()))
+        return torch.cat(found).view(2, 2, -1).transpose(0, 1)
+
+    def together(self, form: Forward) -> torch.Tensor | None:
+        """The same by way of a padded prefill and slots; ``None`` without a plain cache."""
+        ids, padding = self.rows[:, :-1], self.padding.unsqueeze(1)
+        columns = torch.arange(ids.shape[1], device=ids.device)
+        prefilled = DynamicCache()
+        positions = (columns - padding).clamp_(min=0)
+        first = form(ids, columns >= padding, positions, prefilled)
+        if not is_slotted(prefilled):
+            return None
+        rows, before = torch.arange(2, device=ids.device), 3
+        column = before + ids.shape[1]
+        cache = SlotCache(prefilled, 2, column + 5, most=column + 5, whole=form.whole)
+        cache.column = column
+        cache.insert(rows, prefilled, ids, rows)
+        shown = torch.arange(cache.columns if form.whole else column + 1, device=ids.device)
+        mask = (shown >= before + padding) & (shown <= column)
+        last = form(self.rows[:, -1:], mask, ids.shape[1] - padding, cache)
+        return torch.stack([first, last])
+
+    def fits(self, form: Forward, expected: torch.Tensor) -> bool:
+        """Whether a form gives the expected logits in slots."""
+        from exleak.generation.local import is_out_of_memory
+
+        try:
+            with form.in_use():
+                found = self.together(form)
+        except Exception as error:  # whatever a model says to a mask that it does not expect
+            if is_out_of_memory(error):
+                raise
+            return False
+        if found is None:
+            return False
+        if not expected.isfinite().all():
+            return True  # the engine says what is wrong with such logits
+        tolerance = _TOLERANCE.get(expected.dtype.itemsize, 1e-3) * expected.abs().max()
+        return bool(((found - expected).abs() <= tolerance).all())
 
 
 def is_slotted(cache: DynamicCache) -> bool:
