@@ -52,9 +52,12 @@ def prompts() -> list[str]:
 def run_engine(model: str, batch: int) -> dict[str, Any]:
     """Exleak's engine, up to each first sentence."""
     import exleak
+    import exleak.generation.engine
+    import exleak.generation.fallback
     from exleak.generation.local import Counts, Request, continue_prompts
     from exleak.prompts import first_sentence_of
 
+    # What the other methods import comes with their model, too.
     loaded, counts = exleak.load_model(model), Counts()
     start = time.perf_counter()
     requests = [

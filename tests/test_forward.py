@@ -49,7 +49,7 @@ def run(model: LocalModel, size: int | None = None) -> set[Continued]:
 def test_each_architecture_has_its_form(architecture: str, tmp_path: Path) -> None:
     """All columns, a ready mask, attention exchanged: where the architecture can do with it."""
     model = load_model(tiny.save_checkpoint(tmp_path, architecture))
-    form = forward_of(model, model.encode("Once upon"))
+    form = forward_of(model)
     assert form is not None
     assert (form.whole, form.ready_mask, form.batched) == FORMS[architecture]
 
@@ -58,7 +58,7 @@ def test_each_architecture_has_its_form(architecture: str, tmp_path: Path) -> No
 def test_rows_that_cannot_be_kept_apart_have_none(architecture: str, tmp_path: Path) -> None:
     """Other caches than of keys and values, and models that count tokens by their cache."""
     model = load_model(tiny.save_checkpoint(tmp_path, architecture))
-    assert forward_of(model, model.encode("Once upon")) is None
+    assert forward_of(model) is None
 
 
 class Wrapped(torch.nn.Module):
@@ -104,7 +104,7 @@ def test_a_model_that_takes_no_ready_mask_gets_one_to_extend(
 ) -> None:
     """Whether it says so, or says nothing and gives other logits."""
     model = wrapped(llama, change)
-    form = forward_of(model, [1, 2, 3])
+    form = forward_of(model)
     assert form is not None
     assert form.whole
     assert not form.ready_mask
@@ -120,9 +120,29 @@ def forget(arguments: dict[str, Any]) -> None:
 def test_a_model_that_does_not_do_as_told_is_generated_plainly(llama: LocalModel) -> None:
     """It takes positions, but does not heed them."""
     model = wrapped(llama, forget)
-    assert forward_of(model, [1, 2, 3]) is None
+    assert forward_of(model) is None
     with pytest.warns(UserWarning, match="cannot be refilled"):
         run(model)
+
+
+@pytest.mark.parametrize("value", [-1e4, -torch.inf])
+def test_tokens_that_are_ruled_out_do_not_hide_a_difference(
+    value: float, llama: LocalModel
+) -> None:
+    """Some models give the unused end of their vocabulary very low logits, or none."""
+    hook = llama.model.register_forward_hook(
+        lambda module, given, output: output.logits[..., 280:].fill_(value) is None or output
+    )
+    try:
+        form = forward_of(wrapped(llama, overlook))
+        assert form is not None
+        assert not form.ready_mask
+        assert forward_of(wrapped(llama, forget)) is None
+        sound = forward_of(llama)
+        assert sound is not None
+        assert sound.batched
+    finally:
+        hook.remove()
 
 
 class Waits(TorchDispatchMode):  # type: ignore[no-untyped-call]

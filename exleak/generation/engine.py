@@ -251,7 +251,8 @@ class Engine:
         context = cache.tokens[at, : cache.column]
         uniform = uniforms(self.streams[at], self.drawn[at])
         drawn, tokens = next_tokens(logits, context, self.sampling, uniform)
-        cache.tokens[at, cache.column] = drawn
+        # A dead row may go on to tokens whose logits are broken; nobody waits for it.
+        cache.tokens[at, cache.column] = drawn.clamp(min=0)
         self.drawn[at] += 1
         finished, freed = [], []
         for slot, token in zip(slots, tokens, strict=True):

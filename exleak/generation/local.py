@@ -144,8 +144,7 @@ def _run(
     from exleak.generation.fallback import continue_plainly
     from exleak.generation.forward import forward_of
 
-    sample = next(request.text for request in requests if request.indices)
-    forward = forward_of(model, model.encode(sample))
+    forward = forward_of(model)
     if forward is None:
         yield from continue_plainly(model, requests, sampling, size, counts)
         return

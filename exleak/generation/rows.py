@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -245,6 +245,8 @@ def _generate(
             if progress:
                 progress(done)
     finally:
+        if isinstance(items, Generator):
+            items.close()  # puts the model back as it was
         if segments:
             segments.append(fresh)
     return {**found, **made, **fresh}
