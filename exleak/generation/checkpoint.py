@@ -109,17 +109,12 @@ class LocalModel:
         return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
 
 
-def takes_positions(model: PreTrainedModel) -> bool:
-    """Whether a model can be told the positions of its tokens.
+def takes(model: PreTrainedModel, name: str) -> bool:
+    """Whether a model's forward pass has a parameter, ``position_ids`` for example.
 
     Wrappers hide what the model in them takes: ``torch.compile`` and adapters (PEFT) are looked
-    into. What cannot be told counts its tokens by what is in the cache.
+    into.
     """
-    return takes(model, "position_ids")
-
-
-def takes(model: PreTrainedModel, name: str) -> bool:
-    """Whether the forward pass of a model, or of the one in its wrapper, has this parameter."""
     inner = getattr(model, "_orig_mod", model)
     unwrap = getattr(inner, "get_base_model", None)
     inner = unwrap() if callable(unwrap) else inner

@@ -67,10 +67,11 @@ class Forward:
             positions: Of the tokens, int64, shape (rows, new).
             cache: Is added to.
         """
-        given = mask.long()
         if self.ready_mask and ids.shape[1] == 1:
             given = torch.zeros(mask.shape, dtype=self.model.dtype, device=mask.device)
             given = given.masked_fill_(~mask, -torch.inf)[:, None, None, :]
+        else:
+            given = mask.long()
         output = self.model(
             input_ids=ids,
             attention_mask=given,
