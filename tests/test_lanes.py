@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -29,8 +30,9 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
 
 @pytest.fixture
 def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Four threads, and lanes worth it from two rows on."""
+    """Four threads, and lanes worth it from two rows on, to the last one."""
     monkeypatch.setattr(lanes, "_ROWS", 2)
+    monkeypatch.setattr(lanes, "_FEW", 0)
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     yield
@@ -68,6 +70,33 @@ def test_lanes_change_nothing(
     assert len(threads) == 1 + 2 + 4
     assert {own for _, own in threads} == {1}
     assert torch.get_num_threads() == 4
+
+
+@pytest.mark.parametrize("rest", [1, 3, 1000])
+def test_the_last_rows_go_on_together(
+    rest: int, llama: LocalModel, four_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one thread, with the texts that they have apart."""
+    monkeypatch.setattr("exleak.generation.engine.may_end", lambda piece: True)
+    monkeypatch.setattr("exleak.generation.engine.is_settled", lambda piece: True)
+    wanted = [replace(r, is_complete=lambda text: len(text) % 7 == 4) for r in requests()]
+    expected = set(continue_prompts(llama, wanted, SHORT, batch_size=3))
+    join, left = Engine.join, []
+
+    def noted(self: Engine, others: Sequence[Engine]) -> None:
+        left.append([len(engine.live) for engine in (self, *others)])
+        join(self, others)
+        assert len(self.live) == sum(left[-1])
+        assert len(self.live) + len(self.free) == self.size
+
+    size = sum(parameter.numel() for parameter in llama.model.parameters())
+    monkeypatch.setattr(lanes, "_FEW", rest * size)
+    monkeypatch.setattr(Engine, "join", noted)
+    found = list(continue_prompts(llama, wanted, SHORT, batch_size=20))
+    assert len(found) == len(expected)
+    assert set(found) == expected
+    assert len(left) == 1
+    assert all(0 < rows <= rest for rows in left[0])
 
 
 def test_a_large_model_has_no_lanes(

@@ -15,13 +15,12 @@ HEADS, SIZE, MOST = 2, 3, 40
 
 
 class Rows:
-    """A cache and, for each of its rows, the keys of its context, one tensor a column."""
+    """A cache and, for each of its rows, the tokens of its context, which tell its keys."""
 
     def __init__(self, count: int, whole: bool, chance: random.Random) -> None:
         self.chance, self.next = chance, 1
         self.cache = SlotCache(self.prefilled([3])[0], count, 8, most=MOST, whole=whole)
         self.cache.column = 4
-        self.contexts: list[list[torch.Tensor]] = []
         self.tokens: list[list[int]] = []
         self.insert(list(range(count)))
 
@@ -46,8 +45,7 @@ class Rows:
         rows = torch.arange(len(at))
         self.cache.insert(torch.tensor(at), source, tokens, rows)
         for slot, row, length in zip(at, tokens.tolist(), lengths, strict=True):
-            if slot == len(self.contexts):
-                self.contexts.append([])
+            if slot == len(self.tokens):
                 self.tokens.append([])
             self.tokens[slot] = row[-length:]
 
@@ -84,6 +82,15 @@ class Rows:
             self.tokens[new] = self.tokens[old]
         del self.tokens[len(alive) :]
 
+    def append(self) -> None:
+        """Take over the rows of another cache."""
+        column = self.cache.column
+        other = Rows(self.chance.randint(1, 3), self.cache.whole, self.chance)
+        if column >= other.cache.column:
+            other.cache.shift(other.cache.column - column, self.cache.columns)
+            self.cache.append([other.cache])
+            self.tokens += other.tokens
+
     def check(self) -> None:
         """Every context lies right-aligned before the write column, in all layers."""
         column = self.cache.column
@@ -109,7 +116,7 @@ def test_rows_stay_what_they_are(seed: int, whole: bool, monkeypatch: pytest.Mon
     chance = random.Random(seed)
     rows = Rows(7, whole, chance)
     for _ in range(40):
-        step = chance.choice(["write", "write", "shift", "insert", "compact"])
+        step = chance.choice(["write", "write", "shift", "insert", "compact", "append"])
         if step == "insert":
             rows.insert([chance.randrange(rows.cache.rows)])
         elif step != "compact" or rows.cache.rows > 2:

@@ -126,18 +126,24 @@ class Engine:
             )
         return min(self.sampling.max_new_tokens, longest - length)
 
-    def run(self) -> Iterator[list[Continued]]:
+    def run(self, rest: int = 0) -> Iterator[list[Continued]]:
         """Refill and step until nothing is left, or until somebody says ``stopped``.
+
+        Args:
+            rest: Leave the last rows, at most so many, for :meth:`join`.
 
         Yields:
             What each step finished.
         """
-        if not self.queue:
-            return
-        self._start()
+        if self.queue:
+            self._start()
+            yield from self.go_on(rest)
+
+    def go_on(self, rest: int = 0) -> Iterator[list[Continued]]:
+        """As :meth:`run`, of an engine that has begun."""
         while not self.stopped:
             yield self._refill()
-            if not self.live:
+            if len(self.live) <= rest and not self.pending and not self.queue:
                 return
             yield self._step()
 
@@ -292,11 +298,18 @@ class Engine:
 
     def _move(self) -> None:
         """Drop columns that no row needs, and make room for the next ones."""
+        coming = self.pending[0][0].tokens.shape[1] if self.pending else 0
+        self._shift(max(self._width(), coming))
+
+    def _width(self) -> int:
+        """Columns that the longest row takes."""
         column = self.cache.column
-        first = min((row.start for row in self.live.values()), default=column)
-        width = self.pending[0][0].tokens.shape[1] if self.pending else 0
-        left = min(first, column - width)
-        self.cache.shift(left, _in_steps(column - left))
+        return column - min((row.start for row in self.live.values()), default=column)
+
+    def _shift(self, width: int) -> None:
+        """Keep so many columns before the write column."""
+        left = self.cache.column - width
+        self.cache.shift(left, _in_steps(width))
         self.start -= left
         for row in self.live.values():
             row.start -= left
@@ -315,6 +328,25 @@ class Engine:
         for old, new in zip(movers, holes, strict=True):
             self.live[new] = self.live.pop(old)
         self.free, self.size = [], alive
+
+    @torch.inference_mode()
+    def join(self, others: Sequence[Engine]) -> None:
+        """Take over the rows that other engines left.
+
+        Args:
+            others: Engines with rows, on requests that have the same numbers.
+        """
+        engines = (self, *others)
+        width = max(engine._width() for engine in engines)
+        for engine in engines:
+            engine._shift(width)
+        self.cache.append([other.cache for other in others])
+        for name in ("start", "streams", "drawn"):
+            setattr(self, name, torch.cat([getattr(engine, name) for engine in engines]))
+        for other in others:
+            self.live |= {self.size + slot: row for slot, row in other.live.items()}
+            self.free += [self.size + slot for slot in other.free]
+            self.size += other.size
 
 
 def _in_steps(columns: int) -> int:

@@ -29,6 +29,8 @@ _SMALL = 10_000_000
 _MOST = 4
 #: Rows in the making that make a lane worth its thread.
 _ROWS = 64
+#: Parameters times rows of a step that takes the interpreter longer than the arithmetic.
+_FEW = 2**24
 
 
 def lanes_for(model: LocalModel, rows: int) -> int:
@@ -36,8 +38,7 @@ def lanes_for(model: LocalModel, rows: int) -> int:
 
     At most one for each of torch's threads.
     """
-    size = sum(parameter.numel() for parameter in model.model.parameters())
-    if model.device.type != "cpu" or size >= _SMALL:
+    if model.device.type != "cpu" or _size(model) >= _SMALL:
         return 0
     return max(1, min(_MOST, torch.get_num_threads(), rows // _ROWS))
 
@@ -58,38 +59,53 @@ def shares(requests: Sequence[Request], lanes: int) -> list[list[Request]]:
 def run_lanes(engines: Sequence[Engine]) -> Iterator[Continued]:
     """Run every engine on its thread, and yield what they finish.
 
+    The last rows are too few to keep several threads at work: they go on in one engine.
+
     Raises:
         Exception: The first that an engine raised; the others stop after their step.
     """
     found: queue.SimpleQueue[list[Continued] | BaseException | None] = queue.SimpleQueue()
 
-    def work(engine: Engine) -> None:
+    def work(run: Iterator[list[Continued]]) -> None:
         try:
-            for items in engine.run():
+            for items in run:
                 if items:
                     found.put(items)
             found.put(None)
         except BaseException as error:
             found.put(error)
 
-    left = len(engines)
+    def finished(left: int) -> Iterator[Continued]:
+        while left:
+            items = found.get()
+            if isinstance(items, BaseException):
+                raise items
+            if items is None:
+                left -= 1
+            else:
+                yield from items
+
+    rest = _FEW // _size(engines[0].model) if len(engines) > 1 else 0
     threads = torch.get_num_threads()
     try:
-        with ThreadPoolExecutor(left, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(
+            len(engines), initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
             try:
                 for engine in engines:
-                    pool.submit(work, engine)
-                while left:
-                    items = found.get()
-                    if isinstance(items, BaseException):
-                        raise items
-                    if items is None:
-                        left -= 1
-                    else:
-                        yield from items
+                    pool.submit(work, engine.run(rest))
+                yield from finished(len(engines))
+                if unfinished := [engine for engine in engines if engine.live]:
+                    unfinished[0].join(unfinished[1:])
+                    pool.submit(work, unfinished[0].go_on())
+                    yield from finished(1)
             finally:
                 for engine in engines:
                     engine.stopped = True
     finally:
         # MKL keeps one number for the whole process.
         torch.set_num_threads(threads)
+
+
+def _size(model: LocalModel) -> int:
+    return sum(parameter.numel() for parameter in model.model.parameters())

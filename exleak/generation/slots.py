@@ -12,6 +12,7 @@ columns than are needed. Other models are shown the columns up to the newest.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -40,10 +41,8 @@ class SlotLayer(CacheLayerMixin):
 
     def __init__(self, like: DynamicLayer, rows: int, columns: int, most: int, whole: bool) -> None:
         super().__init__()
-        self._memory = tuple(
-            tensor.new_empty(rows * tensor.shape[1] * most * tensor.shape[3])
-            for tensor in (like.keys, like.values)
-        )
+        self._most = most
+        self._memory = (_room(like.keys, rows, most), _room(like.values, rows, most))
         self.keys = _view(self._memory[0], like.keys, rows, columns).zero_()
         self.values = _view(self._memory[1], like.values, rows, columns).zero_()
         self.column, self.whole = 0, whole
@@ -79,6 +78,19 @@ class SlotLayer(CacheLayerMixin):
         """As :meth:`SlotCache.compact`."""
         self.keys = moved(self.keys, source, target, rows)
         self.values = moved(self.values, source, target, rows)
+
+    def append(self, others: Sequence[SlotLayer]) -> None:
+        """As :meth:`SlotCache.append`."""
+        self._most = max(layer._most for layer in (self, *others))
+        keys = [layer.keys for layer in (self, *others)]
+        values = [layer.values for layer in (self, *others)]
+        self._memory = (
+            _extended(self._memory[0], keys, self._most),
+            _extended(self._memory[1], values, self._most),
+        )
+        rows = sum(map(len, keys))
+        self.keys = _view(self._memory[0], self.keys, rows, self.keys.shape[2])
+        self.values = _view(self._memory[1], self.values, rows, self.values.shape[2])
 
     def resize(self, rows: int, columns: int) -> None:
         """As :meth:`SlotCache.resize`."""
@@ -166,6 +178,12 @@ class SlotCache(Cache):
             layer.compact(source, target, rows)
         self.tokens = moved(self.tokens, source, target, rows)
 
+    def append(self, others: Sequence[SlotCache]) -> None:
+        """Add the rows of other caches of the same write column and number of columns."""
+        for layer, *theirs in zip(self.layers, *(other.layers for other in others), strict=True):
+            layer.append(theirs)
+        self.tokens = torch.cat([self.tokens, *(other.tokens for other in others)])
+
     def resize(self, rows: int, columns: int) -> None:
         """Take the shape of so many rows and columns, whatever is in them; the last is free."""
         for layer in self.layers:
@@ -186,10 +204,29 @@ class SlotCache(Cache):
             layer.shift(left, columns)
 
 
+def _room(like: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Memory for keys or values of so many rows and columns."""
+    return like.new_empty(rows * like.shape[1] * columns * like.shape[3])
+
+
 def _view(memory: torch.Tensor, like: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
     """The start of some memory as keys or values of so many rows and columns, without gaps."""
     shape = (rows, like.shape[1], columns, like.shape[3])
     return memory[: math.prod(shape)].view(shape)
+
+
+def _extended(memory: torch.Tensor, parts: Sequence[torch.Tensor], most: int) -> torch.Tensor:
+    """Memory with the rows of several tensors at its start, where the first one lies already."""
+    first, *others = parts
+    room = _room(first, sum(map(len, parts)), most)
+    end = first.numel()
+    if room.numel() > memory.numel():
+        room[:end] = memory[:end]
+        memory = room
+    for other in others:
+        memory[end : end + other.numel()] = other.flatten()
+        end += other.numel()
+    return memory
 
 
 def _laid_out(
