@@ -10,7 +10,7 @@ from transformers import AttentionInterface
 
 from exleak import ModelError, Sampling
 from exleak.generation import attention
-from exleak.generation.attention import attention_batched, batched, can_be_batched
+from exleak.generation.attention import batched, can_be_batched
 from exleak.generation.checkpoint import LocalModel, load_model
 from exleak.generation.local import Request, continue_prompts
 from tests import tiny
@@ -80,8 +80,9 @@ def test_it_is_used_on_the_cpu_in_float32_alone(llama: LocalModel) -> None:
     """Other kernels are better elsewhere, and a user's own choice of attention stays."""
     assert can_be_batched(llama.model)
     assert not can_be_batched(torch.nn.Linear(1, 1))
-    with attention_batched(llama.model):
-        assert not can_be_batched(llama.model)
+    llama.model.config._attn_implementation = "eager"
+    assert not can_be_batched(llama.model)
+    llama.model.config._attn_implementation = "sdpa"
     llama.model.bfloat16()
     assert not can_be_batched(llama.model)
     llama.model.float()
@@ -108,7 +109,7 @@ def test_the_models_own_attention_comes_back(
             list(found)
     elif how == "closed":
         next(found)
-        found.close()  # type: ignore[attr-defined]
+        found.close()
     else:
         assert len(list(found)) == 5
     assert set(used) == {"exleak"}

@@ -113,7 +113,8 @@ def test_a_model_that_takes_no_ready_mask_gets_one_to_extend(
 
 def forget(arguments: dict[str, Any]) -> None:
     """As models do that count tokens by their cache."""
-    if arguments["past_key_values"].get_seq_length():
+    cache = arguments.get("past_key_values")
+    if cache and cache.get_seq_length():
         arguments["position_ids"] = None
 
 

@@ -21,7 +21,7 @@ import exleak
 from exleak import ModelError, Sampling, SettingsError
 from exleak.generation.checkpoint import LocalModel, load_model, locate
 from exleak.generation.engine import _Note, _Notes
-from exleak.generation.local import Counts, Request, continue_prompts
+from exleak.generation.local import Counts, Request, continue_prompts, row_bytes
 from tests import tiny
 
 PROMPTS = ["Complete the sentence: The soup", "A", "The long way home was", "She said that 1, 2"]
@@ -118,16 +118,6 @@ def test_refilled_slots_see_only_their_own_prompt(llama: Path) -> None:
     assert run(model, PROMPTS, batch_size=2) == run(model, PROMPTS, batch_size=640)
 
 
-def test_a_recurrent_cache_falls_back_with_the_same_draws(tmp_path: Path) -> None:
-    """An architecture without independent rows is generated plainly, and says so."""
-    path = tiny.save_checkpoint(tmp_path, "mamba")
-    with pytest.warns(UserWarning, match="cannot be refilled"):
-        first = exleak.generate(path, PROMPTS[:2], SHORT)
-    with pytest.warns(UserWarning, match="cannot be refilled"):
-        second = exleak.generate(path, PROMPTS[:2], SHORT, batch_size=1)
-    assert first == second
-
-
 class Adapted(torch.nn.Module):
     """A wrapper that hides the parameters of the model in it, after the manner of PEFT."""
 
@@ -159,30 +149,6 @@ def test_a_wrapped_model_continues_at_the_right_positions(llama: Path) -> None:
         model = load_model(wrapped, plain.tokenizer, chat="never")
         for size in (1, 3, 640):
             assert run(model, PROMPTS, batch_size=size) == expected
-
-
-def test_a_model_without_positions_is_generated_plainly(tmp_path: Path) -> None:
-    """Rows of a model that counts tokens by its cache cannot be refilled."""
-    model = load_model(tiny.save_checkpoint(tmp_path, "bloom"))
-    with pytest.warns(UserWarning, match="cannot be refilled"):
-        one, all_ = (run(model, PROMPTS, batch_size=size) for size in (1, 640))
-    assert one == all_
-
-
-def test_plain_batches_are_not_padded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A recurrent model may take padding for a part of the text."""
-    model = load_model(tiny.save_checkpoint(tmp_path, "mamba"))
-    generate, sizes = model.model.generate, []
-
-    def noted(**arguments: Any) -> Any:
-        assert bool(arguments["attention_mask"].all())
-        sizes.append(len(arguments["input_ids"]))
-        return generate(**arguments)
-
-    monkeypatch.setattr(model.model, "generate", noted)
-    with pytest.warns(UserWarning, match="cannot be refilled"):
-        run(model, ["abc", "a", "xyz", "ab", "yz"], batch_size=4)
-    assert sorted(sizes) == [2, 2, 3, 4, 4]
 
 
 def test_a_model_in_training_stays_in_training(llama: Path) -> None:
@@ -335,6 +301,21 @@ def test_an_unreachable_hub_name_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match="the hub or its cache"):
         load_model("nobody/no-such-model")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "a_row", "a_token"),
+    [("llama", 0, 2 * 2 * 2 * 8 * 4), ("gemma4", 0, 2 * 2 * 8 * 4 + 2 * 2 * 16 * 4),
+     ("mamba", 2 * 64 * (4 + 4) * 4, 0), ("rwkv", 5 * 2 * 32 * 4, 0)],
+)  # fmt: skip
+def test_a_rows_memory_is_that_of_its_cache(
+    architecture: str, a_row: int, a_token: int, tmp_path: Path
+) -> None:
+    """Keys and values grow, states do not; some architectures have both in several sizes."""
+    model = load_model(tiny.save_checkpoint(tmp_path, architecture))
+    found = [row_bytes(model, tokens) - 24 * 300 for tokens in (1, 101)]
+    assert found[1] - found[0] == pytest.approx(100 * a_token, abs=100 * 8)
+    assert found[0] == pytest.approx(a_row + a_token, abs=16)
 
 
 def test_running_out_of_memory_halves_the_batch(

@@ -153,6 +153,6 @@ def test_a_run_that_is_left_stops(
     long = Sampling(generations=4, max_new_tokens=400)
     found = continue_prompts(llama, requests(), long, batch_size=32)
     next(found)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     assert threading.active_count() == before
     assert len(steps) < 600

@@ -9,9 +9,11 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
+    BartConfig,
     BloomConfig,
     FalconConfig,
     Gemma2Config,
+    Gemma4TextConfig,
     GPT2Config,
     GPTJConfig,
     GPTNeoConfig,
@@ -19,9 +21,11 @@ from transformers import (
     LlamaConfig,
     MambaConfig,
     MistralConfig,
+    Phi3Config,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
+    RwkvConfig,
 )
 
 CHAT_TEMPLATE = (
@@ -78,6 +82,38 @@ CONFIGS: dict[str, PreTrainedConfig] = {
         **_SIZE, hidden_size=32, num_hidden_layers=2, num_attention_heads=4
     ),
     "bloom": BloomConfig(**_SIZE, hidden_size=32, n_layer=2, n_head=4),
+    "bart": BartConfig(
+        **_SIZE,
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        max_position_embeddings=40,
+        is_decoder=True,
+        is_encoder_decoder=False,
+    ),
+    "phi3": Phi3Config(
+        **_SIZE,
+        **_GROUPED,
+        max_position_embeddings=256,
+        original_max_position_embeddings=40,
+        rope_parameters={
+            "rope_type": "longrope",
+            "rope_theta": 10000.0,
+            "short_factor": [1.0] * 4,
+            "long_factor": [4.0] * 4,
+        },
+    ),
+    "gemma4": Gemma4TextConfig(
+        **_SIZE,
+        **_GROUPED,
+        head_dim=8,
+        global_head_dim=16,
+        layer_types=["sliding_attention", "full_attention"],
+        hidden_size_per_layer_input=0,
+    ),
+    "rwkv": RwkvConfig(**_SIZE, hidden_size=32, num_hidden_layers=2, attention_hidden_size=32),
     "mamba": MambaConfig(**_SIZE, hidden_size=32, num_hidden_layers=2, state_size=4),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,8 @@ def generate(
             or a model loaded with :func:`exleak.load_model`.
         prompts: Texts as the model shall see them; no chat template is added.
         sampling: Settings; the paper's by default.
-        batch_size: Most continuations in the making at once; does not change the result.
+        batch_size: Most continuations in the making at once; in float32 it does not change the
+            result.
         tokenizer: Of a model object.
         first_sentence_only: Stop each continuation as soon as its first sentence is complete.
 
@@ -60,6 +62,7 @@ def generate(
     ]
     found: dict[str, list[str]] = {text: [""] * settings.generations for text in distinct}
     loaded = load_model(model, tokenizer)
-    for done in continue_prompts(loaded, requests, settings, batch_size=batch_size):
-        found[distinct[done.request]][done.index] = done.text
+    with closing(continue_prompts(loaded, requests, settings, batch_size=batch_size)) as items:
+        for done in items:
+            found[distinct[done.request]][done.index] = done.text
     return [found[text] for text in prompts]

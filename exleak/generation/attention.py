@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
+from exleak.generation.changes import while_needed
+
 _NAME = "exleak"
 _SDPA, _SDPA_MASK = AttentionInterface()["sdpa"], AttentionMaskInterface()["sdpa"]
 #: What other kinds of attention hand over; given one of them, sdpa decides.
@@ -63,19 +65,26 @@ def can_be_batched(model: Any) -> bool:
         isinstance(model, PreTrainedModel)
         and model.device.type == "cpu"
         and model.dtype == torch.float32
-        and model.config._attn_implementation == "sdpa"
+        and _text_config(model)._attn_implementation in ("sdpa", _NAME)
     )
 
 
+@while_needed
 @contextmanager
 def attention_batched(model: PreTrainedModel) -> Iterator[None]:
-    """Exchange a model's attention, and put its own back."""
+    """Exchange a model's attention over text, and put its own back."""
     AttentionInterface.register(_NAME, batched)
     AttentionMaskInterface.register(_NAME, _SDPA_MASK)
-    before = model.config._attn_implementation
+    config = _text_config(model)
+    before = config._attn_implementation
     # As set_attn_implementation does, which also reads the model's source to see whether it may.
-    model.config._attn_implementation = _NAME
+    # Under the empty key: what attends to pictures has a configuration within this one.
+    config._attn_implementation = {"": _NAME}
     try:
         yield
     finally:
-        model.config._attn_implementation = before
+        config._attn_implementation = {"": before}
+
+
+def _text_config(model: PreTrainedModel) -> Any:
+    return model.config.get_text_config(decoder=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from exleak.errors import ModelError, SettingsError
+from exleak.generation.changes import while_needed
 
 if TYPE_CHECKING:
     import torch
@@ -121,6 +122,7 @@ def takes(model: PreTrainedModel, name: str) -> bool:
     return name in inspect.signature(inner.forward).parameters
 
 
+@while_needed
 @contextmanager
 def evaluating(model: PreTrainedModel) -> Iterator[None]:
     """Switch dropout and the like off, and leave every module as it was."""

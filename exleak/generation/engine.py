@@ -17,6 +17,7 @@ from transformers.cache_utils import DynamicCache
 
 from exleak.errors import ModelError
 from exleak.generation.checkpoint import LocalModel
+from exleak.generation.context import room
 from exleak.generation.forward import Forward
 from exleak.generation.local import NOT_NUMBERS, Continued, Counts, Request
 from exleak.generation.sampling import BROKEN, Sampling, next_tokens, stream, uniforms
@@ -100,7 +101,11 @@ class Engine:
         self.requests, self.sampling, self.counts = requests, sampling, counts
         wanted = [number for number, request in enumerate(requests) if request.indices]
         self.tokens = {number: model.encode(requests[number].text) for number in wanted}
-        self.room = {number: self._room(number) for number in wanted}
+        most = sampling.max_new_tokens
+        self.room = {
+            number: room(model, requests[number].text, len(self.tokens[number]), most)
+            for number in wanted
+        }
         # Shortest first: rows that have grown then meet prompts that are longer, and all rows need
         # about as many columns.
         self.order = sorted(wanted, key=lambda number: len(self.tokens[number]))
@@ -112,19 +117,6 @@ class Engine:
         self.live: dict[int, _Row] = {}
         self.free: list[int] = []
         self.stopped = False
-
-    def _room(self, number: int) -> int:
-        """New tokens that a prompt's context has room for."""
-        longest = getattr(self.model.model.config, "max_position_embeddings", None)
-        length = len(self.tokens[number])
-        if not isinstance(longest, int) or longest <= 0:
-            return self.sampling.max_new_tokens
-        if length >= longest:
-            raise ModelError(
-                f"model {self.model.name}: a prompt of {length} tokens leaves no room in its "
-                f"context of {longest}: {self.requests[number].text[:80]!r}"
-            )
-        return min(self.sampling.max_new_tokens, longest - length)
 
     def run(self, rest: int = 0) -> Iterator[list[Continued]]:
         """Refill and step until nothing is left, or until somebody says ``stopped``.
@@ -153,7 +145,7 @@ class Engine:
         self._enqueue(chunk)
         device, size = self.model.device, self.size
         width = self._first_width()
-        most = max(len(self.tokens[number]) + room for number, room in self.room.items())
+        most = max(len(self.tokens[number]) + new for number, new in self.room.items())
         self.cache = SlotCache(
             chunk.cache, size, _in_steps(width), most=_in_steps(most), whole=self.forward.whole
         )

@@ -9,53 +9,96 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria
-from transformers import StoppingCriteriaList as Criteria
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from exleak.errors import ModelError
+from exleak.generation.changes import while_needed
 from exleak.generation.checkpoint import LocalModel
+from exleak.generation.context import room
+from exleak.generation.forward import is_close, trial_tokens
 from exleak.generation.local import NOT_NUMBERS, Continued, Counts, Request
 from exleak.generation.sampling import BROKEN, Sampling, next_tokens, stream, uniforms
+
+
+@dataclass
+class _Batch:
+    """Rows that are generated together.
+
+    Attributes:
+        rows: Whose continuations they are: request and index.
+        width: Tokens of each prompt.
+        ends: New tokens of each row that is done: up to the stop token, or to what showed that its
+            sentence was complete.
+    """
+
+    model: LocalModel
+    sampling: Sampling
+    rows: list[tuple[Request, int]]
+    width: int
+
+    def __post_init__(self) -> None:
+        self.stops = sorted(self.model.stop_tokens)
+        self.ends: list[int | None] = [None] * len(self.rows)
+
+    def texts(self, new: torch.Tensor) -> list[str]:
+        """What rows of new tokens say, each up to its end."""
+        kept = [row[:end] for row, end in zip(new.tolist(), self.ends, strict=True)]
+        return [
+            self.model.decode(row[:-1] if row and row[-1] in self.stops else row) for row in kept
+        ]
 
 
 class _Draw(LogitsProcessor):
     """Leaves only the token that our own draw picks."""
 
-    def __init__(
-        self, name: str, rows: list[tuple[Request, int]], width: int, sampling: Sampling
-    ) -> None:
-        self.keys = [stream(sampling.seed, request.text, index) for request, index in rows]
-        self.name, self.rows, self.width, self.sampling = name, rows, width, sampling
+    def __init__(self, batch: _Batch) -> None:
+        self.batch = batch
+        seed = batch.sampling.seed
+        self.keys = [stream(seed, request.text, index) for request, index in batch.rows]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        batch = self.batch
         streams = torch.tensor(self.keys, device=scores.device)
-        position = torch.full_like(streams, input_ids.shape[1] - self.width)
-        drawn, tokens = next_tokens(
-            scores.clone(), input_ids, self.sampling, uniforms(streams, position)
-        )
-        if BROKEN in tokens:
-            prompt = self.rows[tokens.index(BROKEN)][0].text[:80]
-            raise ModelError(f"model {self.name}: after {prompt!r}: {NOT_NUMBERS}")
-        return torch.full_like(scores, -torch.inf).scatter_(1, drawn.unsqueeze(1), 0.0)
+        new = input_ids.shape[1] - batch.width
+        uniform = uniforms(streams, torch.full_like(streams, new))
+        drawn, tokens = next_tokens(scores.clone(), input_ids, batch.sampling, uniform)
+        for row, token in enumerate(tokens):
+            # What is done goes on in its batch; its logits may be anything.
+            if batch.ends[row] is None and token == BROKEN:
+                prompt = batch.rows[row][0].text[:80]
+                raise ModelError(f"model {batch.model.name}: after {prompt!r}: {NOT_NUMBERS}")
+            if batch.ends[row] is None and token in batch.stops:
+                batch.ends[row] = new + 1
+        drawn = drawn.clamp(min=0).unsqueeze(1)
+        return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
 
 
 class _Complete(StoppingCriteria):
     """Stops a row when its first sentence is complete."""
 
-    def __init__(self, model: LocalModel, rows: list[tuple[Request, int]], width: int) -> None:
-        self.model, self.rows, self.width = model, rows, width
+    def __init__(self, batch: _Batch) -> None:
+        self.batch = batch
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        new = input_ids[:, self.width :].tolist()
-        done = [
-            request.is_complete is not None and request.is_complete(self.model.decode(tokens))
-            for (request, _), tokens in zip(self.rows, new, strict=True)
-        ]
-        return torch.tensor(done, device=input_ids.device)
+        batch = self.batch
+        for row, tokens in enumerate(input_ids[:, batch.width :].tolist()):
+            is_complete = batch.rows[row][0].is_complete
+            if batch.ends[row] is None and is_complete and is_complete(batch.model.decode(tokens)):
+                batch.ends[row] = len(tokens)
+        return torch.tensor([end is not None for end in batch.ends], device=input_ids.device)
 
 
 def continue_plainly(
@@ -66,9 +109,15 @@ def continue_plainly(
     counts: Counts,
 ) -> Iterator[Continued]:
     """Same arguments, results and errors as :func:`exleak.generation.local.continue_prompts`."""
+    kind = type(model.model).__name__
+    with own_settings_ignored(model.model):
+        apart = _keeps_rows_apart(model)
+    if not apart:
+        batch_size = 1
+    how = "with plain batches" if apart else "one after the other, as they change each other"
     warnings.warn(
-        f"model {model.name}: rows of {type(model.model).__name__} cannot be refilled one by one; "
-        "generating with plain batches, slower, with the same draws",
+        f"model {model.name}: rows of {kind} cannot be refilled one by one; generating them {how}, "
+        "slower, with the same draws",
         stacklevel=2,
     )
     tokens = {
@@ -84,41 +133,80 @@ def continue_plainly(
     for _, numbers in groupby(sorted(tokens, key=length), length):
         rows = [(number, index) for number in numbers for index in requests[number].indices]
         for first in range(0, len(rows), batch_size):
-            batch = rows[first : first + batch_size]
-            wanted = [(requests[number], index) for number, index in batch]
-            ids = torch.tensor([tokens[number] for number, _ in batch], device=model.device)
-            texts = _generate(model, ids, wanted, sampling, counts)
-            for (number, index), text in zip(batch, texts, strict=True):
+            some = rows[first : first + batch_size]
+            wanted = [(requests[number], index) for number, index in some]
+            ids = torch.tensor([tokens[number] for number, _ in some], device=model.device)
+            texts = _generate(_Batch(model, sampling, wanted, ids.shape[1]), ids, counts)
+            for (number, index), text in zip(some, texts, strict=True):
                 yield Continued(number, index, text)
 
 
-def _generate(
-    model: LocalModel,
-    ids: torch.Tensor,
-    rows: list[tuple[Request, int]],
-    sampling: Sampling,
-    counts: Counts,
-) -> list[str]:
-    """The texts of some rows, whose prompts are in ``ids``, int64, shape (rows, tokens)."""
-    width, stops = ids.shape[1], sorted(model.stop_tokens)
-    output = model.model.generate(
-        input_ids=ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        max_new_tokens=sampling.max_new_tokens,
-        repetition_penalty=1.0,
-        eos_token_id=stops or None,
-        pad_token_id=stops[0] if stops else 0,
-        logits_processor=LogitsProcessorList([_Draw(model.name, rows, width, sampling)]),
-        stopping_criteria=Criteria([_Complete(model, rows, width)]),
+def _keeps_rows_apart(model: LocalModel) -> bool:
+    """Whether rows of one batch say what each of them says alone."""
+    row = trial_tokens(model)
+    ids = torch.tensor([row, row[::-1], row], device=model.device)
+    settings = GenerationConfig(
+        max_new_tokens=2,
+        min_new_tokens=2,
+        pad_token_id=0,
+        return_dict_in_generate=True,
+        output_logits=True,
     )
-    new = output[:, width:]
+
+    def logits(ids: torch.Tensor) -> torch.Tensor:
+        output = model.model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=settings
+        )
+        return torch.stack(output.logits)
+
+    alone = [logits(one.unsqueeze(0)) for one in ids]
+    return is_close(logits(ids), torch.cat(alone, dim=1))
+
+
+def _generate(batch: _Batch, ids: torch.Tensor, counts: Counts) -> list[str]:
+    """The texts of some rows, whose prompts are in ``ids``, int64, shape (rows, tokens)."""
+    model, most = batch.model, batch.sampling.max_new_tokens
+    settings = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=room(model, batch.rows[0][0].text, batch.width, most),
+        eos_token_id=batch.stops or None,
+        pad_token_id=batch.stops[0] if batch.stops else 0,
+    )
+    with own_settings_ignored(model.model):
+        output = model.model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            generation_config=settings,
+            logits_processor=LogitsProcessorList([_Draw(batch)]),
+            stopping_criteria=StoppingCriteriaList([_Complete(batch)]),
+        )
+    new = output[:, batch.width :]
     counts.prefilled += ids.numel()
     counts.computed += new.numel()
-    counts.useful += new.numel()
-    return [_decode(model, row, stops) for row in new.tolist()]
+    counts.useful += sum(new.shape[1] if end is None else end for end in batch.ends)
+    return batch.texts(new)
 
 
-def _decode(model: LocalModel, tokens: list[int], stops: list[int]) -> str:
-    end = next((at for at, token in enumerate(tokens) if token in stops), len(tokens))
-    return model.decode(tokens[:end])
+@while_needed
+@contextmanager
+def own_settings_ignored(model: PreTrainedModel) -> Iterator[None]:
+    """Keep a checkpoint's own settings, apart from its special tokens, out of ``generate``.
+
+    It takes them for what it is not told otherwise: beams, a list of forbidden words, a length.
+    """
+    before = {
+        module: module.generation_config
+        for module in model.modules()
+        if isinstance(vars(module).get("generation_config"), GenerationConfig)
+    }
+    for module, config in before.items():
+        special = {name: getattr(config, name, None) for name in _SPECIAL}
+        module.generation_config = GenerationConfig(**special)
+    try:
+        yield
+    finally:
+        for module, config in before.items():
+            module.generation_config = config
+
+
+_SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")

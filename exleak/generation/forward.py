@@ -99,10 +99,7 @@ def forward_of(model: LocalModel) -> Forward | None:
         return None
     plain = Forward(inner, extra=_LAST_LOGIT if takes(inner, "logits_to_keep") else ())
     slides = any(type(layer) is DynamicSlidingWindowLayer for layer in layers)
-    # Different ones: where all tokens are equal, no mask and no position makes a difference.
-    size = inner.config.get_text_config(decoder=True).vocab_size
-    tokens = [(number + 1) * size // (_TOKENS + 2) for number in range(_TOKENS)]
-    trial = _Trial(tokens, model.device)
+    trial = _Trial(trial_tokens(model), model.device)
     with torch.inference_mode():
         expected = trial.alone(plain)
         forms = _forms(plain, slides)
@@ -110,6 +107,15 @@ def forward_of(model: LocalModel) -> Forward | None:
 
 
 _LAST_LOGIT = (("logits_to_keep", 1),)
+
+
+def trial_tokens(model: LocalModel) -> list[int]:
+    """A few tokens to try a model on.
+
+    Different ones: where all tokens are equal, no mask and no position makes a difference.
+    """
+    size = model.model.config.get_text_config(decoder=True).vocab_size
+    return [(number + 1) * size // (_TOKENS + 2) for number in range(_TOKENS)]
 
 
 def _forms(plain: Forward, slides: bool) -> Iterator[Forward]:
@@ -178,10 +184,10 @@ class _Trial:
             return False
         if found is None:
             return False
-        return _is_close(found, expected)
+        return is_close(found, expected)
 
 
-def _is_close(found: torch.Tensor, expected: torch.Tensor) -> bool:
+def is_close(found: torch.Tensor, expected: torch.Tensor) -> bool:
     """Whether logits are the same up to rounding, however large those are that rule tokens out."""
     tolerance = _TOLERANCE.get(expected.dtype.itemsize, 1e-3)
     found, expected = found.float(), expected.float()

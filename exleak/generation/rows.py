@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,8 @@ def generate_rows(
         model: A loaded model, which is never stored, or a source.
         dataset: What to continue.
         sampling: Settings.
-        batch_size: Most continuations in the making at once; does not change the result.
+        batch_size: Most continuations in the making at once; in float32 it does not change the
+            result.
         mitigation: An instruction prepended to each prompt.
         progress: Called after each continuation.
         store: Where continuations are kept.
@@ -234,19 +236,19 @@ def _generate(
         seconds, counts = _FLUSH_SECONDS, Counts(batch_sizes=sizes)
         items = continue_prompts(model, requests, sampling, batch_size=batch_size, counts=counts)
     try:
-        for item in items:
-            fresh[_key(texts[item.request], item.index)] = item.text
-            if segments and (len(fresh) >= _FLUSH_COUNT or time.monotonic() - flushed > seconds):
-                segments.append(fresh)
-                made, fresh, flushed = made | fresh, {}, time.monotonic()
-            left[item.request] -= 1
-            done.prompts += not left[item.request]
-            done.sentences += 1
-            if progress:
-                progress(done)
+        with closing(items):  # which puts the model back as it was
+            for item in items:
+                fresh[_key(texts[item.request], item.index)] = item.text
+                late = time.monotonic() - flushed > seconds
+                if segments and (len(fresh) >= _FLUSH_COUNT or late):
+                    segments.append(fresh)
+                    made, fresh, flushed = made | fresh, {}, time.monotonic()
+                left[item.request] -= 1
+                done.prompts += not left[item.request]
+                done.sentences += 1
+                if progress:
+                    progress(done)
     finally:
-        if isinstance(items, Generator):
-            items.close()  # puts the model back as it was
         if segments:
             segments.append(fresh)
     return {**found, **made, **fresh}

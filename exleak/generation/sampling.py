@@ -37,7 +37,7 @@ class Sampling:
         generations: Continuations per prompt (K).
         seed: Names the run; the same seed gives the same continuations.
         top_p: Nucleus mass kept, in (0, 1].
-        top_k: Most likely tokens kept; 0 keeps all.
+        top_k: Most likely tokens kept, with those that tie with the last of them; 0 keeps all.
         temperature: Divides the logits; above 0.
         repetition_penalty: Above 0; 1 changes nothing.
         max_new_tokens: Longest continuation, in tokens.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -108,7 +108,7 @@ class Server:
 
     def continue_prompts(
         self, requests: Sequence[Request], sampling: Sampling, *, batch_size: int | None = None
-    ) -> Iterator[Continued]:
+    ) -> Generator[Continued, None, None]:
         """Continue every request, several at a time, in whatever order they finish.
 
         When one fails for good no more are sent; what was under way is still yielded.

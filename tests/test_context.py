@@ -1,0 +1,80 @@
+"""How long rows may get, and up to which length they are independent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from exleak import ModelError, Sampling
+from exleak.generation.checkpoint import LocalModel, load_model
+from exleak.generation.context import independent_up_to, room
+from exleak.generation.local import Request, continue_prompts
+from tests import tiny
+
+
+def configured(**config: Any) -> LocalModel:
+    """A model that has a configuration, and nothing else."""
+    made = SimpleNamespace(**config)
+    made.get_text_config = lambda decoder: made
+    return LocalModel("m", SimpleNamespace(config=made), None, False)
+
+
+@pytest.mark.parametrize("name", ["max_position_embeddings", "max_target_positions", "max_seq_len"])
+def test_a_context_has_room_for_prompt_and_continuation(name: str) -> None:
+    """Whatever its longest length is called."""
+    model = configured(**{name: 20})
+    assert room(model, "a", 5, 10) == 10
+    assert room(model, "a", 15, 10) == 5
+    with pytest.raises(ModelError, match=r"model m: a prompt of 20 tokens .* context of 20: 'a'"):
+        room(model, "a", 20, 10)
+
+
+def test_no_length_is_no_limit() -> None:
+    """Recurrent models have none; some configurations say so by -1 or None."""
+    for model in (configured(), configured(max_position_embeddings=-1, max_seq_len=None)):
+        assert room(model, "a", 10**6, 10) == 10
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, None),
+        ({"rope_parameters": None}, None),
+        ({"rope_parameters": {"rope_type": "default"}, "sliding_window": 8}, None),
+        (
+            {"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 4}},
+            4,
+        ),
+        (
+            {"rope_parameters": {"full_attention": {"rope_type": "longrope"}},
+             "original_max_position_embeddings": 6},
+            6,
+        ),
+        ({"attention_chunk_size": 8192, "floor_scale": 4096}, 4096),
+        ({"keep_window_size": 2048}, 2048),
+    ],
+)  # fmt: skip
+def test_rows_are_independent_up_to_where_a_configuration_turns(
+    config: dict[str, Any], expected: int | None
+) -> None:
+    """Each architecture has its own words for it."""
+    assert independent_up_to(configured(**config)) == expected
+
+
+def test_rows_longer_than_that_do_not_depend_on_each_other(tmp_path: Path) -> None:
+    """One long row would turn the keys of the short ones, too: they go through plain batches."""
+    model = load_model(tiny.save_checkpoint(tmp_path, "phi3"))
+    assert independent_up_to(model) == 40
+    prompts, short = ["The road", "A long, long way to the road."], Sampling(max_new_tokens=20)
+
+    def run(size: int) -> set[Any]:
+        requests = [Request(prompt, (0, 1)) for prompt in prompts]
+        return set(continue_prompts(model, requests, short, batch_size=size))
+
+    with pytest.warns(UserWarning, match="cannot be refilled"):
+        assert run(1) == run(64)
+    prompts[1:] = ["So it was"]
+    assert len(run(64)) == 4
