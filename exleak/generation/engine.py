@@ -7,6 +7,7 @@ changes nothing, because each draw is a function of (seed, prompt text, generati
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -100,7 +101,7 @@ class Engine:
         self.model, self.forward = model, forward
         self.requests, self.sampling, self.counts = requests, sampling, counts
         wanted = [number for number, request in enumerate(requests) if request.indices]
-        self.tokens = {number: model.encode(requests[number].text) for number in wanted}
+        self.tokens = {number: array("q", model.encode(requests[number].text)) for number in wanted}
         most = sampling.max_new_tokens
         self.room = {
             number: room(model, requests[number].text, len(self.tokens[number]), most)
@@ -172,7 +173,8 @@ class Engine:
         tokens = [self.tokens[number] for number in numbers]
         lengths, device = list(map(len, tokens)), self.model.device
         width = max(lengths)
-        ids = torch.tensor([t[:1] * (width - len(t)) + t for t in tokens], device=device)
+        padded = [t[:1] * (width - len(t)) + t for t in tokens]
+        ids = torch.tensor([row.tolist() for row in padded], device=device)
         before = width - torch.tensor(lengths, device=device).unsqueeze(1)
         columns = torch.arange(width, device=device)
         cache = DynamicCache()
