@@ -72,7 +72,7 @@ def test_lanes_change_nothing(
     assert torch.get_num_threads() == 4
 
 
-@pytest.mark.parametrize("rest", [1, 3, 1000])
+@pytest.mark.parametrize("rest", [2, 7, 1000])
 def test_the_last_rows_go_on_together(
     rest: int, llama: LocalModel, four_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +96,7 @@ def test_the_last_rows_go_on_together(
     assert len(found) == len(expected)
     assert set(found) == expected
     assert len(left) == 1
-    assert all(0 < rows <= rest for rows in left[0])
+    assert 0 < sum(left[0]) <= rest
 
 
 def test_a_large_model_has_no_lanes(

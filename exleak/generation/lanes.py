@@ -30,7 +30,7 @@ _MOST = 4
 #: Rows in the making that make a lane worth its thread.
 _ROWS = 64
 #: Parameters times rows of a step that takes the interpreter longer than the arithmetic.
-_FEW = 2**24
+_FEW = 2**25
 
 
 def lanes_for(model: LocalModel, rows: int) -> int:
@@ -85,7 +85,12 @@ def run_lanes(engines: Sequence[Engine]) -> Iterator[Continued]:
             else:
                 yield from items
 
-    rest = _FEW // _size(engines[0].model) if len(engines) > 1 else 0
+    few = _FEW // _size(engines[0].model) if len(engines) > 1 else 0
+
+    def are_few() -> bool:
+        draining = all(engine.is_draining for engine in engines)
+        return draining and sum(len(engine.live) for engine in engines) <= few
+
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(
@@ -93,7 +98,7 @@ def run_lanes(engines: Sequence[Engine]) -> Iterator[Continued]:
         ) as pool:
             try:
                 for engine in engines:
-                    pool.submit(work, engine.run(rest))
+                    pool.submit(work, engine.run(are_few))
                 yield from finished(len(engines))
                 if unfinished := [engine for engine in engines if engine.live]:
                     unfinished[0].join(unfinished[1:])
