@@ -79,6 +79,7 @@ def test_the_last_rows_go_on_together(
     """On one thread, with the texts that they have apart."""
     monkeypatch.setattr("exleak.generation.engine.may_end", lambda piece: True)
     monkeypatch.setattr("exleak.generation.engine.is_settled", lambda piece: True)
+    monkeypatch.setattr("exleak.generation.engine._SHRINK", 0.5)  # some slots stay, dead
     wanted = [replace(r, is_complete=lambda text: len(text) % 7 == 4) for r in requests()]
     expected = set(continue_prompts(llama, wanted, SHORT, batch_size=3))
     join, left = Engine.join, []
