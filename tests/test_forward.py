@@ -61,12 +61,12 @@ def test_rows_that_cannot_be_kept_apart_have_none(architecture: str, tmp_path: P
     assert forward_of(model) is None
 
 
-class Wrapped(torch.nn.Module):
+class Changing(tiny.Wrapper):
     """A model whose forward pass does something to its arguments first."""
 
     def __init__(self, inner: Any, change: Callable[[dict[str, Any]], None]) -> None:
-        super().__init__()
-        self.inner, self.change = inner, change
+        super().__init__(inner)
+        self.change = change
 
     def forward(self, position_ids: Any = None, **arguments: Any) -> Any:
         """What the inner model says to the changed arguments."""
@@ -74,17 +74,10 @@ class Wrapped(torch.nn.Module):
         self.change(arguments)
         return self.inner(**arguments)
 
-    def __getattr__(self, name: str) -> Any:
-        """Everything else is the inner model's."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("inner"), name)
-
 
 def wrapped(model: LocalModel, change: Callable[[dict[str, Any]], None]) -> LocalModel:
     """The same model behind a wrapper."""
-    return load_model(Wrapped(model.model, change), model.tokenizer, chat="never")
+    return load_model(Changing(model.model, change), model.tokenizer, chat="never")
 
 
 def refuse(arguments: dict[str, Any]) -> None:

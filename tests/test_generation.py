@@ -118,12 +118,8 @@ def test_refilled_slots_see_only_their_own_prompt(llama: Path) -> None:
     assert run(model, PROMPTS, batch_size=2) == run(model, PROMPTS, batch_size=640)
 
 
-class Adapted(torch.nn.Module):
-    """A wrapper that hides the parameters of the model in it, after the manner of PEFT."""
-
-    def __init__(self, inner: PreTrainedModel) -> None:
-        super().__init__()
-        self.inner = inner
+class Adapted(tiny.Wrapper):
+    """An adapter after the manner of PEFT, which hides the parameters of the model in it."""
 
     def get_base_model(self) -> PreTrainedModel:
         """The model without the adapter."""
@@ -132,13 +128,6 @@ class Adapted(torch.nn.Module):
     def forward(self, **arguments: Any) -> Any:
         """What the inner model says."""
         return self.inner(**arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        """Everything else is the inner model's."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("inner"), name)
 
 
 def test_a_wrapped_model_continues_at_the_right_positions(llama: Path) -> None:

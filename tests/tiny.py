@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -202,6 +203,21 @@ def save_checkpoint(
     model.save_pretrained(folder)
     tokenizer(chat).save_pretrained(folder)
     return folder
+
+
+class Wrapper(torch.nn.Module):
+    """A model around another one, with all that it has."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the inner model's."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("inner"), name)
 
 
 def snapshot(cache: Path, name: str) -> Path:
