@@ -307,6 +307,27 @@ def test_a_rows_memory_is_that_of_its_cache(
     assert found[0] == pytest.approx(a_row + a_token, abs=16)
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_has_at_least_one_row(size: int, llama: Path) -> None:
+    """Nothing is taken for automatic but ``None``."""
+    with pytest.raises(SettingsError, match=f"batch_size must be at least 1, or None, not {size}"):
+        exleak.generate(llama, PROMPTS, SHORT, batch_size=size)
+    with pytest.raises(SettingsError, match="batch_size must be at least 1"):
+        exleak.measure(str(llama), batch_size=size, store=None)
+
+
+def test_one_text_is_no_list_of_prompts(llama: Path) -> None:
+    """It would be continued letter by letter."""
+    with pytest.raises(SettingsError, match=r"not one text: \['The soup'\]"):
+        exleak.generate(llama, "The soup", SHORT)
+
+
+def test_nothing_asked_is_nothing_done(llama: Path) -> None:
+    """No prompts, or none of whose continuations anything is wanted."""
+    assert exleak.generate(llama, [], SHORT) == []
+    assert list(continue_prompts(load_model(llama), [Request("a", ())], SHORT)) == []
+
+
 def test_running_out_of_memory_halves_the_batch(
     llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exleak.generation.sampling import Sampling
+from exleak.errors import SettingsError
+from exleak.generation.sampling import Sampling, check_batch_size
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -45,11 +46,15 @@ def generate(
     Raises:
         ModelError: The model cannot be loaded, a prompt does not fit its context, or its logits
             are not numbers.
+        SettingsError: A batch size below 1, or one text in the place of several.
     """
     from exleak.generation.checkpoint import load_model
     from exleak.generation.local import Request, continue_prompts
     from exleak.sentences import FirstSentence
 
+    check_batch_size(batch_size)
+    if isinstance(prompts, str):
+        raise SettingsError(f"prompts must be a list of texts, not one text: [{prompts[:40]!r}]")
     settings = sampling or Sampling()
     distinct = list(dict.fromkeys(prompts))
     indices = tuple(range(settings.generations))

@@ -113,6 +113,8 @@ def continue_prompts(
             not enough memory for a single row.
     """
     counts = counts or Counts()
+    if not _rows(requests):
+        return
     size = batch_size or rows_that_fit(model, requests, sampling)
     left = list(requests)
     while _rows(left):

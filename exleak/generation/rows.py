@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from exleak.errors import ModelError
 from exleak.generation.checkpoint import LocalModel, placement
 from exleak.generation.endpoint import EndpointSource
-from exleak.generation.sampling import Sampling
+from exleak.generation.sampling import Sampling, check_batch_size
 from exleak.generation.server import Server
 from exleak.generation.source import ModelSource
 from exleak.prompts import first_sentence_of, prompt_text
@@ -95,7 +95,11 @@ def generate_rows(
         mitigation: An instruction prepended to each prompt.
         progress: Called after each continuation.
         store: Where continuations are kept.
+
+    Raises:
+        SettingsError: A batch size below 1.
     """
+    check_batch_size(batch_size)
     sizes: list[int] = []
     wanted: dict[str, Prompt] = {}
     for prompt in dataset.prompts:

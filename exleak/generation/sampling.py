@@ -75,6 +75,16 @@ class Sampling:
         return dataclasses.asdict(self)
 
 
+def check_batch_size(batch_size: int | None) -> None:
+    """Refuse a number of rows that is none.
+
+    Raises:
+        SettingsError: It is below 1.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise SettingsError(f"batch_size must be at least 1, or None, not {batch_size}")
+
+
 def stream(seed: int, prompt: str, index: int) -> int:
     """The key of one generation's draws: a signed 64-bit hash of seed, prompt text and index."""
     text = f"{seed}\0{index}\0{prompt}".encode("utf-8", "surrogatepass")
