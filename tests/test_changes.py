@@ -61,6 +61,50 @@ def test_an_error_takes_it_back() -> None:
     assert thing.state == "own"
 
 
+def test_garbage_may_be_collected_at_any_time() -> None:
+    """An abandoned run may end while another one begins, on the same thread."""
+    other = Thing()
+    abandoned = [changed(other)]
+    abandoned[0].__enter__()
+
+    class Littered(Thing):
+        def __setattr__(self, name: str, value: str) -> None:
+            abandoned.clear()
+            super().__setattr__(name, value)
+
+    with changed(Littered()):
+        assert other.state == "own"
+
+
+def test_models_may_share_a_configuration(tmp_path: Path) -> None:
+    """A fine-tuned model and its base, made from one object."""
+    plain = load_model(tiny.save_checkpoint(tmp_path))
+    twin = load_model(type(plain.model)(plain.model.config), plain.tokenizer, chat="never")
+    assert twin.model.config is plain.model.config
+    requests, short = [Request("The road", (0, 1, 2))], Sampling(max_new_tokens=12)
+    one, other = (continue_prompts(m, requests, short, batch_size=2) for m in (plain, twin))
+    next(one), next(other)
+    one.close()
+    assert twin.model.config._attn_implementation == "exleak"
+    assert len(list(other)) == 2
+    assert plain.model.config._attn_implementation == "sdpa"
+
+
+def test_a_model_and_a_wrapper_around_it(tmp_path: Path) -> None:
+    """They have the same modules."""
+    plain = load_model(tiny.save_checkpoint(tmp_path))
+    wrapper = load_model(torch.compile(plain.model.train(), backend="eager"), plain.tokenizer)
+    wrapper.model.train()
+    requests, short = [Request("The road", (0, 1, 2))], Sampling(max_new_tokens=12)
+    one, other = (continue_prompts(m, requests, short, batch_size=2) for m in (plain, wrapper))
+    next(one), next(other)
+    one.close()
+    assert not plain.model.training
+    list(other)
+    assert plain.model.training
+    assert wrapper.model.training
+
+
 def test_two_runs_of_one_model_do_not_disturb_each_other(tmp_path: Path) -> None:
     """The first one to end leaves the model to the second one as it needs it."""
     plain = load_model(tiny.save_checkpoint(tmp_path))

@@ -104,15 +104,49 @@ def test_a_checkpoints_own_settings_are_not_obeyed(wish: dict[str, Any], tmp_pat
     assert model.model.generation_config is own
 
 
-def test_special_tokens_stay_the_checkpoints(tmp_path: Path) -> None:
-    """Some models cannot do without them."""
+def test_first_tokens_stay_the_checkpoints(tmp_path: Path) -> None:
+    """Some models cannot do without them; all else is not asked for."""
     model = loaded(tmp_path, "bloom").model
     model.generation_config.update(top_k=7, decoder_start_token_id=5)
     with own_settings_ignored(model):
         assert model.generation_config.decoder_start_token_id == 5
-        assert model.generation_config.eos_token_id == 257
+        assert model.generation_config.bos_token_id == 256
+        assert model.generation_config.eos_token_id is None
         assert model.generation_config.top_k == GenerationConfig().top_k
     assert model.generation_config.top_k == 7
+
+
+class Refused:
+    """No generation configuration at all."""
+
+    @property
+    def bos_token_id(self) -> int:
+        """It cannot be had."""
+        raise TypeError
+
+
+def test_settings_of_all_parts_come_back(tmp_path: Path) -> None:
+    """Also when one of them cannot be put aside."""
+    model = loaded(tmp_path / "one", "bloom").model
+    model.draft = loaded(tmp_path / "two", "gpt2").model
+    own, part = model.generation_config, model.draft.generation_config
+    with own_settings_ignored(model):
+        assert model.generation_config is not own
+        assert model.draft.generation_config is not part
+    assert model.generation_config is own
+    assert model.draft.generation_config is part
+    model.draft.generation_config = Refused()
+    with pytest.raises(TypeError), own_settings_ignored(model):
+        pass
+    assert model.generation_config is own
+
+
+def test_a_prompt_that_is_too_long_is_refused_at_once(tmp_path: Path) -> None:
+    """Before others are continued."""
+    requests = [Request("x" * length, (0,)) for length in (3, 50)]
+    found = continue_prompts(loaded(tmp_path, "bart"), requests, SHORT)
+    with pytest.raises(ModelError, match="a prompt of 50 tokens leaves no room"):
+        next(found)
 
 
 def test_texts_end_with_the_context(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from transformers import (
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
 )
 
 import exleak
@@ -250,8 +253,8 @@ def test_nan_logits_are_refused(tmp_path: Path) -> None:
 def test_a_prompt_longer_than_the_context_is_refused(llama: Path) -> None:
     """The message gives both lengths."""
     model = load_model(llama)
-    model.model.config.max_position_embeddings = 8
-    with pytest.raises(ModelError, match="context of 8"):
+    model.model.config.max_position_embeddings = 20
+    with pytest.raises(ModelError, match="context of 20"):
         run(model, PROMPTS)
 
 
@@ -292,10 +295,31 @@ def test_an_unreachable_hub_name_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
         load_model("nobody/no-such-model")
 
 
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError()])
+def test_any_kind_of_no_memory_halves_the_batch(
+    error: Exception, llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numpy has one of its own."""
+    from exleak.generation.engine import Engine
+
+    model, step, errors = load_model(llama), Engine._step, [error]
+
+    def failing(self: Engine) -> object:
+        if errors:
+            raise errors.pop()
+        return step(self)
+
+    expected = run(model, PROMPTS)
+    monkeypatch.setattr(Engine, "_step", failing)
+    with pytest.warns(UserWarning, match="out of memory; going on with 5 rows"):
+        assert run(model, PROMPTS, batch_size=10) == expected
+
+
 @pytest.mark.parametrize(
     ("architecture", "a_row", "a_token"),
     [("llama", 0, 2 * 2 * 2 * 8 * 4), ("gemma4", 0, 2 * 2 * 8 * 4 + 2 * 2 * 16 * 4),
-     ("mamba", 2 * 64 * (4 + 4) * 4, 0), ("rwkv", 5 * 2 * 32 * 4, 0)],
+     ("mamba", 2 * 64 * (4 + 4) * 4, 0), ("rwkv", 5 * 2 * 32 * 4, 0),
+     ("minimax", 0, 2 * 2 * 2 * 8 * 4)],
 )  # fmt: skip
 def test_a_rows_memory_is_that_of_its_cache(
     architecture: str, a_row: int, a_token: int, tmp_path: Path
@@ -307,12 +331,12 @@ def test_a_rows_memory_is_that_of_its_cache(
     assert found[0] == pytest.approx(a_row + a_token, abs=16)
 
 
-@pytest.mark.parametrize("size", [0, -1])
-def test_a_batch_has_at_least_one_row(size: int, llama: Path) -> None:
+@pytest.mark.parametrize("size", [0, -1, 2.5, "7"])
+def test_a_batch_has_at_least_one_row(size: Any, llama: Path) -> None:
     """Nothing is taken for automatic but ``None``."""
-    with pytest.raises(SettingsError, match=f"batch_size must be at least 1, or None, not {size}"):
+    with pytest.raises(SettingsError, match=f"from 1 on, or None, not {size!r}"):
         exleak.generate(llama, PROMPTS, SHORT, batch_size=size)
-    with pytest.raises(SettingsError, match="batch_size must be at least 1"):
+    with pytest.raises(SettingsError, match="batch_size must be a whole number"):
         exleak.measure(str(llama), batch_size=size, store=None)
 
 
@@ -320,6 +344,105 @@ def test_one_text_is_no_list_of_prompts(llama: Path) -> None:
     """It would be continued letter by letter."""
     with pytest.raises(SettingsError, match=r"not one text: \['The soup'\]"):
         exleak.generate(llama, "The soup", SHORT)
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing_enable:FutureWarning")
+def test_looking_at_a_model_in_training_leaves_no_trace(tmp_path: Path) -> None:
+    """No draw of dropout, and the cache that gradient checkpointing would switch off."""
+    loaded = load_model(tiny.save_checkpoint(tmp_path))
+    expected = row_bytes(loaded, 1000)
+    model = loaded.model
+    for layer in model.model.layers:
+        layer.self_attn.attention_dropout = 0.5
+    model.gradient_checkpointing_enable()
+    model.train()
+    seen = []
+
+    def noted(given: LocalModel, tokens: int) -> int:
+        seen.append(row_bytes(given, 1000))
+        return seen[-1]
+
+    before = torch.get_rng_state()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("exleak.generation.local.row_bytes", noted)
+        run(loaded, PROMPTS[:1])
+    assert seen == [expected]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert model.training
+
+
+def test_an_encoder_decoder_model_is_refused() -> None:
+    """It would answer with anything."""
+    config = T5Config(vocab_size=300, d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
+    model = load_model(T5ForConditionalGeneration(config), tiny.tokenizer(), name="t5")
+    with pytest.raises(ModelError, match="model t5: T5ForConditionalGeneration is an encoder-dec"):
+        run(model, PROMPTS)
+
+
+def test_a_context_of_a_few_tokens_is_refused(llama: Path) -> None:
+    """There is nothing to try the model on."""
+    model = load_model(llama)
+    model.model.config.max_position_embeddings = 15
+    with pytest.raises(ModelError, match="a context of 15 tokens is too short"):
+        run(model, ["A"])
+
+
+@pytest.mark.parametrize("size", [None, 2])
+@pytest.mark.parametrize("architecture", ["llama", "bloom"])
+@pytest.mark.filterwarnings("ignore:.*cannot be refilled")
+def test_a_model_that_does_not_run_is_one_error(
+    architecture: str, size: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it says is in the message, with what it is."""
+    model = load_model(tiny.save_checkpoint(tmp_path, architecture))
+
+    def forward(*arguments: Any, **named: Any) -> Any:
+        raise TypeError("missing 'pixel_values'")
+
+    forward.__signature__ = inspect.signature(model.model.forward)  # type: ignore[attr-defined]
+    monkeypatch.setattr(model.model, "forward", forward)
+    with pytest.raises(ModelError, match=r"a few tokens .*\(TypeError: missing 'pixel_"):
+        run(model, PROMPTS, batch_size=size)
+
+
+def test_a_token_without_an_embedding_is_told(llama: Path) -> None:
+    """Somebody added tokens and did not resize the model."""
+    loaded = load_model(llama)
+    tokenizer = tiny.tokenizer()
+    tokenizer.add_tokens(["<new>"])
+    model = load_model(loaded.model, tokenizer, name="m", chat="never")
+    with pytest.raises(ModelError, match="gives token 300, but the model has 300 embeddings"):
+        run(model, ["a <new> road"])
+
+
+@pytest.mark.parametrize("architecture", ["llama", "bloom"])
+@pytest.mark.parametrize("ids", [None, -1, 50256, (257, 12), [257, None]])
+@pytest.mark.filterwarnings("ignore:.*cannot be refilled")
+def test_stop_tokens_come_in_all_forms(ids: Any, architecture: str, tmp_path: Path) -> None:
+    """Some are none of the vocabulary's; a configuration may be missing altogether."""
+    model = load_model(tiny.save_checkpoint(tmp_path, architecture))
+    model.model.generation_config.eos_token_id = ids
+    found = run(model, PROMPTS, is_complete=lambda text: "e" in text)
+    assert found == run(model, PROMPTS, is_complete=lambda text: "e" in text, batch_size=1)
+    if ids is None:
+        model.model.generation_config = None
+        assert run(model, PROMPTS, is_complete=lambda text: "e" in text) == found
+
+
+def test_stop_tokens_that_are_no_ids_are_told(llama: Path) -> None:
+    """With what stands there."""
+    model = load_model(llama)
+    model.model.generation_config.eos_token_id = "x"
+    with pytest.raises(ModelError, match="eos_token_id of its generation config is 'x'"):
+        run(model, PROMPTS)
+
+
+def test_a_model_that_gives_tuples_is_refused(llama: Path) -> None:
+    """Its configuration is for other uses."""
+    model = load_model(llama)
+    model.model.config.return_dict = False
+    with pytest.raises(ModelError, match="return_dict is off in its configuration"):
+        run(model, PROMPTS)
 
 
 def test_nothing_asked_is_nothing_done(llama: Path) -> None:

@@ -72,7 +72,7 @@ def test_lanes_change_nothing(
     assert torch.get_num_threads() == 4
 
 
-@pytest.mark.parametrize("rest", [2, 7, 1000])
+@pytest.mark.parametrize("rest", [4, 9, 1000])
 def test_the_last_rows_go_on_together(
     rest: int, llama: LocalModel, four_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +98,18 @@ def test_the_last_rows_go_on_together(
     assert set(found) == expected
     assert len(left) == 1
     assert 0 < sum(left[0]) <= rest
+    assert max(left[0]) <= rest / 4
+
+
+@pytest.mark.parametrize("lengths", [(300, 3), (3, 300), (20, 3, 200, 4, 4, 10)])
+def test_lanes_of_very_different_lengths_join(
+    lengths: tuple[int, ...], llama: LocalModel, four_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that never had a long prompt has no memory for one either."""
+    wanted = [Request("x" * length, tuple(range(8))) for length in lengths]
+    expected = set(continue_prompts(llama, wanted, SHORT, batch_size=1))
+    monkeypatch.setattr(lanes, "_FEW", 2**25)
+    assert set(continue_prompts(llama, wanted, SHORT, batch_size=600)) == expected
 
 
 def test_a_large_model_has_no_lanes(

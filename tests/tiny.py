@@ -21,6 +21,7 @@ from transformers import (
     GPTNeoXConfig,
     LlamaConfig,
     MambaConfig,
+    MiniMaxConfig,
     MistralConfig,
     Phi3Config,
     PreTrainedConfig,
@@ -115,6 +116,13 @@ CONFIGS: dict[str, PreTrainedConfig] = {
         hidden_size_per_layer_input=0,
     ),
     "rwkv": RwkvConfig(**_SIZE, hidden_size=32, num_hidden_layers=2, attention_hidden_size=32),
+    "minimax": MiniMaxConfig(
+        **_SIZE,
+        **_GROUPED,
+        head_dim=8,
+        num_local_experts=2,
+        layer_types=["full_attention", "full_attention"],
+    ),
     "mamba": MambaConfig(**_SIZE, hidden_size=32, num_hidden_layers=2, state_size=4),
 }
 

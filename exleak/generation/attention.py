@@ -7,11 +7,16 @@ longer than the arithmetic: the products of all rows together need about two thi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from exleak.generation.changes import while_needed
 
@@ -69,13 +74,16 @@ def can_be_batched(model: Any) -> bool:
     )
 
 
-@while_needed
-@contextmanager
-def attention_batched(model: PreTrainedModel) -> Iterator[None]:
+def attention_batched(model: PreTrainedModel) -> AbstractContextManager[None]:
     """Exchange a model's attention over text, and put its own back."""
+    return _batched_in(_text_config(model))
+
+
+@while_needed  # by the configuration: models may share one
+@contextmanager
+def _batched_in(config: PreTrainedConfig) -> Iterator[None]:
     AttentionInterface.register(_NAME, batched)
     AttentionMaskInterface.register(_NAME, _SDPA_MASK)
-    config = _text_config(model)
     before = config._attn_implementation
     # As set_attn_implementation does, which also reads the model's source to see whether it may.
     # Under the empty key: what attends to pictures has a configuration within this one.

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from functools import cached_property
@@ -71,13 +71,19 @@ class LocalModel:
         """Token ids of a rendered text, with one BOS at most.
 
         Raises:
-            ModelError: The text has no tokens.
+            ModelError: The text has no tokens, or some that the model has no embedding for.
         """
         bos = self.tokenizer.bos_token
         special = not (self.chat or (bos and rendered.startswith(bos)))
         ids = list(self.tokenizer(rendered, add_special_tokens=special)["input_ids"])
         if not ids:
             raise ModelError(f"model {self.name}: the tokenizer gives no tokens for {rendered!r}")
+        if self._vocabulary is not None and max(ids) >= self._vocabulary:
+            raise ModelError(
+                f"model {self.name}: the tokenizer gives token {max(ids)}, but the model has "
+                f"{self._vocabulary} embeddings; was it resized (resize_token_embeddings) when "
+                "tokens were added?"
+            )
         return ids
 
     def decode(self, tokens: list[int]) -> str:
@@ -102,12 +108,31 @@ class LocalModel:
         )
         return self.tokenizer.backend_tokenizer if as_usual else None
 
+    @cached_property
+    def _vocabulary(self) -> int | None:
+        """Rows of the input embeddings; ``None`` where they are none of the usual kind."""
+        try:
+            weight = self.model.get_input_embeddings().weight
+        except (AttributeError, NotImplementedError):
+            return None
+        return len(weight)
+
     @property
     def stop_tokens(self) -> frozenset[int]:
-        """Ids that end a continuation: the generation config's and the tokenizer's."""
-        configured = self.model.generation_config.eos_token_id
-        ids = configured if isinstance(configured, list) else [configured]
-        return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
+        """Ids that end a continuation: the generation config's and the tokenizer's.
+
+        Raises:
+            ModelError: The generation config has something else in their place.
+        """
+        configured = getattr(self.model.generation_config, "eos_token_id", None)
+        ids = configured if isinstance(configured, (list, tuple)) else [configured]
+        found = [i for i in [*ids, self.tokenizer.eos_token_id] if i is not None]
+        if not all(isinstance(i, int) for i in found):
+            raise ModelError(
+                f"model {self.name}: eos_token_id of its generation config is {configured!r}, "
+                "which is no token id and no list of them"
+            )
+        return frozenset(found)
 
 
 def takes(model: PreTrainedModel, name: str) -> bool:
@@ -122,17 +147,24 @@ def takes(model: PreTrainedModel, name: str) -> bool:
     return name in inspect.signature(inner.forward).parameters
 
 
-@while_needed
 @contextmanager
 def evaluating(model: PreTrainedModel) -> Iterator[None]:
     """Switch dropout and the like off, and leave every module as it was."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    with ExitStack() as stack:
+        for module in model.modules():
+            if "training" in vars(module):  # a compiled model has that of the model in it
+                stack.enter_context(_evaluated(module))
+        yield
+
+
+@while_needed
+@contextmanager
+def _evaluated(module: torch.nn.Module) -> Iterator[None]:
+    before, module.training = module.training, False
     try:
         yield
     finally:
-        for module, mode in modes:
-            module.training = mode
+        module.training = before
 
 
 class _FixedDate(datetime):

@@ -7,10 +7,36 @@ from typing import Any
 from exleak.errors import ModelError
 from exleak.generation.checkpoint import LocalModel
 
-#: What configurations call the longest context.
-_LONGEST = ("max_position_embeddings", "max_target_positions", "max_seq_len", "max_sequence_length")
-#: Lengths beyond which an architecture treats tokens by their place in the batch's tensors.
+#: What configurations call the longest context: most of them, Whisper's, MPT's.
+_LONGEST = ("max_position_embeddings", "max_target_positions", "max_seq_len")
+#: No context may be shorter; models are tried on almost as many tokens.
+_SHORTEST = 16
+#: Lengths beyond which an architecture treats tokens by their place in the batch's tensors: Llama 4
+#: and Gemma 3n (chunks), Llama 4 (temperature of its attention), Doge.
 _TURNS = ("attention_chunk_size", "floor_scale", "keep_window_size")
+
+
+def check_model(model: LocalModel) -> None:
+    """Refuse what cannot continue a text.
+
+    Raises:
+        ModelError: An encoder-decoder model, one that gives tuples, or a context of a few tokens.
+    """
+    if getattr(model.model.config, "return_dict", True) is False:
+        raise ModelError(
+            f"model {model.name}: return_dict is off in its configuration, so that it gives no "
+            "cache by name; set model.config.return_dict = True"
+        )
+    if getattr(model.model.config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"model {model.name}: {type(model.model).__name__} is an encoder-decoder model, which "
+            "answers a text but does not continue it; give a causal language model"
+        )
+    longest = min(_lengths(_config(model), _LONGEST), default=_SHORTEST)
+    if longest < _SHORTEST:
+        raise ModelError(
+            f"model {model.name}: a context of {longest} tokens is too short to continue a text"
+        )
 
 
 def room(model: LocalModel, prompt: str, tokens: int, wanted: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -119,31 +119,26 @@ class Engine:
         self.free: list[int] = []
         self.stopped = False
 
-    def run(self, enough: Callable[[], bool] = lambda: False) -> Iterator[list[Continued]]:
+    def run(self, rest: int = 0) -> Iterator[list[Continued]]:
         """Refill and step until nothing is left, or until somebody says ``stopped``.
 
         Args:
-            enough: Asked before each step; the rows that are left then are for :meth:`join`.
+            rest: Leave the last rows, at most so many, for :meth:`join`.
 
         Yields:
             What each step finished.
         """
         if self.queue:
             self._start()
-            yield from self.go_on(enough)
+            yield from self.go_on(rest)
 
-    def go_on(self, enough: Callable[[], bool] = lambda: False) -> Iterator[list[Continued]]:
+    def go_on(self, rest: int = 0) -> Iterator[list[Continued]]:
         """As :meth:`run`, of an engine that has begun."""
         while not self.stopped:
             yield self._refill()
-            if not self.live or enough():
+            if len(self.live) <= rest and not (self.queue or self.pending):
                 return
             yield self._step()
-
-    @property
-    def is_draining(self) -> bool:
-        """Whether all prompts have their rows, so that no more will come."""
-        return not (self.queue or self.pending)
 
     def _start(self) -> None:
         """Prefill the first prompts, and make a slot for each row."""

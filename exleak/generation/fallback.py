@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -29,7 +29,7 @@ from exleak.generation.changes import while_needed
 from exleak.generation.checkpoint import LocalModel
 from exleak.generation.context import room
 from exleak.generation.forward import is_close, trial_tokens
-from exleak.generation.local import NOT_NUMBERS, Continued, Counts, Request
+from exleak.generation.local import NOT_NUMBERS, Continued, Counts, Request, on_trial
 from exleak.generation.sampling import BROKEN, Sampling, next_tokens, stream, uniforms
 
 
@@ -110,7 +110,7 @@ def continue_plainly(
 ) -> Iterator[Continued]:
     """Same arguments, results and errors as :func:`exleak.generation.local.continue_prompts`."""
     kind = type(model.model).__name__
-    with own_settings_ignored(model.model):
+    with on_trial(model), own_settings_ignored(model.model):
         apart = _keeps_rows_apart(model)
     if not apart:
         batch_size = 1
@@ -126,6 +126,9 @@ def continue_plainly(
         if request.indices
     }
 
+    most = sampling.max_new_tokens
+    new = {n: room(model, requests[n].text, len(ids), most) for n, ids in tokens.items()}
+
     def length(number: int) -> int:
         return len(tokens[number])
 
@@ -136,7 +139,8 @@ def continue_plainly(
             some = rows[first : first + batch_size]
             wanted = [(requests[number], index) for number, index in some]
             ids = torch.tensor([tokens[number] for number, _ in some], device=model.device)
-            texts = _generate(_Batch(model, sampling, wanted, ids.shape[1]), ids, counts)
+            batch = _Batch(model, sampling, wanted, ids.shape[1])
+            texts = _generate(batch, ids, new[some[0][0]], counts)
             for (number, index), text in zip(some, texts, strict=True):
                 yield Continued(number, index, text)
 
@@ -145,13 +149,7 @@ def _keeps_rows_apart(model: LocalModel) -> bool:
     """Whether rows of one batch say what each of them says alone."""
     row = trial_tokens(model)
     ids = torch.tensor([row, row[::-1], row], device=model.device)
-    settings = GenerationConfig(
-        max_new_tokens=2,
-        min_new_tokens=2,
-        pad_token_id=0,
-        return_dict_in_generate=True,
-        output_logits=True,
-    )
+    settings = GenerationConfig(max_new_tokens=2, return_dict_in_generate=True, output_logits=True)
 
     def logits(ids: torch.Tensor) -> torch.Tensor:
         output = model.model.generate(
@@ -163,15 +161,16 @@ def _keeps_rows_apart(model: LocalModel) -> bool:
     return is_close(logits(ids), torch.cat(alone, dim=1))
 
 
-def _generate(batch: _Batch, ids: torch.Tensor, counts: Counts) -> list[str]:
-    """The texts of some rows, whose prompts are in ``ids``, int64, shape (rows, tokens)."""
-    model, most = batch.model, batch.sampling.max_new_tokens
-    settings = GenerationConfig(
-        do_sample=False,
-        max_new_tokens=room(model, batch.rows[0][0].text, batch.width, most),
-        eos_token_id=batch.stops or None,
-        pad_token_id=batch.stops[0] if batch.stops else 0,
-    )
+def _generate(batch: _Batch, ids: torch.Tensor, most: int, counts: Counts) -> list[str]:
+    """The texts of some rows.
+
+    Args:
+        batch: The rows.
+        ids: Their prompts, int64, shape (rows, tokens).
+        most: New tokens.
+        counts: Is added to.
+    """
+    model, settings = batch.model, GenerationConfig(max_new_tokens=most)
     with own_settings_ignored(model.model):
         output = model.model.generate(
             input_ids=ids,
@@ -187,26 +186,30 @@ def _generate(batch: _Batch, ids: torch.Tensor, counts: Counts) -> list[str]:
     return batch.texts(new)
 
 
-@while_needed
 @contextmanager
 def own_settings_ignored(model: PreTrainedModel) -> Iterator[None]:
-    """Keep a checkpoint's own settings, apart from its special tokens, out of ``generate``.
+    """Keep a checkpoint's own settings, apart from its first tokens, out of ``generate``.
 
     It takes them for what it is not told otherwise: beams, a list of forbidden words, a length.
+    Where rows end is for the caller to say.
     """
-    before = {
-        module: module.generation_config
-        for module in model.modules()
-        if isinstance(vars(module).get("generation_config"), GenerationConfig)
-    }
-    for module, config in before.items():
-        special = {name: getattr(config, name, None) for name in _SPECIAL}
-        module.generation_config = GenerationConfig(**special)
+    with ExitStack() as stack:
+        for module in model.modules():
+            if "generation_config" in vars(module):
+                stack.enter_context(_own_settings_ignored_in(module))
+        yield
+
+
+@while_needed
+@contextmanager
+def _own_settings_ignored_in(module: Any) -> Iterator[None]:
+    before = module.generation_config
+    first = {name: getattr(before, name, None) for name in _FIRST}
+    module.generation_config = GenerationConfig(**first)
     try:
         yield
     finally:
-        for module, config in before.items():
-            module.generation_config = config
+        module.generation_config = before
 
 
-_SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+_FIRST = ("bos_token_id", "decoder_start_token_id")

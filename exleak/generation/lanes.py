@@ -85,12 +85,9 @@ def run_lanes(engines: Sequence[Engine]) -> Iterator[Continued]:
             else:
                 yield from items
 
-    few = _FEW // _size(engines[0].model) if len(engines) > 1 else 0
-
-    def are_few() -> bool:
-        draining = all(engine.is_draining for engine in engines)
-        return draining and sum(len(engine.live) for engine in engines) <= few
-
+    # Each lane by itself: when the others get there is a matter of chance, and with it would be how
+    # many rows share a step, and how their logits are rounded.
+    rest = _FEW // _size(engines[0].model) // len(engines) if len(engines) > 1 else 0
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(
@@ -98,7 +95,7 @@ def run_lanes(engines: Sequence[Engine]) -> Iterator[Continued]:
         ) as pool:
             try:
                 for engine in engines:
-                    pool.submit(work, engine.run(are_few))
+                    pool.submit(work, engine.run(rest))
                 yield from finished(len(engines))
                 if unfinished := [engine for engine in engines if engine.live]:
                     unfinished[0].join(unfinished[1:])

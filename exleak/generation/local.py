@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -21,7 +22,7 @@ from transformers.cache_utils import Cache
 
 from exleak.errors import ModelError
 from exleak.generation.checkpoint import LocalModel, evaluating
-from exleak.generation.context import independent_up_to
+from exleak.generation.context import check_model, independent_up_to
 from exleak.generation.lanes import lanes_for, run_lanes, shares
 from exleak.generation.sampling import Sampling
 
@@ -101,21 +102,23 @@ def continue_prompts(
         model: The loaded checkpoint.
         requests: Prompts with the generations wanted of each.
         sampling: Settings; ``sampling.generations`` is not used here.
-        batch_size: Most rows at once; changes speed and memory. The result it changes by no more
-            than the rounding of logits: not at all in float32, seldom in fewer bits.
+        batch_size: Most rows at once; changes speed and memory. The result it changes only where a
+            draw is within the rounding of logits: next to never in float32, seldom in fewer bits.
         counts: Filled in while the run goes on.
 
     Yields:
         One :class:`Continued` for each request and index.
 
     Raises:
-        ModelError: A prompt longer than the model's context, logits that are not numbers, or
-            not enough memory for a single row.
+        ModelError: A model that cannot continue a text, a prompt longer than its context, logits
+            that are not numbers, or not enough memory for a single row.
     """
     counts = counts or Counts()
     if not _rows(requests):
         return
-    size = batch_size or rows_that_fit(model, requests, sampling)
+    check_model(model)
+    with evaluating(model.model), on_trial(model):
+        size = batch_size or rows_that_fit(model, requests, sampling)
     left = list(requests)
     while _rows(left):
         counts.batch_sizes.append(size)
@@ -125,7 +128,7 @@ def continue_prompts(
                 for item in _run(model, left, sampling, size, counts):
                     done.add((item.request, item.index))
                     yield item
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             if size == 1:
@@ -143,6 +146,25 @@ def continue_prompts(
             )
 
 
+@contextmanager
+def on_trial(model: LocalModel) -> Iterator[None]:
+    """Say what a model's first tokens showed, where it cannot be run on them.
+
+    Raises:
+        ModelError: In the place of any error but that of memory.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ModelError) or is_out_of_memory(error):
+            raise
+        reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
+        raise ModelError(
+            f"model {model.name}: {type(model.model).__name__} cannot continue a few tokens of "
+            f"text by itself ({reason})"
+        ) from error
+
+
 def _run(
     model: LocalModel, requests: Sequence[Request], sampling: Sampling, size: int, counts: Counts
 ) -> Iterator[Continued]:
@@ -150,7 +172,8 @@ def _run(
     from exleak.generation.fallback import continue_plainly
     from exleak.generation.forward import forward_of
 
-    forward = forward_of(model)
+    with on_trial(model):
+        forward = forward_of(model)
     if forward is None or not _are_independent(model, requests, sampling):
         yield from continue_plainly(model, requests, sampling, size, counts)
         return
@@ -187,7 +210,8 @@ def _rows(requests: Sequence[Request]) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on any device."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    kinds = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)
 
 
 def _give_back_memory() -> None:
@@ -231,7 +255,8 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
         yield from chain.from_iterable(map(_tensors, value))
     elif isinstance(value, dict):
         yield from _tensors(list(value.values()))
-    elif type(value).__module__ == Cache.__module__:  # the cache, and its layers of all kinds
+    elif any(kind.__module__ == Cache.__module__ for kind in type(value).__mro__):
+        # The cache, and its layers of all kinds.
         yield from _tensors(vars(value))
 
 

@@ -79,10 +79,12 @@ def check_batch_size(batch_size: int | None) -> None:
     """Refuse a number of rows that is none.
 
     Raises:
-        SettingsError: It is below 1.
+        SettingsError: It is below 1, or no whole number.
     """
-    if batch_size is not None and batch_size < 1:
-        raise SettingsError(f"batch_size must be at least 1, or None, not {batch_size}")
+    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+        raise SettingsError(
+            f"batch_size must be a whole number from 1 on, or None, not {batch_size!r}"
+        )
 
 
 def stream(seed: int, prompt: str, index: int) -> int:

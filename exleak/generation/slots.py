@@ -81,16 +81,20 @@ class SlotLayer(CacheLayerMixin):
 
     def append(self, others: Sequence[SlotLayer]) -> None:
         """As :meth:`SlotCache.append`."""
-        self._most = max(layer._most for layer in (self, *others))
-        keys = [layer.keys for layer in (self, *others)]
-        values = [layer.values for layer in (self, *others)]
-        self._memory = (
-            _extended(self._memory[0], keys, self._most),
-            _extended(self._memory[1], values, self._most),
-        )
-        rows = sum(map(len, keys))
-        self.keys = _view(self._memory[0], self.keys, rows, self.keys.shape[2])
-        self.values = _view(self._memory[1], self.values, rows, self.values.shape[2])
+        most = max(layer._most for layer in (self, *others))
+        self._extend(most, [o.keys for o in others], [o.values for o in others])
+
+    def _extend(
+        self, most: int, keys: Sequence[torch.Tensor] = (), values: Sequence[torch.Tensor] = ()
+    ) -> None:
+        """Make sure of memory for ``most`` columns, and add rows."""
+        self._most = most
+        parts = ([self.keys, *keys], [self.values, *values])
+        mine, theirs = map(_extended, self._memory, parts, (most, most))
+        self._memory = (mine, theirs)
+        rows, columns = sum(map(len, parts[0])), self.keys.shape[2]
+        self.keys = _view(mine, self.keys, rows, columns)
+        self.values = _view(theirs, self.values, rows, columns)
 
     def resize(self, rows: int, columns: int) -> None:
         """As :meth:`SlotCache.resize`."""
@@ -100,6 +104,8 @@ class SlotLayer(CacheLayerMixin):
 
     def shift(self, left: int, columns: int) -> None:
         """As :meth:`SlotCache.shift`."""
+        if columns > self._most:
+            self._extend(columns)
         kept = slice(max(left, 0), self.column)
         to = slice(max(-left, 0), self.column - left)
         self.keys = _laid_out(self.keys, self._memory[0], columns, kept, to)
@@ -218,9 +224,9 @@ def _view(memory: torch.Tensor, like: torch.Tensor, rows: int, columns: int) -> 
 def _extended(memory: torch.Tensor, parts: Sequence[torch.Tensor], most: int) -> torch.Tensor:
     """Memory with the rows of several tensors at its start, where the first one lies already."""
     first, *others = parts
-    room = _room(first, sum(map(len, parts)), most)
-    end = first.numel()
-    if room.numel() > memory.numel():
+    end, rows = first.numel(), sum(map(len, parts))
+    if rows * first.shape[1] * most * first.shape[3] > memory.numel():
+        room = _room(first, rows, most)
         room[:end] = memory[:end]
         memory = room
     for other in others:
