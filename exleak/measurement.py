@@ -74,8 +74,8 @@ def measure(
         limits: What the verdict is based on; without limits it only reports.
         tokenizer: Of a model object.
         device, dtype, chat: See :func:`exleak.load_model`.
-        batch_size: Most continuations in the making at once; in float32 it does not change the
-            result.
+        batch_size: Most continuations in the making at once; changes no more than the rounding of
+            logits.
         mitigation: An instruction prepended to each prompt, such as :data:`MITIGATION`.
         endpoint: Address of an OpenAI-compatible server that has the model; a key is read from
             the environment (docs/endpoint.md).

@@ -34,8 +34,8 @@ def generate(
             or a model loaded with :func:`exleak.load_model`.
         prompts: Texts as the model shall see them; no chat template is added.
         sampling: Settings; the paper's by default.
-        batch_size: Most continuations in the making at once; in float32 it does not change the
-            result.
+        batch_size: Most continuations in the making at once; changes no more than the rounding of
+            logits.
         tokenizer: Of a model object.
         first_sentence_only: Stop each continuation as soon as its first sentence is complete.
 

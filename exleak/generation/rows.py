@@ -90,8 +90,8 @@ def generate_rows(
         model: A loaded model, which is never stored, or a source.
         dataset: What to continue.
         sampling: Settings.
-        batch_size: Most continuations in the making at once; in float32 it does not change the
-            result.
+        batch_size: Most continuations in the making at once; changes no more than the rounding of
+            logits.
         mitigation: An instruction prepended to each prompt.
         progress: Called after each continuation.
         store: Where continuations are kept.
