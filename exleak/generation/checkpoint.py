@@ -20,7 +20,7 @@ from exleak.generation.changes import while_needed
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 Chat = Literal["auto", "always", "never"]
 #: Some templates put today's date into every prompt; a checkpoint would then be measured on other
@@ -49,6 +49,11 @@ class LocalModel:
         """Where the model runs."""
         device: torch.device = self.model.device
         return device
+
+    @property
+    def config(self) -> PreTrainedConfig:
+        """The configuration of what reads and writes text, which may be a part of the model's."""
+        return self.model.config.get_text_config(decoder=True)
 
     @property
     def dtype(self) -> str:

@@ -32,7 +32,7 @@ def check_model(model: LocalModel) -> None:
             f"model {model.name}: {type(model.model).__name__} is an encoder-decoder model, which "
             "answers a text but does not continue it; give a causal language model"
         )
-    longest = min(_lengths(_config(model), _LONGEST), default=_SHORTEST)
+    longest = min(_lengths(model.config, _LONGEST), default=_SHORTEST)
     if longest < _SHORTEST:
         raise ModelError(
             f"model {model.name}: a context of {longest} tokens is too short to continue a text"
@@ -51,7 +51,7 @@ def room(model: LocalModel, prompt: str, tokens: int, wanted: int) -> int:
     Raises:
         ModelError: There is no room at all.
     """
-    longest = min(_lengths(_config(model), _LONGEST), default=tokens + wanted)
+    longest = min(_lengths(model.config, _LONGEST), default=tokens + wanted)
     if tokens >= longest:
         raise ModelError(
             f"model {model.name}: a prompt of {tokens} tokens leaves no room in its "
@@ -66,7 +66,7 @@ def independent_up_to(model: LocalModel) -> int | None:
     Beyond it LongRoPE turns the keys of every row by other angles as soon as one row is longer,
     and other architectures count columns of the cache where they mean tokens of the row.
     """
-    config = _config(model)
+    config = model.config
     turns = _lengths(config, _TURNS)
     rope = getattr(config, "rope_parameters", None) or {}
     # One for the model, or one for each kind of layer.
@@ -75,10 +75,6 @@ def independent_up_to(model: LocalModel) -> int | None:
             original = kind.get("original_max_position_embeddings")
             turns += [original or config.original_max_position_embeddings]
     return min(turns, default=None)
-
-
-def _config(model: LocalModel) -> Any:
-    return model.model.config.get_text_config(decoder=True)
 
 
 def _lengths(config: Any, names: tuple[str, ...]) -> list[int]:

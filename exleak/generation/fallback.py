@@ -32,6 +32,9 @@ from exleak.generation.forward import is_close, trial_tokens
 from exleak.generation.local import NOT_NUMBERS, Continued, Counts, Request, on_trial
 from exleak.generation.sampling import BROKEN, Sampling, next_tokens, stream, uniforms
 
+#: What is kept of a checkpoint's generation configuration.
+_FIRST = ("bos_token_id", "decoder_start_token_id")
+
 
 @dataclass
 class _Batch:
@@ -210,6 +213,3 @@ def _own_settings_ignored_in(module: Any) -> Iterator[None]:
         yield
     finally:
         module.generation_config = before
-
-
-_FIRST = ("bos_token_id", "decoder_start_token_id")

@@ -94,7 +94,7 @@ def forward_of(model: LocalModel) -> Forward | None:
     inner = model.model
     if not takes(inner, "position_ids"):
         return None
-    layers = DynamicCache(config=inner.config.get_text_config(decoder=True)).layers
+    layers = DynamicCache(config=model.config).layers
     if not all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers):
         return None
     plain = Forward(inner, extra=_LAST_LOGIT if takes(inner, "logits_to_keep") else ())
@@ -114,7 +114,7 @@ def trial_tokens(model: LocalModel) -> list[int]:
 
     Different ones: where all tokens are equal, no mask and no position makes a difference.
     """
-    size = model.model.config.get_text_config(decoder=True).vocab_size
+    size = model.config.vocab_size
     return [(number + 1) * size // (_TOKENS + 2) for number in range(_TOKENS)]
 
 

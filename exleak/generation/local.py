@@ -234,9 +234,8 @@ def rows_that_fit(model: LocalModel, requests: Sequence[Request], sampling: Samp
 
 def row_bytes(model: LocalModel, tokens: int) -> int:
     """Memory that a row of so many tokens takes: its cache, and a few logits-sized vectors."""
-    config = model.model.config.get_text_config(decoder=True)
     one, two = _cache_bytes(model, 1), _cache_bytes(model, 2)
-    return one + (tokens - 1) * (two - one) + 24 * int(config.vocab_size)
+    return one + (tokens - 1) * (two - one) + 24 * int(model.config.vocab_size)
 
 
 @torch.inference_mode()
