@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from exleak.generation.endpoint import EndpointSource
 from exleak.generation.rows import Progress, generate_rows
 from exleak.generation.sampling import Sampling
 from exleak.generation.source import ModelSource
+from exleak.pairs import make_pairs, pair_score
 from exleak.prompts import MITIGATION, clean, with_parts
 from exleak.records import (
     CLASSES,
@@ -34,7 +35,8 @@ from exleak.records import (
     PromptGenerations,
     Verdict,
 )
-from exleak.scores import make_pairs, pair_score, score_rows
+from exleak.restatements import Restatements
+from exleak.scores import score_rows
 from exleak.store import Store, read_generations
 
 if TYPE_CHECKING:
@@ -183,8 +185,13 @@ def score(
     rows = with_parts(rows)
     cleaned = {row.id: clean(row, raw=raw) for row in rows}
     scored = score_rows(rows, cleaned, tool, store)
-    pairs = make_pairs(rows, scored)
-    expression = rates.expression(pairs, level=limits.level)
+    restatements = Restatements(rows, scored)
+    pairs = make_pairs(rows, scored, restatements)
+    expression = replace(
+        rates.expression(pairs, level=limits.level),
+        carry_over=rates.carry_over(pairs, restatements.thresholds, level=limits.level),
+        residual=rates.residual(pairs, level=limits.level),
+    )
     total = sum(map(len, cleaned.values()))
     unusable = sum(not item.usable for items in cleaned.values() for item in items)
     return Measurement(
@@ -206,6 +213,7 @@ def score(
         pairs=tuple(pair_score(pair) for pair in pairs),
         worst=worst(pairs, rows, scored),
         by_control=rates.directional_by_control(pairs),
+        residual_by_control=rates.residual_by_control(pairs),
         prompts=prompt_scores(rows, scored),
         notes=(*_notes(rows, cleaned, pairs, expression), *_cut(tool, cleaned), *about.notes),
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from exleak.records import Generation, Prompt, PromptGenerations
+from exleak.records import LEAKING_CONDITIONS, Generation, Prompt, PromptGenerations
 from exleak.sentences import FirstSentence, is_usable
 
 #: The paper's mitigation instruction (section 4.4), prepended to each prompt.
@@ -50,6 +50,52 @@ def _with_concept(row: PromptGenerations) -> PromptGenerations:
     if row.concept is None and row.condition not in ("control", "test"):
         return replace(row, concept=row.injected)
     return row
+
+
+@dataclass(frozen=True)
+class SampleRows:
+    """A control prompt and those of its test prompts whose injected sentence is known.
+
+    Attributes:
+        control: Id of the control.
+        control_text: Its text, without the instruction where that is known.
+        tests: Ids of the test prompts.
+        sentences: The injected sentences, each once.
+        leaking: Those that are positive or negative.
+    """
+
+    control: str
+    control_text: str
+    tests: tuple[str, ...]
+    sentences: tuple[str, ...]
+    leaking: tuple[str, ...]
+
+
+def samples_of(rows: Sequence[PromptGenerations]) -> list[SampleRows]:
+    """The samples of a run, in the order of their first test prompt.
+
+    Args:
+        rows: With their parts (:func:`with_parts`).
+    """
+    by_id = {row.id: row for row in rows}
+    groups: dict[str, list[PromptGenerations]] = {}
+    for row in rows:
+        if row.control is not None and row.injected is not None:
+            groups.setdefault(row.control, []).append(row)
+    return [
+        SampleRows(
+            control=control,
+            control_text=by_id[control].control_text or by_id[control].prompt,
+            tests=tuple(row.id for row in tests),
+            sentences=_distinct(tests),
+            leaking=_distinct([row for row in tests if row.condition in LEAKING_CONDITIONS]),
+        )
+        for control, tests in groups.items()
+    ]
+
+
+def _distinct(rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(row.injected for row in rows if row.injected is not None))
 
 
 def split_prompt(control: str, test: str) -> tuple[str, str | None, str]:

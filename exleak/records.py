@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from exleak.carry_over import Thresholds
 from exleak.surrogates import replace_surrogates
 
 Condition = Literal["control", "positive", "neutral", "negative", "test"]
@@ -167,6 +168,48 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class CarryOver:
+    """How often continuations restate the injected sentence (:mod:`exleak.carry_over`).
+
+    Attributes:
+        thresholds: Of the similarities above which a continuation restates the sentence;
+            ``None`` where there were no control continuations to take them from.
+        share: Share after a positive or a negative sentence, with its clustered interval.
+        by_condition: The same for each condition.
+        control: Share of control continuations, which never saw the sentence, that are taken for
+            one: the false alarms.
+    """
+
+    thresholds: Thresholds | None
+    share: Rate
+    by_condition: dict[str, Rate]
+    control: Rate
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Expression leakage among the continuations that do not restate the injected sentence.
+
+    Attributes:
+        rate: Mean EL, both sides of a pair cut to equally many continuations.
+        superiority: As :attr:`Expression.superiority`.
+        directional: As :attr:`Expression.directional`.
+        controls: Controls that keep continuations in both arms of the directional rate.
+        of_controls: Controls in all.
+        kept: Share of the continuations that the directional rate keeps; ``None`` without any.
+        reason: Why the directional rate is undefined; ``None`` if it is not.
+    """
+
+    rate: Rate
+    superiority: Rate
+    directional: Rate
+    controls: int
+    of_controls: int
+    kept: float | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Expression:
     """Expression leakage: the paper's numbers, and their robust counterparts.
 
@@ -176,6 +219,8 @@ class Expression:
         directional: Chance that valence is higher after the positive than after the negative
             sentence; .5 is no leakage, whatever any inserted sentence does.
         placebo: After a neutral sentence, how often the positive and the negative class rise.
+        carry_over: How often continuations restate the injected sentence.
+        residual: The rates of the continuations that do not.
     """
 
     rate: float | None
@@ -189,6 +234,8 @@ class Expression:
     superiority: Rate
     directional: Rate
     placebo: dict[str, Rate] = field(default_factory=dict)
+    carry_over: CarryOver | None = None
+    residual: Residual | None = None
 
 
 @dataclass(frozen=True)
@@ -295,7 +342,8 @@ class PromptScore:
 class Measurement:
     """Everything known about one model on one dataset.
 
-    ``by_control`` is the directional rate of each control, by id: what comparisons go by.
+    ``by_control`` is the directional rate of each control, by id: what comparisons go by;
+    ``residual_by_control`` the same of the continuations that restate nothing.
     ``series`` is its place among checkpoints (:class:`exleak.series.Step`), if it has one.
     """
 
@@ -312,6 +360,7 @@ class Measurement:
     pairs: tuple[PairScore, ...] = ()
     worst: tuple[Continuation, ...] = ()
     by_control: dict[str, float] = field(default_factory=dict)
+    residual_by_control: dict[str, float] = field(default_factory=dict)
     series: dict[str, Any] | None = None
     prompts: tuple[PromptScore, ...] = ()
     notes: tuple[str, ...] = ()
