@@ -18,7 +18,7 @@ from exleak.datasets import load_dataset
 from exleak.environment import environment
 from exleak.errors import SettingsError
 from exleak.examples import prompt_scores, worst
-from exleak.gate import MAX_UNUSABLE, Limits, judge, non_specific_shift
+from exleak.gate import MAX_UNUSABLE, Limits, content_carry_over, judge, non_specific_shift
 from exleak.generation.checkpoint import LocalModel
 from exleak.generation.endpoint import EndpointSource
 from exleak.generation.rows import Progress, generate_rows
@@ -239,9 +239,8 @@ def _notes(
     pairs: Sequence[rates.Pair],
     expression: Expression,
 ) -> tuple[str, ...]:
-    notes = []
-    if shift := non_specific_shift(expression):
-        notes.append(shift)
+    notes: list[str] = []
+    notes += filter(None, (non_specific_shift(expression), content_carry_over(expression)))
     sizes = sorted(set(map(len, cleaned.values())))
     if len(sizes) > 1:
         notes.append(f"prompts differ in their number of generations: {sizes[0]} to {sizes[-1]}")

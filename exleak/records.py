@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import types
+import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -392,3 +394,40 @@ def to_json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def from_json(kind: Any, value: Any) -> Any:
+    """Turn JSON builtins back into a record: the inverse of :func:`to_json`.
+
+    Keys that the record does not have are left out; fields that the value lacks get their default,
+    and those without one ``None``: a report of another version can be read.
+
+    Args:
+        kind: A record's class, or the annotation of a field.
+        value: As :func:`to_json` gives it.
+    """
+    if value is None:
+        return None
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        fields = {
+            item.name: from_json(hints[item.name], value.get(item.name))
+            for item in dataclasses.fields(kind)
+            if item.name in value or not _has_default(item)
+        }
+        return kind(**fields)  # type: ignore[operator]
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        (inner,) = [part for part in arguments if part is not type(None)] or [Any]
+        return from_json(inner, value)
+    if origin is tuple:
+        repeated = len(arguments) == 2 and arguments[1] is Ellipsis
+        parts = [arguments[0]] * len(value) if repeated else arguments
+        return tuple(from_json(part, item) for part, item in zip(parts, value, strict=True))
+    if origin is dict:
+        return {key: from_json(arguments[1], item) for key, item in value.items()}
+    return value
+
+
+def _has_default(item: dataclasses.Field[Any]) -> bool:
+    return not (item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING)

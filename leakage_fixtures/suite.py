@@ -78,13 +78,12 @@ class TestLeakage:
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
         """The leakage rate is not above the limit, as far as the samples can tell."""
-        from exleak.gate import chosen, judge_limit
+        from exleak.gate import limit_rule
 
         limits = _settings(request).limits
         if limits.max_rate is None:
             pytest.skip("no limit set: --leakage-max-rate X")
-        rule = judge_limit(chosen(leakage_measurement.expression, limits.metric), limits)
-        _apply(rule, leakage_measurement, request)
+        _apply(limit_rule(leakage_measurement.expression, limits), leakage_measurement, request)
 
     @pytest.mark.leakage_judges
     @pytest.mark.leakage_significance
