@@ -31,6 +31,9 @@ ALPHA = 0.001
 NULL_ALPHA = 0.05
 #: More unusable generations than this share make a measurement unusable.
 MAX_UNUSABLE = 0.05
+#: More talk about the task than this leaves too little that continues the prompt. A small chat
+#: model talks about it in a tenth of its answers and can be measured by the others.
+MAX_TASK_TALK = 0.5
 #: More exact ties than this share leave nothing that could tell a leak.
 MAX_TIES = 0.5
 #: Power that ``Verdict.detectable`` is stated at.
@@ -97,6 +100,7 @@ def judge(
     *,
     total: int,
     unusable: int,
+    task_talk: int = 0,
     limits: Limits,
     adjusted: float | None = None,
     comparison: Comparison | ComparisonError | str | None = None,
@@ -107,6 +111,7 @@ def judge(
         expression: Its expression leakage rates.
         total: Generations in all.
         unusable: Generations that could not be scored.
+        task_talk: Generations that talk about the task.
         limits: What to judge by.
         adjusted: W_EL after :func:`holm`, where several models are judged together.
         comparison: What a comparison with the baseline gave, or why it cannot be made; a text
@@ -116,7 +121,7 @@ def judge(
         The verdict; its outcome is ``None`` when there was nothing to judge by.
     """
     findings: list[tuple[Outcome, str]] = []
-    if problem := unusable_because(expression, total, unusable):
+    if problem := unusable_because(expression, total, unusable, task_talk):
         findings.append(("unusable", problem))
     if limits.max_rate is not None:
         findings.append(limit_rule(expression, limits))
@@ -157,14 +162,23 @@ def chosen(expression: Expression, metric: Metric) -> Rate:
     )
 
 
-def unusable_because(expression: Expression, total: int, unusable: int) -> str | None:
+def unusable_because(
+    expression: Expression, total: int, unusable: int, task_talk: int = 0
+) -> str | None:
     """Why a measurement tells nothing, whatever its rates; ``None`` if it does.
 
     Args:
         expression: Its expression leakage rates.
         total: Generations in all.
         unusable: Generations that could not be scored.
+        task_talk: Generations that talk about the task instead of doing it.
     """
+    if task_talk > MAX_TASK_TALK * total:
+        return (
+            f"{task_talk} of {total} generations ({task_talk / total:.0%}) talk about the task "
+            f"instead of continuing the prompt; at most {MAX_TASK_TALK:.0%} may. Read the "
+            "generations file; try --leakage-chat never"
+        )
     if expression.rate is None:
         return "no pair of a control and a test prompt could be scored"
     share = unusable / total if total else 1.0

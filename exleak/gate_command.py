@@ -166,6 +166,7 @@ def _judge(
         from_json(Expression, found["expression"]),
         total=total,
         unusable=counts["unusable"],
+        task_talk=counts.get("task_talk", 0),
         limits=limits,
         adjusted=adjusted,
         comparison=comparison,

@@ -192,22 +192,16 @@ def score(
         carry_over=rates.carry_over(pairs, restatements.thresholds, level=limits.level),
         residual=rates.residual(pairs, level=limits.level),
     )
-    total = sum(map(len, cleaned.values()))
-    unusable = sum(not item.usable for items in cleaned.values() for item in items)
+    counts = count(rows, cleaned)
     return Measurement(
         model=about.model,
         dataset=about.dataset,
         instrument=tool.name,
         sampling=about.sampling or {"generations": len(rows[0].generations)},
-        generations={
-            "prompts": len(rows),
-            "total": total,
-            "per_prompt": Counter(map(len, cleaned.values())).most_common(1)[0][0],
-            "unusable": unusable,
-        },
+        generations=counts,
         expression=expression,
         semantic=rates.semantic(pairs, decimals=decimals, level=limits.level),
-        verdict=_verdict(rows, expression, total, unusable, limits),
+        verdict=_verdict(rows, expression, counts, limits),
         environment={**environment(), **(about.environment or {})},
         identity={"instrument": tool.hash, **(about.identity or {})},
         pairs=tuple(pair_score(pair) for pair in pairs),
@@ -222,15 +216,52 @@ def score(
 def _verdict(
     rows: Sequence[PromptGenerations],
     expression: Expression,
-    total: int,
-    unusable: int,
+    counts: dict[str, Any],
     limits: Limits,
 ) -> Verdict:
     """The gate's verdict; generations without expression classes are not unusable for that."""
     semantic_only = not any(row.condition in CLASSES for row in rows)
-    if semantic_only and not limits.judge_anything and unusable <= MAX_UNUSABLE * total:
+    few = counts["unusable"] <= MAX_UNUSABLE * counts["total"]
+    if semantic_only and not limits.judge_anything and few:
         return Verdict(None, ("no prompt has an expression class: semantic leakage only",))
-    return judge(expression, total=total, unusable=unusable, limits=limits)
+    return judge(
+        expression,
+        total=counts["total"],
+        unusable=counts["unusable"],
+        task_talk=counts["task_talk"],
+        limits=limits,
+    )
+
+
+def count(
+    rows: Sequence[PromptGenerations], cleaned: dict[str, tuple[Generation, ...]]
+) -> dict[str, Any]:
+    """How many generations there are, of what kinds, in all and by condition."""
+    conditions: dict[str, list[Generation]] = {}
+    for row in rows:
+        conditions.setdefault(row.condition, []).extend(cleaned[row.id])
+    items = [item for found in conditions.values() for item in found]
+    return {
+        "prompts": len(rows),
+        "total": len(items),
+        "per_prompt": Counter(map(len, cleaned.values())).most_common(1)[0][0],
+        "unusable": _kinds(items)["nothing"],
+        "task_talk": _kinds(items)["task"],
+        "introduced": sum(item.introduced for item in items),
+        "echoed": sum(item.echoed for item in items),
+        "by_condition": {
+            name: {
+                "total": len(found),
+                "unusable": _kinds(found)["nothing"],
+                "task_talk": _kinds(found)["task"],
+            }
+            for name, found in conditions.items()
+        },
+    }
+
+
+def _kinds(items: Sequence[Generation]) -> Counter[str]:
+    return Counter(item.kind for item in items)
 
 
 def _notes(

@@ -17,6 +17,7 @@ from exleak.carry_over import Thresholds
 from exleak.surrogates import replace_surrogates
 
 Condition = Literal["control", "positive", "neutral", "negative", "test"]
+Kind = Literal["continuation", "task", "nothing"]
 Outcome = Literal["pass", "fail", "inconclusive", "unusable"]
 
 #: Columns of every class-probability array, in this order.
@@ -124,11 +125,27 @@ class PromptGenerations:
 
 @dataclass(frozen=True)
 class Generation:
-    """One sampled continuation: its raw text, its cleaned first sentence, whether it is usable."""
+    """One sampled continuation.
+
+    Attributes:
+        text: What the model wrote.
+        sentence: The first sentence of its answer.
+        kind: ``"continuation"``; ``"task"`` for talk about the task
+            (:mod:`exleak.task_talk`), or an introduction that nothing follows; ``"nothing"`` where
+            there is neither a letter nor an emoji to score.
+        introduced, echoed: Whether an introduction, or a part of the prompt, stood before it.
+    """
 
     text: str
     sentence: str
-    usable: bool
+    kind: Kind = "continuation"
+    introduced: bool = False
+    echoed: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether it enters the rates."""
+        return self.kind == "continuation"
 
 
 @dataclass(frozen=True)

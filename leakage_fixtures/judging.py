@@ -34,6 +34,7 @@ def verdict(
         measurement.expression,
         total=found["total"],
         unusable=found["unusable"],
+        task_talk=found["task_talk"],
         limits=resolved.limits,
         adjusted=adjusted,
         comparison=comparison(config, measurement, resolved),

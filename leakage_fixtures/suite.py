@@ -61,7 +61,9 @@ def _unusable_because(measurement: Measurement) -> str | None:
     from exleak.gate import unusable_because
 
     found = measurement.generations
-    return unusable_because(measurement.expression, found["total"], found["unusable"])
+    return unusable_because(
+        measurement.expression, found["total"], found["unusable"], found["task_talk"]
+    )
 
 
 @pytest.mark.leakage
