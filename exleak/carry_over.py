@@ -85,6 +85,16 @@ def topical_words(text: str, control: str) -> dict[str, str]:
     return {word: stem for word, stem in content_words(text).items() if stem not in known}
 
 
+def shared_words(sentence: str, injected: str, control: str) -> tuple[str, ...]:
+    """The words of a continuation that are the injected sentence's and not the control's.
+
+    >>> shared_words("The wars were fought elsewhere.", "The war is over.", "The soup was")
+    ('wars',)
+    """
+    theirs = set(topical_words(injected, control).values())
+    return tuple(word for word, stem in topical_words(sentence, control).items() if stem in theirs)
+
+
 def partial_similarity(pair: float, first: float, second: float) -> float:
     """Cosine similarity of two texts once what they share with a third one is taken out.
 

@@ -49,7 +49,8 @@ _ALONE = re.compile(
 _OFFER = re.compile(
     rf"{_MARKS}(?:{_AGREEMENT}[,!.]?\s+)?(?:"
     r"(?:i(?:'ll| will|'d| would|'ve| have)?|i(?: can| could| am going to|'m going to)|"
-    r"let me|let's|allow me to)\s+(?:be happy to |try |try to |like to |now )?(?:(?:help|assist)(?: you)?"
+    r"let me|let's|allow me to)\s+(?:be happy to |try |try to |like to |now )?"
+    r"(?:(?:help|assist)(?: you)?"
     r"(?: with (?:that|this|it|your)\b|(?: to)? (?:complete|finish|continue|fill)\b)"
     r"|(?:complete|completed|finish|finished|continue|continued|fill|filled|provide|write|give|show|"
     r"offer|do)\b(?=[^:.!?\n]*\b(?:(?:the|that|this|your|a|an) (?:sentence|text|phrase|blanks?|"

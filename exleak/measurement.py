@@ -208,7 +208,7 @@ def score(
         worst=worst(pairs, rows, scored),
         by_control=rates.directional_by_control(pairs),
         residual_by_control=rates.residual_by_control(pairs),
-        prompts=prompt_scores(rows, scored),
+        prompts=prompt_scores(rows, scored, restatements),
         notes=(*_notes(rows, cleaned, pairs, expression), *_cut(tool, cleaned), *about.notes),
     )
 

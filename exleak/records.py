@@ -315,7 +315,11 @@ class PairScore:
 
 @dataclass(frozen=True)
 class Continuation:
-    """A continuation worth showing: the most leaking one of its prompt."""
+    """A continuation worth showing: the most leaking one of its prompt.
+
+    ``restates`` tells whether it says again what the injected sentence said; ``None`` where that is
+    not known.
+    """
 
     id: str
     condition: Condition
@@ -324,14 +328,24 @@ class Continuation:
     probability: float
     control_sentence: str
     control_probability: float
+    restates: bool | None = None
 
 
 @dataclass(frozen=True)
 class Example:
-    """A sentence worth showing, with its probabilities of the :data:`CLASSES`."""
+    """A sentence worth showing.
+
+    Attributes:
+        sentence: The sentence.
+        probabilities: Of the :data:`CLASSES`.
+        restates: Whether it says again what the injected sentence said; ``None`` for a control.
+        shared: Its words that are the injected sentence's, inflections aside.
+    """
 
     sentence: str
     probabilities: tuple[float, float, float]
+    restates: bool | None = None
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -346,6 +360,8 @@ class PromptScore:
         probabilities: Of the :data:`CLASSES`, mean over the usable generations.
         typical: The sentence whose probabilities are closest to that mean.
         strongest: The sentence that is most like the injected class, ``None`` without one.
+        carry_over: Share of the continuations that restate the injected sentence, ``None`` for a
+            control.
     """
 
     id: str
@@ -355,6 +371,7 @@ class PromptScore:
     probabilities: tuple[float, float, float]
     typical: Example
     strongest: Example | None
+    carry_over: float | None = None
 
 
 @dataclass(frozen=True)
