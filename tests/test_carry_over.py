@@ -20,7 +20,14 @@ from exleak.carry_over import (
     thresholds,
 )
 from exleak.gate import content_carry_over, judge
-from exleak.records import CONDITIONS, CarryOver, Expression, PromptGenerations, Rate
+from exleak.records import (
+    CONDITIONS,
+    LEAKING_CONDITIONS,
+    CarryOver,
+    Expression,
+    PromptGenerations,
+    Rate,
+)
 from exleak.scoring import Instrument
 from tests.test_measurement import Words
 
@@ -134,7 +141,7 @@ def test_meaning_alone_is_enough() -> None:
 
 def test_an_echo_is_no_leak() -> None:
     """Six of ten restate: rates say that it leaks, the residual rates that it does not."""
-    found = exleak.score(run(20, 6), TOPICS, limits=Limits(max_rate=0.7, metric="residual"))
+    found = exleak.score(run(20, 6), TOPICS, limits=Limits(max_rate=0.8, metric="residual"))
     carried, residual = found.expression.carry_over, found.expression.residual
     assert carried is not None
     assert residual is not None
@@ -202,11 +209,11 @@ def _expression(generator: np.random.Generator, blind: bool) -> Expression:
             for arm, values in arms.items()
             for sentence, sign in (("positive", 1), ("negative", -1))
         }
-        for name in ("positive", "negative"):
+        for name in LEAKING_CONDITIONS:
             either = near[name, "positive"] | near[name, "negative"]
             pairs.append(
                 rates.Pair(
-                    f"{number}:{name}", f"{number}:control", str(number), name, f"{name} {number}",  # type: ignore[arg-type]
+                    f"{number}:{name}", f"{number}:control", str(number), name, f"{name} {number}",
                     test=_classes(arms[name]),
                     reference=_classes(arms["control"]),
                     test_carries=near[name, name],
