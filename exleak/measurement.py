@@ -24,6 +24,7 @@ from exleak.generation.endpoint import EndpointSource
 from exleak.generation.rows import Progress, generate_rows
 from exleak.generation.sampling import Sampling
 from exleak.generation.source import ModelSource
+from exleak.model_names import short_names
 from exleak.pairs import make_pairs, pair_score
 from exleak.prompts import MITIGATION, clean, with_parts
 from exleak.records import (
@@ -101,7 +102,8 @@ def measure(
             raise SettingsError("with an endpoint, give the model's name as the server knows it")
         source = EndpointSource(model, endpoint, chat=chat)
     elif isinstance(model, (str, Path)):
-        source = ModelSource(str(model), str(model), device, dtype, chat)
+        name = short_names([str(model)])[0]
+        source = ModelSource(name, str(model), device, dtype, chat)
     elif isinstance(model, (LocalModel, ModelSource, EndpointSource)):
         source = model
     else:
