@@ -70,7 +70,7 @@ class Fake:
     ignores: frozenset[str] = frozenset()
     refuses: frozenset[str] = frozenset()
     most: int = 100
-    modes: tuple[str, ...] = ("/v1/completions",)
+    modes: tuple[str, ...] = ("/v1/chat/completions", "/v1/completions")
     fault: Fault | None = None
     healthy: int = 0
     breaks_everything: bool = False

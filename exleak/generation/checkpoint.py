@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from exleak.errors import ModelError, SettingsError
 from exleak.generation.changes import while_needed
+from exleak.hub import bounded
 
 if TYPE_CHECKING:
     import torch
@@ -296,6 +297,7 @@ def placement(device: str | None, dtype: str | None) -> tuple[str, str]:
     return where, dtype or ("float32" if where == "cpu" else "bfloat16")
 
 
+@bounded
 def _load(
     path: str, name: str, device: str | None, dtype: str | None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
