@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 #: Seconds that the hub has to answer, and that what was found out holds.
 _SECONDS, _HOLDS = 8.0, 300.0
 _NO_WAY_OUT = 407  # what a proxy says that wants a password
-_SERVER_ERROR = 500
+_BUSY = (502, 503, 504)
 _log = logging.getLogger("exleak")
 _lock = threading.Lock()
 _found: dict[str, tuple[float, str | None]] = {}
@@ -121,8 +121,7 @@ def _ask(address: str) -> str | None:
     try:
         urllib.request.urlopen(request, timeout=_SECONDS).close()
     except urllib.error.HTTPError as error:
-        is_out = error.code >= _SERVER_ERROR or error.code == _NO_WAY_OUT
-        return f"HTTP {error.code}" if is_out else None
+        return f"HTTP {error.code}" if error.code in (*_BUSY, _NO_WAY_OUT) else None
     except Exception as error:  # http.client and proxies raise types of their own
         reason = getattr(error, "reason", error)
         # The libraries may trust other certificates than urllib does.

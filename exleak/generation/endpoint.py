@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from exleak.errors import ModelError, SettingsError
 from exleak.generation.answers import THOUGHTS
 from exleak.generation.probes import Findings, choose_mode, find_out
-from exleak.generation.server import Server
+from exleak.generation.server import DEFAULT_TEMPERATURE, Server
 from exleak.generation.transport import Transport, base_url
 
 if TYPE_CHECKING:
@@ -136,10 +136,13 @@ def _setting_notes(
     asked = {name: getattr(sampling, name) for name, no in _NEUTRAL.items()
              if getattr(sampling, name) != no}  # fmt: skip
     refused = {item for item in asked.items() if server.leaves_out(*item)}
-    if ("temperature", 1.0) in refused:  # a server that refuses it has no other
+    if sampling.temperature == DEFAULT_TEMPERATURE and server.is_fixed:
         del asked["temperature"]
     elif honoured["temperature"] is False:
-        yield ("the server ignores temperature or seed: draws do not depend on them as they should")
+        yield (
+            "the server ignores temperature or seed, or its model is sure of every token: draws "
+            "do not depend on them as they should"
+        )
         return
     ignored = [f"{name} {asked[name]}" for name in asked
                if honoured[name] is False or (name, asked[name]) in refused]  # fmt: skip

@@ -193,12 +193,12 @@ class _Probe:
 
     def _ask(self, prompt: str, changed: dict[str, Any]) -> str | None:
         try:
-            texts = self._server.complete(prompt, {**_GREEDY, **changed}, thoughts=True)
+            text = self._server.complete(prompt, {**_GREEDY, **changed}, thoughts=True)[0].text
         except RefusedError:
             return None
         refused = any(item in self._server.disliked for item in changed.items()
                       if item[0] not in self._server.refused)  # fmt: skip
-        return None if refused or not texts[0].strip() else texts[0]
+        return None if refused or not text.strip() else text
 
     def steady(self, prompt: str) -> str | None:
         """The greedy answer, if it is the same with another seed."""

@@ -23,18 +23,25 @@ if TYPE_CHECKING:
 #: more tokens than vLLM takes in one step, and with seeds its CPU engine dies of that.
 _AT_ONCE = 32
 #: What a server may refuse to know; the continuations are then made without it.
-#: A temperature is among them only where it is every server's default.
-_OPTIONAL = ("top_k", "repetition_penalty", "min_p", "seed", "top_p", "repeat_penalty",
-             "repeat_last_n", "generation_config")  # fmt: skip
+#: A temperature is left out only where it is every server's default.
+_OPTIONAL = ("temperature", "top_k", "repetition_penalty", "min_p", "seed", "top_p",
+             "repeat_penalty", "repeat_last_n", "generation_config")  # fmt: skip
 _SETTINGS = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens")
 #: Where some servers report the settings that they used, and their names for ours.
 _REPORTS = ("generation_settings", "sampling_params", "parameters")
 _ALIASES = {"repeat_penalty": "repetition_penalty", "max_new_tokens": "max_tokens",
             "n_predict": "max_tokens"}  # fmt: skip
 _SEED_BITS = 31
-_DEFAULT_TEMPERATURE = 1.0
+DEFAULT_TEMPERATURE = 1.0
 #: Servers differ in whether they count the tokens that begin and end an answer.
 _COUNTED = 2
+
+
+class Ended(NamedTuple):
+    """A continuation, and why it ended."""
+
+    text: str
+    end: str
 
 
 class Job(NamedTuple):
@@ -61,6 +68,7 @@ class Server:
         llama: Whether llama.cpp's names of the repetition penalty are sent as well.
         fingerprints: Every ``system_fingerprint`` it reported.
         reported: Settings that it reported to differ from those asked for.
+        is_fixed: Whether it refused a temperature.
         ends: How often continuations ended for each ``finish_reason``.
     """
 
@@ -75,6 +83,7 @@ class Server:
     llama: bool = False
     fingerprints: set[str] = field(default_factory=set)
     reported: dict[str, Any] = field(default_factory=dict)
+    is_fixed: bool = False
     ends: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -94,7 +103,7 @@ class Server:
         *,
         n: int = 1,
         thoughts: bool = False,
-    ) -> list[str]:
+    ) -> list[Ended]:
         """Ask for ``n`` continuations of a prompt; the server may give fewer.
 
         Args:
@@ -120,10 +129,10 @@ class Server:
                 raise
             self.accepted |= set(body)
             self._note_reports(answer, settings, n)
+            texts = _texts(answer, self.chat)
             if thoughts:
-                return [*map(str.__add__, thoughts_of(answer), _texts(answer, self.chat))][:n]
-            self.ends.update(ends_of(answer)[:n])
-            return _texts(answer, self.chat)[:n]
+                texts = [*map(str.__add__, thoughts_of(answer), texts)]
+            return [*map(Ended, texts, ends_of(answer))][:n]
 
     def continue_prompts(
         self, requests: Sequence[Request], sampling: Sampling, *, batch_size: int | None = None
@@ -145,7 +154,7 @@ class Server:
         jobs = deque(Job(i, r.text, r.indices) for i, r in enumerate(requests) if r.indices)
         at_once = max(1, (batch_size or _AT_ONCE) // sampling.generations)
         failure: Exception | None = None
-        running: dict[Future[list[str]], Job] = {}
+        running: dict[Future[list[Ended]], Job] = {}
         with ThreadPoolExecutor(at_once, thread_name_prefix="exleak") as pool:
             while running or (jobs and failure is None):
                 while jobs and failure is None and len(running) < at_once:
@@ -157,7 +166,8 @@ class Server:
                         failure = failure or _raisable(problem)
                         continue
                     texts = self._usable(done.result(), job)
-                    for index, text in zip(job.indices, texts, strict=False):
+                    for index, (text, end) in zip(job.indices, texts, strict=False):
+                        self.ends[end] += 1
                         yield Continued(job.request, index, text)
                     if left := job.indices[len(texts) :]:
                         jobs.appendleft(job._replace(indices=left))
@@ -172,7 +182,7 @@ class Server:
             return job._replace(indices=job.indices[:1])
         return job
 
-    def _do(self, job: Job, sampling: Sampling) -> list[str]:
+    def _do(self, job: Job, sampling: Sampling) -> list[Ended]:
         settings = {name: getattr(sampling, name) for name in _SETTINGS[:-1]}
         settings["max_tokens"] = sampling.max_new_tokens
         seed = stream(sampling.seed, job.text, job.indices[0]) & (2**_SEED_BITS - 1)
@@ -185,9 +195,9 @@ class Server:
             self.single = True  # it may only dislike that several are asked for
             return self.complete(job.text, settings)
 
-    def _usable(self, texts: list[str], job: Job) -> list[str]:
+    def _usable(self, texts: list[Ended], job: Job) -> list[Ended]:
         """Answers to keep: of several that are all alike, as one seed for all gives, the first."""
-        if len(job.indices) > 1 and len(set(texts)) == 1:
+        if len(job.indices) > 1 and len({text for text, _ in texts}) == 1:
             self.single = True
             return texts[:1]
         return texts
@@ -214,10 +224,11 @@ class Server:
         if "max_completion_tokens" in error.reason and "max_tokens" in body:
             self.refused.add("max_tokens")
             return True
-        optional = [*_OPTIONAL]
-        if body.get("temperature") == _DEFAULT_TEMPERATURE:
-            optional.append("temperature")
-        named = {x for x in optional if x in body and re.search(rf"\b{x}\b", error.reason)}
+        named = {x for x in _OPTIONAL if x in body and re.search(rf"\b{x}\b", error.reason)}
+        if "temperature" in named:
+            self.is_fixed = True
+            if body["temperature"] != DEFAULT_TEMPERATURE:
+                named.remove("temperature")
         known = self.accepted | {name for name, _ in self.disliked}
         self.refused |= {x for x in named if x in known and x not in self.accepted}
         self.disliked |= {(x, body[x]) for x in named}
