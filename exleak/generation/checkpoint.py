@@ -18,6 +18,7 @@ from exleak.errors import ModelError, SettingsError
 from exleak.generation.changes import while_needed
 from exleak.generation.folder import check_folder, notes_of
 from exleak.generation.weights import check_weights
+from exleak.hub import bounded
 from exleak.model_names import short_names
 
 if TYPE_CHECKING:
@@ -287,6 +288,7 @@ def placement(device: str | None, dtype: str | None) -> tuple[str, str]:
     return where, dtype or ("float32" if where == "cpu" else "bfloat16")
 
 
+@bounded
 def _load(
     path: str, name: str, device: str | None, dtype: str | None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, tuple[str, ...]]:

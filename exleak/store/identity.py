@@ -12,6 +12,7 @@ import re
 import time
 from pathlib import Path
 
+from exleak.hub import bounded
 from exleak.store.files import write_text
 
 _WEIGHTS = ("*.safetensors", "*.bin")
@@ -88,6 +89,7 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
+@bounded
 def local_folder(source: str) -> Path | None:
     """The folder a checkpoint's files are in: itself, or its snapshot in the hub's cache.
 
