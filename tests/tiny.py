@@ -24,7 +24,6 @@ from transformers import (
     MiniMaxConfig,
     MistralConfig,
     Phi3Config,
-    PreTrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
     RwkvConfig,
@@ -56,7 +55,7 @@ _SIZE = {"vocab_size": 300, "bos_token_id": 256, "eos_token_id": 257, "pad_token
 _LAYERS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 _GROUPED = {**_LAYERS, "intermediate_size": 64, "num_key_value_heads": 2}
 
-CONFIGS: dict[str, PreTrainedConfig] = {
+CONFIGS: dict[str, Any] = {
     "llama": LlamaConfig(**_SIZE, **_GROUPED),
     "qwen2": Qwen2Config(**_SIZE, **_GROUPED),
     "gpt2": GPT2Config(**_SIZE, n_embd=32, n_layer=2, n_head=4, n_positions=512),
