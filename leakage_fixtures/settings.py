@@ -6,6 +6,7 @@ everyone who has the plugin installed.
 
 from __future__ import annotations
 
+import inspect
 import glob
 import tomllib
 from dataclasses import dataclass, field
@@ -513,13 +514,15 @@ def _setup(config: pytest.Config) -> tuple[Path, Path | None]:
     from _pytest.config.findpaths import determine_setup
 
     known = config.known_args_namespace
-    found = determine_setup(
-        inifile=known.inifilename,
-        override_ini=known.override_ini,
-        args=known.file_or_dir,
-        rootdir_cmd_arg=known.rootdir or None,
-        invocation_dir=config.invocation_params.dir,
-    )
+    given: dict[str, Any] = {
+        "inifile": known.inifilename,
+        "args": known.file_or_dir,
+        "rootdir_cmd_arg": known.rootdir or None,
+        "invocation_dir": config.invocation_params.dir,
+    }
+    if "override_ini" in inspect.signature(determine_setup).parameters:  # pytest 9
+        given["override_ini"] = known.override_ini
+    found = determine_setup(**given)
     return found[0], found[1]
 
 

@@ -78,7 +78,7 @@ def test_greedy_sampling_equals_generate(architecture: str, tmp_path: Path) -> N
     for prompt, (text,) in zip(PROMPTS, found, strict=True):
         ids = tokenizer(prompt, return_tensors="pt")
         output = model.generate(
-            **ids, do_sample=False, repetition_penalty=1.1, max_new_tokens=24, pad_token_id=258
+            ids["input_ids"], attention_mask=ids["attention_mask"], do_sample=False, repetition_penalty=1.1, max_new_tokens=24, pad_token_id=258
         )
         new = output[0, ids["input_ids"].shape[1] :]
         assert text == tokenizer.decode(new, skip_special_tokens=True)
@@ -317,9 +317,11 @@ def test_any_kind_of_no_memory_halves_the_batch(
 
 @pytest.mark.parametrize(
     ("architecture", "a_row", "a_token"),
-    [("llama", 0, 2 * 2 * 2 * 8 * 4), ("gemma4", 0, 2 * 2 * 8 * 4 + 2 * 2 * 16 * 4),
-     ("mamba", 2 * 64 * (4 + 4) * 4, 0), ("rwkv", 5 * 2 * 32 * 4, 0),
-     ("minimax", 0, 2 * 2 * 2 * 8 * 4)],
+    [case for case in [
+        ("llama", 0, 2 * 2 * 2 * 8 * 4), ("gemma4", 0, 2 * 2 * 8 * 4 + 2 * 2 * 16 * 4),
+        ("mamba", 2 * 64 * (4 + 4) * 4, 0), ("rwkv", 5 * 2 * 32 * 4, 0),
+        ("minimax", 0, 2 * 2 * 2 * 8 * 4),
+     ] if case[0] in tiny.CONFIGS],
 )  # fmt: skip
 def test_a_rows_memory_is_that_of_its_cache(
     architecture: str, a_row: int, a_token: int, tmp_path: Path

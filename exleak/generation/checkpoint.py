@@ -23,7 +23,7 @@ from exleak.model_names import short_names
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Chat = Literal["auto", "always", "never"]
 #: Some templates put today's date into every prompt; a checkpoint would then be measured on other
@@ -56,7 +56,7 @@ class LocalModel:
         return device
 
     @property
-    def config(self) -> PreTrainedConfig:
+    def config(self) -> Any:
         """The configuration of what reads and writes text, which may be a part of the model's."""
         return self.model.config.get_text_config(decoder=True)
 

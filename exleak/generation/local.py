@@ -254,9 +254,13 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
         yield from chain.from_iterable(map(_tensors, value))
     elif isinstance(value, dict):
         yield from _tensors(list(value.values()))
-    elif any(kind.__module__ == Cache.__module__ for kind in type(value).__mro__):
-        # The cache, and its layers of all kinds.
+    elif any(_is_cache(kind) for kind in type(value).__mro__):
         yield from _tensors(vars(value))
+
+
+def _is_cache(kind: type) -> bool:
+    """Whether a class is a cache or a layer of one; some models bring their own kind."""
+    return kind.__module__ == Cache.__module__ or kind.__name__.endswith("Cache")
 
 
 def _free_memory(device: torch.device) -> int | None:
