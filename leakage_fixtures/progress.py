@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _TERMINAL_SECONDS = 0.2
 _LOG_SECONDS = 30.0
+#: Hundreds of continuations begin together and end late: the rate of the first few says nothing.
+_TELLING = 0.2
 
 
 class Progress:
@@ -42,11 +44,10 @@ class Progress:
             return
         self.shown = now
         rate = done.sentences / (now - self.start)
-        left = (done.of_sentences - done.sentences) / rate
-        line = (
-            f"{self.label}: {done.prompts} of {done.of_prompts} prompts, "
-            f"{rate:.0f} sentences/s, {left:.0f} s left"
-        )
+        line = f"{self.label}: {done.prompts} of {done.of_prompts} prompts"
+        if done.sentences >= _TELLING * done.of_sentences:
+            left = (done.of_sentences - done.sentences) / rate
+            line += f", {rate:.0f} sentences/s, {left:.0f} s left"
         if self.is_terminal:
             width = self.reporter._tw.fullwidth - 1
             self._write("\r" + line[:width].ljust(width))

@@ -10,14 +10,13 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from _pytest.outcomes import Failed
 
 if TYPE_CHECKING:
     from exleak.records import Measurement, Outcome
     from leakage_fixtures.settings import Settings
 
 
-class LeakageFailed(Failed):
+class LeakageFailed(pytest.fail.Exception):
     """A test failed by its verdict: told apart from errors, which never count as expected.
 
     Attributes:
@@ -27,6 +26,15 @@ class LeakageFailed(Failed):
     def __init__(self, message: str, outcome: Outcome) -> None:
         super().__init__(message, pytrace=False)
         self.leakage_outcome = outcome
+
+
+class Undecided(pytest.fail.Exception):
+    """A model that is expected to fail neither fails nor passes: never counted as expected."""
+
+    leakage_outcome: Outcome = "inconclusive"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, pytrace=False)
 
 
 def _fail(measurement: Measurement, outcome: Outcome, reason: str) -> NoReturn:
@@ -49,6 +57,12 @@ def _apply(
     settings = _settings(request)
     if outcome in ("fail", "unusable") or (settings.strict and outcome == "inconclusive"):
         _fail(measurement, outcome, reason)
+    if _expects_failure(request) and outcome == "inconclusive":
+        expected = request.getfixturevalue("leakage_spec").entry["xfail"]
+        raise Undecided(
+            f"{measurement.model} is expected to fail ({expected}), and this run cannot tell: "
+            f"{reason}"
+        )
     if _expects_failure(request) and measurement.verdict.outcome == "fail":
         pytest.skip(f"fails by another rule, as expected; by this one: {reason}")
 

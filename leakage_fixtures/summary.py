@@ -67,7 +67,11 @@ class Summary:
         from exleak.reports import write_report
 
         for path in paths:
-            write_report(Path(path), self.measurements)
+            try:
+                write_report(Path(path), self.measurements)
+            except OSError as error:
+                self.remarks.append(f"report {path} NOT written: {error.strerror or error}")
+                continue
             self.has_report = True
             self.remarks.append(f"report: {path}")
 
@@ -88,7 +92,11 @@ class Summary:
             reason = f"{', '.join(unusable)} unusable" if unusable else "the run was cut short"
             self.remarks.append(f"baseline {name} NOT saved: {reason}")
             return
-        path = save(folder, name, found)
+        try:
+            path = save(folder, name, found)
+        except OSError as error:
+            self.remarks.append(f"baseline {name} NOT saved: {error.strerror or error}")
+            return
         self.remarks.append(f"baseline saved: {path} (commit it, so that later runs compare)")
 
     def _compare_checkpoints(self) -> None:
