@@ -161,23 +161,6 @@ def test_a_shard_that_is_missing_is_named(leaky: Path) -> None:
         load_model(leaky, device="cpu")
 
 
-def test_two_sets_of_weights_are_not_chosen_between(leaky: Path) -> None:
-    """Shards beside a single file, or a newer .bin: which is meant is not for us to say."""
-    shard = leaky / "model-00001-of-00001.safetensors"
-    shutil.copy(leaky / "model.safetensors", shard)
-    index = leaky / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": {"a": shard.name}}))
-    with pytest.raises(ModelError, match="two sets of weights"):
-        load_model(leaky, device="cpu")
-    index.unlink()
-    shard.unlink()
-    torch.save(load_file(leaky / "model.safetensors"), leaky / "pytorch_model.bin")
-    with pytest.raises(ModelError, match=r"model\.safetensors, which is the older one"):
-        load_model(leaky, device="cpu")
-    os.utime(leaky / "pytorch_model.bin", (0, 0))
-    assert "not those in pytorch_model.bin" in load_model(leaky, device="cpu").notes[0]
-
-
 def test_errors_of_loading_are_whole_and_in_one_line(leaky: Path) -> None:
     """Also where the library's message begins with an empty line."""
     (leaky / "tokenizer.json").write_text('{"model": {"type": "Nonsense"}}')
