@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import exleak
 from exleak import ModelError, reference
 from exleak.environment import difference
 from exleak.generation.checkpoint import load_model
+from exleak.records import Dataset
 from exleak.store.identity import checkpoint_hash
 
 State = dict[str, torch.Tensor]
@@ -226,3 +228,29 @@ def test_a_report_names_the_versions_that_made_its_texts(
     found = exleak.measure("reference-clean", **arguments)
     assert found.environment["packages"]["transformers"] == "5.20.0"
     assert any("made with transformers 5.20.0 (here 5.23.0)" in note for note in found.notes)
+
+
+def test_versions_are_those_of_the_continuations_that_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two parts of one store, made with different versions, also after they were merged."""
+    few, more = exleak.load_dataset("hexl", limit=2), exleak.load_dataset("hexl", limit=4)
+    rest = replace(more, samples=more.samples[2:])
+
+    def found(data: Dataset, version: str) -> tuple[str, list[str]]:
+        monkeypatch.setattr("exleak.generation.rows.makers", lambda: {"transformers": version})
+        made = exleak.measure(
+            "reference-clean", data, store=tmp_path, device="cpu",
+            sampling=exleak.Sampling(generations=2),
+        )  # fmt: skip
+        notes = [note for note in made.notes if "stored ones" in note]
+        return made.environment["packages"]["transformers"], notes
+
+    assert found(few, "5.20.0") == ("5.20.0", [])
+    assert found(rest, "5.23.0") == ("5.23.0", [])
+    version, (note,) = found(few, "5.23.0")
+    assert version == "5.20.0"
+    assert "made with transformers 5.20.0 (here 5.23.0)" in note
+    version, (note,) = found(more, "5.23.0")
+    assert version == "5.20.0, 5.23.0"
+    assert "5.20.0 and 5.23.0" in note
