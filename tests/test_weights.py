@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import exleak
 from exleak import ModelError, reference
 from exleak.environment import difference
 from exleak.generation.checkpoint import load_model
+from exleak.records import Dataset
 from exleak.store.identity import checkpoint_hash
 
 State = dict[str, torch.Tensor]
@@ -161,23 +163,6 @@ def test_a_shard_that_is_missing_is_named(leaky: Path) -> None:
         load_model(leaky, device="cpu")
 
 
-def test_two_sets_of_weights_are_not_chosen_between(leaky: Path) -> None:
-    """Shards beside a single file, or a newer .bin: which is meant is not for us to say."""
-    shard = leaky / "model-00001-of-00001.safetensors"
-    shutil.copy(leaky / "model.safetensors", shard)
-    index = leaky / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": {"a": shard.name}}))
-    with pytest.raises(ModelError, match="two sets of weights"):
-        load_model(leaky, device="cpu")
-    index.unlink()
-    shard.unlink()
-    torch.save(load_file(leaky / "model.safetensors"), leaky / "pytorch_model.bin")
-    with pytest.raises(ModelError, match=r"model\.safetensors, which is the older one"):
-        load_model(leaky, device="cpu")
-    os.utime(leaky / "pytorch_model.bin", (0, 0))
-    assert "not those in pytorch_model.bin" in load_model(leaky, device="cpu").notes[0]
-
-
 def test_errors_of_loading_are_whole_and_in_one_line(leaky: Path) -> None:
     """Also where the library's message begins with an empty line."""
     (leaky / "tokenizer.json").write_text('{"model": {"type": "Nonsense"}}')
@@ -243,3 +228,29 @@ def test_a_report_names_the_versions_that_made_its_texts(
     found = exleak.measure("reference-clean", **arguments)
     assert found.environment["packages"]["transformers"] == "5.20.0"
     assert any("made with transformers 5.20.0 (here 5.23.0)" in note for note in found.notes)
+
+
+def test_versions_are_those_of_the_continuations_that_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two parts of one store, made with different versions, also after they were merged."""
+    few, more = exleak.load_dataset("hexl", limit=2), exleak.load_dataset("hexl", limit=4)
+    rest = replace(more, samples=more.samples[2:])
+
+    def found(data: Dataset, version: str) -> tuple[str, list[str]]:
+        monkeypatch.setattr("exleak.generation.rows.makers", lambda: {"transformers": version})
+        made = exleak.measure(
+            "reference-clean", data, store=tmp_path, device="cpu",
+            sampling=exleak.Sampling(generations=2),
+        )  # fmt: skip
+        notes = [note for note in made.notes if "stored ones" in note]
+        return made.environment["packages"]["transformers"], notes
+
+    assert found(few, "5.20.0") == ("5.20.0", [])
+    assert found(rest, "5.23.0") == ("5.23.0", [])
+    version, (note,) = found(few, "5.23.0")
+    assert version == "5.20.0"
+    assert "made with transformers 5.20.0 (here 5.23.0)" in note
+    version, (note,) = found(more, "5.23.0")
+    assert version == "5.20.0, 5.23.0"
+    assert "5.20.0 and 5.23.0" in note

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from exleak.errors import ModelError, SettingsError
 from exleak.generation.changes import while_needed
-from exleak.generation.folder import check_folder, notes_of
-from exleak.generation.weights import check_weights
+from exleak.generation.folder import check_end_of_text, check_folder
+from exleak.generation.weights import check_sets, check_weights
+from exleak.generation.wrappers import unwrapped
 from exleak.hub import bounded
 from exleak.model_names import short_names
 
@@ -228,7 +229,7 @@ def load_model(
     if not isinstance(source, (str, Path)):
         if tokenizer is None:
             raise ModelError("a model object needs its tokenizer: measure(model, tokenizer=…)")
-        source = getattr(source, "module", source) if not hasattr(source, "config") else source
+        source = unwrapped(source)
         label = name or getattr(source.config, "name_or_path", "") or type(source).__name__
         label = name or short_names([label])[0]
         return LocalModel(label, source, tokenizer, _use_chat(chat, tokenizer, label))
@@ -309,8 +310,9 @@ def _load(
         folder = local_folder(path)
         if folder is not None:
             check_folder(folder, name)
-        notes = [*notes_of(folder)] if folder is not None else []
-        notes += check_weights(model, loaded, folder, name)
+            check_sets(folder, name)
+            check_end_of_text(folder, getattr(model.generation_config, "eos_token_id", None), name)
+        notes = check_weights(model, loaded, folder, name)
         return model.to(where).eval(), tokenizer, tuple(notes)
     except ModelError:
         raise

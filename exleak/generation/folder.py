@@ -19,6 +19,7 @@ _OBJECTS = (
     "generation_config.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "model.safetensors.index.json",
     "pytorch_model.bin.index.json",
 )
@@ -30,6 +31,7 @@ _SETS = (
     ("pytorch_model-*-of-*.bin", "pytorch_model.bin.index.json"),
 )
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_TOKEN_IDS = ("eos_token_id", "bos_token_id", "pad_token_id")
 
 
 def check_folder(folder: Path, name: str) -> None:
@@ -40,8 +42,8 @@ def check_folder(folder: Path, name: str) -> None:
         name: What the user calls the model.
 
     Raises:
-        ModelError: Files are missing, torn, no JSON, or pointers of Git LFS; or there are two sets
-            of weights, of which the one that would not be loaded is newer.
+        ModelError: Files are missing, torn, no JSON, or pointers of Git LFS; token ids are of
+            another type; or an adapter is beside the weights.
     """
     if not (folder / "config.json").is_file():
         raise ModelError(f"model {name}: no config.json in this folder; is it a checkpoint?")
@@ -53,14 +55,36 @@ def check_folder(folder: Path, name: str) -> None:
             )
     for file in _OBJECTS:
         if (folder / file).is_file():
-            _read_object(folder / file, name)
+            _check_ids(_read_object(folder / file, name), file, name)
     sets = list(weight_sets(folder, name))
     if not sets and not any(True for kind in _WEIGHTS for _ in folder.glob(kind)):
         raise ModelError(
             f"model {name}: no weights in this folder (looked for {', '.join(_WEIGHTS)}); "
             "save them with save_pretrained, or merge the adapter first"
         )
-    _check_sets(folder, sets, name)
+    if sets and (folder / "adapter_config.json").is_file():
+        raise ModelError(
+            f"model {name}: an adapter (adapter_config.json) is beside the weights "
+            f"{sets[0][0]}, and which of them is loaded depends on whether PEFT is installed; "
+            "merge the adapter into a folder of its own, or move its files away"
+        )
+
+
+def _check_ids(found: dict[str, Any], file: str, name: str) -> None:
+    """Refuse token ids that transformers would drop, or take for something else."""
+    if file not in ("config.json", "generation_config.json"):
+        return
+    for key in _TOKEN_IDS:
+        value = found.get(key)
+        if not all(type(item) is int for item in _ids(value)):  # ``True`` is an int, too
+            raise ModelError(
+                f"model {name}: {key} of {file} is {value!r}, which is no token id and no list of "
+                "them"
+            )
+
+
+def _ids(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _is_pointer(path: Path) -> bool:
@@ -112,32 +136,21 @@ def weight_sets(folder: Path, name: str) -> Iterator[tuple[str, list[Path]]]:
         yield index, [folder / file for file in files]
 
 
-def _check_sets(folder: Path, sets: list[tuple[str, list[Path]]], name: str) -> None:
-    """Refuse leftovers: another set that is newer than the one transformers takes."""
-    if len(sets) < 2:
-        return
-    (first, files), *others = sets
-    loaded = max(path.stat().st_mtime_ns for path in files)
-    for other, their_files in others:
-        newer = max(path.stat().st_mtime_ns for path in their_files) > loaded
-        both_safetensors = first.endswith(".safetensors") and "safetensors" in other
-        if both_safetensors or (newer and not _in_hub_cache(folder)):
-            raise ModelError(
-                f"model {name}: two sets of weights in this folder, {first} and {other}; "
-                f"transformers would load {first}"
-                f"{', which is the older one' if newer else ''}; remove the one that is not meant"
-            )
+def check_end_of_text(folder: Path, has: Any, name: str) -> None:
+    """Refuse a model without the end-of-text tokens of its generation_config.json.
 
+    Args:
+        folder: The checkpoint.
+        has: ``eos_token_id`` of the loaded model.
+        name: What the user calls the model.
 
-def _in_hub_cache(folder: Path) -> bool:
-    """Whether all files were fetched together: their times say nothing there."""
-    return folder.parent.name == "snapshots"
-
-
-def notes_of(folder: Path) -> list[str]:
-    """What a reader must know of a folder that can be loaded."""
-    sets = list(weight_sets(folder, folder.name))
-    if len(sets) < 2:
-        return []
-    others = ", ".join(other for other, _ in sets[1:])
-    return [f"measured are the weights in {sets[0][0]}, not those in {others} beside it"]
+    Raises:
+        ModelError: transformers did not take that file, and went on without it.
+    """
+    file = folder / "generation_config.json"
+    said = _read_object(file, name).get("eos_token_id") if file.is_file() else None
+    if said is not None and _ids(said) != _ids(has):
+        raise ModelError(
+            f"model {name}: transformers does not take its generation_config.json: eos_token_id is "
+            f"{said} there and {has} in the loaded model; save it again with save_pretrained"
+        )

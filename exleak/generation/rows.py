@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -33,8 +32,6 @@ _FLUSH_COUNT = 500
 _FLUSH_SECONDS_SERVED = 1.0
 _CHAT = "chat"
 _NOTES = "notes"
-#: Before the versions that continuations were made with.
-_MADE = "made:"
 
 
 @dataclass
@@ -115,11 +112,13 @@ def generate_rows(
         identity: dict[str, Any] = {"chat": loaded.chat}
         environment, notes = _environment(loaded), getattr(loaded, "notes", ())
     else:
-        found, about = _from_store(model, wanted, sampling, store, batch_size, progress, sizes)
+        found, about, origins = _from_store(
+            model, wanted, sampling, store, batch_size, progress, sizes
+        )
         identity = {"chat": found[_CHAT], "checkpoint": about.get("checkpoint")}
-        environment, notes = _environment(model), _stored_notes(found)
-        if made := _makers(found):
-            environment["packages"] = {**packages(), **made[-1]}
+        made = _made(origins, wanted, sampling) if isinstance(model, ModelSource) else []
+        environment, notes = _environment(model), _stored_notes(found, made)
+        environment |= {"packages": {**packages(), **_together(made)}} if made else {}
     if len(sizes) > 1:
         environment["batch_sizes"] = sizes
     rows = tuple(_row(prompt, mitigation, found, sampling) for prompt in dataset.prompts)
@@ -130,14 +129,30 @@ def generate_rows(
     return Generated(rows, identity, environment, notes)
 
 
-def _makers(found: dict[str, Any]) -> list[dict[str, str]]:
-    """The versions that stored continuations were made with, oldest first."""
-    return [versions for key, versions in found.items() if key.startswith(_MADE)]
+def _made(
+    origins: dict[str, dict[str, str]], wanted: dict[str, Prompt], sampling: Sampling
+) -> list[dict[str, str]]:
+    """The versions that the wanted continuations were made with, each once, oldest first."""
+    wanted_keys = {_key(text, i) for text in wanted for i in range(sampling.generations)}
+    found: list[dict[str, str]] = []
+    for key, versions in origins.items():
+        if key in wanted_keys and versions not in found:
+            found.append(versions)
+    return found
 
 
-def _stored_notes(found: dict[str, Any]) -> tuple[str, ...]:
+def _together(made: list[dict[str, str]]) -> dict[str, str]:
+    """Versions by package; more than one where parts were made with different ones."""
+    names = dict.fromkeys(name for versions in made for name in versions)
+    return {
+        name: ", ".join(dict.fromkeys(versions.get(name, "unknown") for versions in made))
+        for name in names
+    }
+
+
+def _stored_notes(found: dict[str, Any], made: list[dict[str, str]]) -> tuple[str, ...]:
     """What was said when the model was loaded, and that other versions made what is stored."""
-    said = difference(_makers(found), makers())
+    said = difference(made, makers())
     return (*found.get(_NOTES, ()), *([said] if said else ()))
 
 
@@ -196,32 +211,42 @@ def _from_store(
     batch_size: int | None,
     progress: Progress | None,
     sizes: list[int],
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Stored and new continuations by key, and what they depend on."""
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, str]]]:
+    """Stored and new continuations by key, what they depend on, and what made each."""
     about = model.about(sampling, store)
     segments = store.generations(about)
-    found = segments.read()
+    found, origins = _read(segments)
     if not _missing(wanted, sampling, found):
-        return found, about
+        return found, about, origins
     with store.lock(segments):
-        found = segments.read()
+        found, origins = _read(segments)
         if not _missing(wanted, sampling, found):
-            return found, about
+            return found, about, origins
         loaded = model.model
         # Loading may have fetched files, or a newer revision: what was loaded is what is stored.
         about = model.about(sampling, store)
         segments = store.generations(about)
-        found = segments.read()
-        about_loaded = {_CHAT: loaded.chat, _NOTES: list(getattr(loaded, "notes", ()))}
-        if isinstance(model, ModelSource):
-            versions = makers()
-            about_loaded[_MADE + digest(json.dumps(versions, sort_keys=True))] = versions
+        segments.makers = makers() if isinstance(model, ModelSource) else {}
+        found, origins = _read(segments)
+        notes = list(getattr(loaded, "notes", ()))
+        about_loaded = {_CHAT: loaded.chat, **({_NOTES: notes} if notes else {})}
         fresh = {key: value for key, value in about_loaded.items() if key not in found}
         found |= fresh
         segments.append(fresh)
         found = _generate(loaded, wanted, sampling, found, segments, batch_size, progress, sizes)
+        origins = {key: origins.get(key, segments.makers) for key in found}
         segments.merge()
-    return found, about
+    return found, about, origins
+
+
+def _read(segments: Segments) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
+    """What is stored, and the versions that made each entry."""
+    found: dict[str, Any] = {}
+    origins: dict[str, dict[str, str]] = {}
+    for versions, entries in segments.parts():
+        found |= entries
+        origins |= dict.fromkeys(entries, versions)
+    return found, origins
 
 
 def _generate(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from exleak.errors import ModelError
 from exleak.generation.folder import weight_sets
+from exleak.generation.weight_content import COMPUTED, difference
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +26,7 @@ _WRAPPERS = {
     "_forward_module": "Lightning or DeepSpeed",
     "module": "DataParallel, DDP or DeepSpeed",
 }
+_ADAPTER = re.compile(r"(?:^|\.)(?:lora_\w+|base_layer|modules_to_save)\.")
 _SHOWN = 3
 
 
@@ -45,20 +47,77 @@ def check_weights(
         Notes for the reader of the report.
 
     Raises:
-        ModelError: Weights are missing, or of another shape; the message names some, and why.
+        ModelError: Weights are missing, of another shape, or left out though they belong to the
+            model; the message names some, and why.
     """
     if mismatched := list(loaded.get("mismatched_keys", ())):
         raise ModelError(f"model {name}: {_mismatch(mismatched)}")
-    missing = sorted(loaded.get("missing_keys", ()))
-    unexpected = sorted(loaded.get("unexpected_keys", ()))
-    if missing and not _is_quantised(model):
-        wrapper = _repair(model, missing, unexpected, folder, name)
-        if wrapper is None:
+    missing = _not_computed(loaded.get("missing_keys", ()))
+    unexpected = _not_computed(loaded.get("unexpected_keys", ()))
+    notes = []
+    if _is_quantised(model):  # what else there is depends on how it was quantised
+        missing = [key for key in missing if key.endswith((".weight", ".bias"))]
+    if missing:
+        repaired = _repair(model, missing, unexpected, folder, name)
+        if repaired is None:
             raise ModelError(f"model {name}: {_missing(missing, unexpected)}")
-        return [f"the names of the weights were saved with {wrapper}, which was taken off"]
+        wrapper, unexpected = repaired
+        notes.append(f"the names of the weights were saved with {wrapper}, which was taken off")
+    if _is_quantised(model):
+        return notes
+    if own := _own(model, unexpected):
+        raise ModelError(
+            f"model {name}: {_listed(own)} in the checkpoint and would be left out, though the "
+            "model has such parts; does config.json (num_hidden_layers, attention_bias, "
+            "quantization_config) fit the weights, and were adapters merged?"
+        )
     if unexpected:
-        return [f"{_listed(unexpected)} in the checkpoint, but not in the model: not used"]
-    return []
+        notes.append(f"{_listed(unexpected)} in the checkpoint, but not in the model: not used")
+    return notes
+
+
+def check_sets(folder: Path, name: str) -> None:
+    """Refuse a folder with two sets of weights that differ.
+
+    Neither time stamps nor names tell which one is meant.
+
+    Raises:
+        ModelError: Names both, and how they differ.
+    """
+    sets = list(weight_sets(folder, name))
+    for other, files in sets[1:]:
+        first, loaded = sets[0]
+        if reason := difference(loaded, files):
+            raise ModelError(
+                f"model {name}: two sets of weights in this folder, {first} and {other}, and they "
+                f"differ ({reason}); transformers would load {first}; remove the one that is not "
+                "meant"
+            )
+
+
+def _not_computed(keys: Iterable[str]) -> list[str]:
+    return sorted(key for key in keys if not COMPUTED.search(key))
+
+
+def _own(model: PreTrainedModel, unexpected: Sequence[str]) -> list[str]:
+    """Tensors without a place in the model that look like its own.
+
+    More of its layers, more parameters of its modules, its names behind a prefix, an adapter's.
+    """
+    names = model.state_dict().keys()
+    modules = {key.rpartition(".")[0] for key in names}
+    kinds = {re.sub(r"\d+", "0", key) for key in names}
+
+    def is_own(key: str) -> bool:
+        parts = key.split(".")
+        return (
+            ".".join(parts[:-1]) in modules
+            or re.sub(r"\d+", "0", key) in kinds
+            or any(".".join(parts[start:]) in names for start in range(1, len(parts) - 1))
+            or bool(_ADAPTER.search(key))
+        )
+
+    return [key for key in unexpected if is_own(key)]
 
 
 def _is_quantised(model: PreTrainedModel) -> bool:
@@ -82,6 +141,11 @@ def _missing(missing: Sequence[str], unexpected: Sequence[str]) -> str:
         return (
             f"{what}. The files hold an adapter (PEFT): merge it before saving (merge_and_unload)"
         )
+    if unexpected and all("." not in key for key in unexpected):
+        return (
+            f"{what}. The files hold {', '.join(unexpected[:_SHOWN])}: a training state around the "
+            "weights; save the model with save_pretrained"
+        )
     if unexpected:
         return (
             f"{what}. The files have other names, such as {', '.join(unexpected[:_SHOWN])}: was it "
@@ -102,8 +166,12 @@ def _repair(
     unexpected: Sequence[str],
     folder: Path | None,
     name: str,
-) -> str | None:
-    """Load weights whose names a wrapper changed; says which one, ``None`` if that is not it."""
+) -> tuple[str, list[str]] | None:
+    """Load weights whose names a wrapper changed.
+
+    Returns:
+        The wrapper, and what has no place in the model; ``None`` if no wrapper explains the names.
+    """
     if folder is None or not unexpected:
         return None
     found = _without_wrappers(unexpected, set(missing))
@@ -115,10 +183,13 @@ def _repair(
     own = model.state_dict()
     if any(key in own and own[key].shape != value.shape for key, value in state.items()):
         return None
-    left = model.load_state_dict(state, strict=False).missing_keys
+    result = model.load_state_dict(state, strict=False)
+    left = result.missing_keys
     model.tie_weights()
     tied = set(getattr(model, "_tied_weights_keys", None) or ())
-    return None if set(left) - tied - {"lm_head.weight"} or _untied(model, left) else wrapper
+    if set(left) - tied - {"lm_head.weight"} or _untied(model, left):
+        return None
+    return wrapper, _not_computed(result.unexpected_keys)
 
 
 def _untied(model: PreTrainedModel, left: Iterable[str]) -> bool:
