@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from exleak.errors import ModelError
 from exleak.generation.sampling import Sampling, stream
 from exleak.generation.transport import RETRIED, RefusedError, Transport
+from exleak.generation.turns import cut_turn
 
 if TYPE_CHECKING:
     from exleak.generation.local import Continued, Request
@@ -264,5 +265,5 @@ def _texts(answer: Any, chat: bool) -> list[str]:
             text = ""
         if not isinstance(text, str):
             raise ValueError("the answer holds a choice without text")
-        found.append(text)
+        found.append(cut_turn(text))
     return found

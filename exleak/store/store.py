@@ -15,7 +15,7 @@ from exleak.store.files import write_text
 from exleak.store.segments import Segments
 
 #: Changes when stored generations or scores of older versions must not be used any more.
-PROTOCOL = 1
+PROTOCOL = 2
 
 _MARK = "# Made by exleak."
 #: What folders of segments are called.

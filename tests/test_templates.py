@@ -1,0 +1,42 @@
+"""Chat templates that cannot be used say so, before anything is measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from exleak import ModelError
+from exleak.generation.checkpoint import LocalModel
+from tests import tiny
+
+
+def render(template: str) -> str:
+    """A prompt in a template."""
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = template
+    return LocalModel("m", None, tokenizer, True).render("The soup is")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ raise_exception('needs a system message') }}",
+        "<user>",
+        "{{ messages[0]['content'] | upper }}",
+    ],
+)
+def test_a_template_that_loses_the_prompt_is_refused(template: str) -> None:
+    """With the model's name and the way out."""
+    with pytest.raises(ModelError, match=r"model m: its chat template .*--leakage-chat never"):
+        render(template)
+
+
+def test_the_templates_own_reason_is_told() -> None:
+    """It says what is missing."""
+    with pytest.raises(ModelError, match="needs a system message"):
+        render("{{ raise_exception('needs a system message') }}")
+
+
+def test_content_as_a_list_of_parts_is_sent_where_it_is_read() -> None:
+    """Templates of multimodal models loop over parts."""
+    parts = "{% for part in messages[0]['content'] %}{{ part['text'] }}{% endfor %}!"
+    assert render(parts) == "The soup is!"
