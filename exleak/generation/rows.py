@@ -16,9 +16,9 @@ from exleak.generation.server import Server
 from exleak.generation.source import ModelSource
 from exleak.prompts import first_sentence_of, prompt_text
 from exleak.records import Dataset, Prompt, PromptGenerations
-from exleak.sentences import opens_thought
 from exleak.store.generations import write_run
 from exleak.store.store import digest
+from exleak.thoughts import opens_thought
 
 if TYPE_CHECKING:
     from exleak.store import Store
