@@ -9,10 +9,10 @@ from exleak.generation.checkpoint import LocalModel
 from tests import tiny
 
 
-def render(template: str) -> str:
+def render(template: str | dict[str, str]) -> str:
     """A prompt in a template."""
     tokenizer = tiny.tokenizer()
-    tokenizer.chat_template = template
+    tokenizer.chat_template = template  # type: ignore[assignment]
     return LocalModel("m", None, tokenizer, True).render("The soup is")  # type: ignore[arg-type]
 
 
@@ -40,3 +40,23 @@ def test_content_as_a_list_of_parts_is_sent_where_it_is_read() -> None:
     """Templates of multimodal models loop over parts."""
     parts = "{% for part in messages[0]['content'] %}{{ part['text'] }}{% endfor %}!"
     assert render(parts) == "The soup is!"
+
+
+def test_named_templates_without_a_default_are_refused() -> None:
+    """None of them is meant for a plain prompt."""
+    with pytest.raises(ModelError, match=r"model m: its chat template .*default"):
+        render({"tool_use": "{{ messages[0]['content'] }}", "rag": "x"})
+    assert render({"default": "<{{ messages[0]['content'] }}>", "rag": "x"}) == "<The soup is>"
+
+
+@pytest.mark.parametrize("switch", ["enable_thinking", "thinking"])
+def test_thinking_is_switched_off_where_the_template_can(switch: str) -> None:
+    """Where it is on by default; other templates are used as they are."""
+    template = (
+        "{{ messages[0]['content'] }}<assistant><think>\n{% if SWITCH is defined and not SWITCH %}"
+        "</think>!{% endif %}"
+    )
+    made = render(template.replace("SWITCH", switch))
+    assert made == "The soup is<assistant><think>\n</think>!"
+    shut = "{{ messages[0]['content'] }}{% if enable_thinking is defined %}!{% endif %}"
+    assert render(shut) == "The soup is"

@@ -80,6 +80,8 @@ class LocalModel:
         ids = list(self.tokenizer(rendered, add_special_tokens=special)["input_ids"])
         if special and ids and ids[-1] in self.turns.specials:
             ids = self._without_appended(ids, rendered)
+        while len(ids) > 1 and ids[0] == ids[1] == self.tokenizer.bos_token_id:
+            ids = ids[1:]
         if not ids:
             raise ModelError(f"model {self.name}: the tokenizer gives no tokens for {rendered!r}")
         if self._vocabulary is not None and max(ids) >= self._vocabulary:
@@ -106,15 +108,16 @@ class LocalModel:
 
     def ends(self, tokens: Sequence[int], token: int) -> bool:
         """Whether a token behind others ends the answer, though it is no stop token."""
-        return token in self.turns.ends and bool(self.decode(list(tokens)).strip())
+        turns = self.turns
+        return token in turns.ends and turns.ended(tokens, token, self._decode)
 
     def decode(self, tokens: list[int]) -> str:
         """The text of an answer's tokens, up to the end of its turn.
 
-        Special tokens are dropped, but for the tags of thoughts, which are cut as text.
+        Special tokens are dropped, but for the marks of thoughts, which are cut as text.
         """
         turns = self.turns
-        if turns.specials.isdisjoint(tokens) and turns.ends.isdisjoint(tokens):
+        if turns.told.isdisjoint(tokens):
             return self._decode(tokens)
         return turns.text(tokens[: turns.end(tokens, self._decode)], self._decode)
 
