@@ -12,8 +12,8 @@ from tests import tiny
 def render(template: str | dict[str, str]) -> str:
     """A prompt in a template."""
     tokenizer = tiny.tokenizer()
-    tokenizer.chat_template = template  # type: ignore[assignment]
-    return LocalModel("m", None, tokenizer, True).render("The soup is")  # type: ignore[arg-type]
+    tokenizer.chat_template = template
+    return LocalModel("m", None, tokenizer, True).render("The soup is")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _CHANNEL = "<|channel|>"
+_CHANNEL_MARK = re.compile(r"<\|(?:start|channel|message)\|>")
 #: Of gpt-oss, without a channel, or not yet complete.
 _CHANNEL_HEADER = re.compile(
     r"\s*(?:<\|start\|>[^<]*)?(?:<\|channel\|>[^<]*)?(?:<\|constrain\|>[^<]*)?(?:<\|message\|>|\Z)"
@@ -146,6 +147,7 @@ def cut_turn(text: str) -> str:
     text = _without_channel_header(text)
     for marker in _MARKER.finditer(text):
         before = text[: marker.start()]
-        if _is_over(_MARKER.sub("", before) if _CHANNEL not in before else before, marker.group()):
+        bare = before if _CHANNEL_MARK.search(before) else _MARKER.sub("", before)
+        if _is_over(bare, marker.group()):
             return before
     return text
