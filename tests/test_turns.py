@@ -20,7 +20,7 @@ from tests import tiny
 
 def model(tokenizer: Any) -> LocalModel:
     """The text half of a model."""
-    return LocalModel("m", None, tokenizer, False)  # type: ignore[arg-type]
+    return LocalModel("m", None, tokenizer, False)
 
 
 def ids(tokenizer: Any, text: str) -> list[int]:
