@@ -25,17 +25,21 @@ class Marks(NamedTuple):
     alone: bool = True
 
 
-#: By family: DeepSeek, Qwen and many others; Magistral; gpt-oss; Cohere; Kimi; Seed; MedGemma;
-#: Granite.
+#: By family: DeepSeek, Qwen and many others; Magistral; gpt-oss; Gemma 4; OpenThinker; Cohere;
+#: Kimi; MedGemma; Granite.
 FAMILIES: tuple[Marks, ...] = (
     *(
-        Marks(rf"<{tag}>", rf"</{tag}>")
+        Marks(rf"<{tag}>", rf"</{tag}>(?:\s*<answer>)?")
         for tag in ("think", "thinking", "thought", "reasoning", "reflection", "seed:think")
     ),
     Marks(r"\[THINK\]", r"\[/THINK\]"),
     Marks(
-        r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)\b",
+        r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)\b(?:[^<]*<\|message\|>)?",
         r"(?:<\|start\|>assistant)?<\|channel\|>final(?:\s*<\|constrain\|>\w+)?<\|message\|>",
+    ),
+    Marks(r"<\|channel>thought\b", r"<channel\|>"),
+    Marks(
+        r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>(?:\s*<\|begin_of_solution\|>)?"
     ),
     Marks(r"<\|START_THINKING\|>", r"<\|END_THINKING\|>(?:\s*<\|START_RESPONSE\|>)?"),
     Marks(r"◁think▷", r"◁/think▷"),
@@ -62,6 +66,10 @@ def answer_start(text: str) -> int | None:
         if opened := opening.match(text):
             closed = closing.search(text, opened.end())
             return closed.end() if closed else None
+    begin = len(text) - len(text.lstrip())
+    for marks, closing in zip(FAMILIES, _CLOSE, strict=True):
+        if marks.alone and (closed := closing.match(text, begin)):
+            return closed.end()
     return 0
 
 

@@ -16,6 +16,9 @@ MARKS = [
     ("<reasoning>", "</reasoning>"),
     ("[THINK]", "[/THINK]"),
     ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    ("<|channel>thought\n", "<channel|>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>\n<|begin_of_solution|>"),
+    ("<think>", "</think>\n<answer>"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("◁think▷", "◁/think▷"),
     ("<seed:think>", "</seed:think>"),
@@ -41,8 +44,14 @@ def test_the_answer_follows_the_thought(opening: str, closing: str) -> None:
 @pytest.mark.parametrize(("opening", "closing"), MARKS)
 def test_a_prompt_may_open_a_thought(opening: str, closing: str) -> None:
     """A template that ends in an open thought is known; a closed one is none."""
-    assert opens_thought(f"<|assistant|>{opening.strip()}\n") == ("channel" not in opening)
+    assert opens_thought(f"<|assistant|>{opening.strip()}\n")
     assert not opens_thought(f"<|assistant|>{opening}\n\n{closing}\n\n")
+
+
+@pytest.mark.parametrize("closing", ["</think>", "<|channel|>final<|message|>", "<channel|>"])
+def test_a_thought_may_be_empty(closing: str) -> None:
+    """A closing mark before everything else is known while the text is still written."""
+    assert answer_start(f"\n{closing}painting") == len(f"\n{closing}")
 
 
 def test_granite_says_it_in_words() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
@@ -21,6 +21,8 @@ from exleak.generation.weights import check_sets, check_weights
 from exleak.generation.wrappers import unwrapped
 from exleak.hub import bounded
 from exleak.model_names import short_names
+from exleak.generation.templates import rendered
+from exleak.generation.turns import Turns
 
 if TYPE_CHECKING:
     import torch
@@ -70,16 +72,11 @@ class LocalModel:
         """The text as the model shall see it: in the chat template, where one is used."""
         if not self.chat:
             return text
-        messages = [{"role": "user", "content": text}]
         with _fixed_date():
-            return str(
-                self.tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=True
-                )
-            )
+            return rendered(self.tokenizer.apply_chat_template, text, self.name)
 
     def encode(self, rendered: str) -> list[int]:
-        """Token ids of a rendered text, with one BOS at most.
+        """Token ids of a rendered text, with one BOS at most, and no EOS of the tokenizer's own.
 
         Raises:
             ModelError: The text has no tokens, or some that the model has no embedding for.
@@ -87,6 +84,10 @@ class LocalModel:
         bos = self.tokenizer.bos_token
         special = not (self.chat or (bos and rendered.startswith(bos)))
         ids = list(self.tokenizer(rendered, add_special_tokens=special)["input_ids"])
+        if special and ids and ids[-1] in self.turns.specials:
+            ids = self._without_appended(ids, rendered)
+        while len(ids) > 1 and ids[0] == ids[1] == self.tokenizer.bos_token_id:
+            ids = ids[1:]
         if not ids:
             raise ModelError(f"model {self.name}: the tokenizer gives no tokens for {rendered!r}")
         if self._vocabulary is not None and max(ids) >= self._vocabulary:
@@ -97,10 +98,52 @@ class LocalModel:
             )
         return ids
 
+    def _without_appended(self, ids: list[int], rendered: str) -> list[int]:
+        """The ids without what the tokenizer added behind the text: a text that goes on."""
+        plain = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
+        if not plain:
+            return ids
+        while len(ids) > 1 and ids[-1] in self.turns.specials and ids[-len(plain) :] != plain:
+            ids = ids[:-1]
+        return ids
+
+    @cached_property
+    def turns(self) -> Turns:
+        """What the tokenizer's special tokens mean in an answer."""
+        return Turns(self.tokenizer)
+
+    def ends(self, tokens: Sequence[int], token: int) -> bool:
+        """Whether a token behind others ends the answer, though it is no stop token."""
+        turns = self.turns
+        return token in turns.ends and turns.ended(tokens, token, self._decode)
+
     def decode(self, tokens: list[int]) -> str:
-        """The text of new tokens; without the clean-up of spaces, which would change its past."""
+        """The text of an answer's tokens, up to the end of its turn.
+
+        Special tokens are dropped, but for the marks of thoughts, which are cut as text.
+        """
+        turns = self.turns
+        if turns.told.isdisjoint(tokens):
+            return self._decode(tokens)
+        return turns.text(tokens[: turns.end(tokens, self._decode)], self._decode)
+
+    def _decode(self, tokens: list[int]) -> str:
+        """The text of tokens; without the clean-up of spaces, which would change its past."""
         if self._backend is not None:
             return str(self._backend.decode(tokens, skip_special_tokens=True))
+        try:
+            return self._decode_in_python(tokens)
+        except Exception:  # models have more embeddings than their tokenizer has tokens
+            return self._decode_in_python([token for token in tokens if self._is_known(token)])
+
+    def _is_known(self, token: int) -> bool:
+        try:
+            self._decode_in_python([token])
+        except Exception:  # of whatever kind a tokenizer's own code raises
+            return False
+        return True
+
+    def _decode_in_python(self, tokens: list[int]) -> str:
         return str(
             self.tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False

@@ -56,6 +56,13 @@ class _Batch:
         self.stops = sorted(self.model.stop_tokens)
         self.ends: list[int | None] = [None] * len(self.rows)
 
+    def stopped(self, token: int, before: torch.Tensor) -> bool:
+        """Whether a token behind a row's others ends it."""
+        if token in self.stops:
+            return True
+        ends = self.model.turns.ends
+        return token in ends and self.model.ends(before[self.width :].tolist(), token)
+
     def texts(self, new: torch.Tensor) -> list[str]:
         """What rows of new tokens say, each up to its end."""
         kept = [row[:end] for row, end in zip(new.tolist(), self.ends, strict=True)]
@@ -83,7 +90,7 @@ class _Draw(LogitsProcessor):
             if batch.ends[row] is None and token == BROKEN:
                 prompt = batch.rows[row][0].text[:80]
                 raise ModelError(f"model {batch.model.name}: after {prompt!r}: {NOT_NUMBERS}")
-            if batch.ends[row] is None and token in batch.stops:
+            if batch.ends[row] is None and batch.stopped(token, input_ids[row]):
                 batch.ends[row] = new + 1
         drawn = drawn.clamp(min=0).unsqueeze(1)
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)

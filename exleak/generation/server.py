@@ -15,6 +15,7 @@ from exleak.errors import ModelError
 from exleak.generation.answers import ends_of, error_in, plain, thoughts_of
 from exleak.generation.sampling import Sampling, stream
 from exleak.generation.transport import RETRIED, RefusedError, Transport
+from exleak.generation.turns import cut_turn
 
 if TYPE_CHECKING:
     from exleak.generation.local import Continued, Request
@@ -312,5 +313,5 @@ def _texts(answer: Any, chat: bool) -> list[str]:
         text = plain(text, place)
         if not isinstance(text, str):
             raise ValueError("the answer holds a choice without text")
-        found.append(text)
+        found.append(cut_turn(text))
     return found
