@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,12 @@ class Progress:
         self.quiet = self.reporter is None or self.reporter.verbosity < 0
 
     def __enter__(self) -> Progress:
+        self.remarks = _Remarks(self)
+        logging.getLogger("exleak").addHandler(self.remarks)
         return self
 
     def __exit__(self, *error: object) -> None:
+        logging.getLogger("exleak").removeHandler(self.remarks)
         if self.written and self.is_terminal:
             self._write("\r" + " " * (self.reporter._tw.fullwidth - 1) + "\r")
 
@@ -55,7 +59,24 @@ class Progress:
             self._write(f"\n{line}\n" if not self.written else f"{line}\n")
         self.written = True
 
+    def say(self, line: str) -> None:
+        """Show a line that stays, whatever was said last."""
+        if not self.quiet:
+            self._write(f"\n{line}\n")
+
     def _write(self, text: str) -> None:
         uncaptured = self.capture.global_and_fixture_disabled() if self.capture else nullcontext()
         with uncaptured:
             self.reporter.write(text, flush=True)
+
+
+class _Remarks(logging.Handler):
+    """What exleak waits for, shown while it lasts: pytest keeps logs until a test has failed."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(logging.WARNING)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a remark."""
+        self._progress.say(record.getMessage())

@@ -135,7 +135,8 @@ def _setting_notes(
 ) -> Iterable[str]:
     asked = {name: getattr(sampling, name) for name, no in _NEUTRAL.items()
              if getattr(sampling, name) != no}  # fmt: skip
-    refused = {item for item in asked.items() if server.leaves_out(*item)}
+    refused = {item for item in asked.items()
+               if server.leaves_out(*item) and not server.has_other_way(item[0])}  # fmt: skip
     if sampling.temperature == DEFAULT_TEMPERATURE and server.is_fixed:
         del asked["temperature"]
     elif honoured["temperature"] is False:
