@@ -12,8 +12,8 @@ from exleak.errors import ComparisonError, SettingsError
 
 if TYPE_CHECKING:
     from exleak.comparison import Comparison
-    from exleak.gate import Limits
-    from exleak.records import Expression, Verdict
+    from exleak.gate import Limits, Metric
+    from exleak.records import Verdict
 
 #: Exit statuses, worst last; the pytest plugin's are the same, but for usage (4 there).
 EXIT = {"pass": 0, None: 0, "inconclusive": 0, "fail": 1, "unusable": 10}
@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("gate", help="judge stored reports", description=_DESCRIPTION)
     parser.add_argument("files", nargs="+", type=Path, metavar="REPORT")
     parser.add_argument("--max-rate", type=float, metavar="X", help="highest rate allowed")
-    parser.add_argument("--metric", choices=("rate", "directional"), default="rate")
+    parser.add_argument("--metric", choices=("rate", "directional", "residual"), default="rate")
     parser.add_argument("--significance", choices=("forbid", "require", "report"))
     parser.add_argument("--compare", metavar="NAME_OR_FILE", help="a baseline")
     parser.add_argument(
@@ -112,7 +112,7 @@ def judge_reports(
     adjusted = _adjusted(measurements) if limits.significance in ("forbid", "require") else {}
     judged = []
     for place, found in enumerate(measurements):
-        comparison = None if compare is None else _compare(found, compare, baselines)
+        comparison = None if compare is None else _compare(found, compare, baselines, limits.metric)
         verdict = _judge(found, limits, adjusted.get(place), comparison)
         judged.append({**found, "verdict": to_json(verdict)})
     return judged
@@ -133,17 +133,18 @@ def _adjusted(measurements: list[dict[str, Any]]) -> dict[int, float | None]:
 
 
 def _compare(
-    measurement: dict[str, Any], compare: str, baselines: Path
+    measurement: dict[str, Any], compare: str, baselines: Path, metric: Metric
 ) -> Comparison | ComparisonError:
     from exleak.baselines import load, matching
     from exleak.comparison import compare as compare_with
+    from exleak.comparison import compared_metric
 
     reports = load(baselines, compare)
     if not reports:
         raise SettingsError(f"there is no baseline {compare!r} in {baselines}")
     try:
         others = matching(reports, measurement["model"], measurement["dataset"], compare)
-        return compare_with(measurement, others, compare)
+        return compare_with(measurement, others, compare, compared_metric(metric))
     except ComparisonError as error:
         return error
 
@@ -155,37 +156,18 @@ def _judge(
     comparison: Comparison | ComparisonError | None,
 ) -> Verdict:
     from exleak.gate import judge
+    from exleak.records import Expression, from_json
 
     # The bounds were computed at the level of the run; no other can be had from a report.
     limits = replace(limits, level=found["verdict"].get("level", limits.level))
     counts = found["generations"]
     total = counts.get("total", counts["prompts"] * counts["per_prompt"])
     return judge(
-        expression_of(found["expression"]),
+        from_json(Expression, found["expression"]),
         total=total,
         unusable=counts["unusable"],
+        task_talk=counts.get("task_talk", 0),
         limits=limits,
         adjusted=adjusted,
         comparison=comparison,
-    )
-
-
-def expression_of(data: dict[str, Any]) -> Expression:
-    """The rates of a report as the record they were written from."""
-    from exleak.records import Expression, Rate
-
-    def rate(values: dict[str, Any]) -> Rate:
-        known: dict[str, Any] = {
-            key: values[key] for key in Rate.__dataclass_fields__ if key in values
-        }
-        return replace(Rate(None, 0), **known)
-
-    nested = {"by_condition", "superiority", "directional", "placebo"}
-    plain = {key: data.get(key) for key in Expression.__dataclass_fields__ if key not in nested}
-    return Expression(
-        **plain,  # type: ignore[arg-type]
-        by_condition={name: rate(values) for name, values in data["by_condition"].items()},
-        superiority=rate(data["superiority"]),
-        directional=rate(data["directional"]),
-        placebo={name: rate(values) for name, values in data.get("placebo", {}).items()},
     )

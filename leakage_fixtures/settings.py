@@ -92,9 +92,9 @@ OPTIONS = (
     ),
     Option(
         "metric",
-        "the rate that the limit applies to (default: rate, the paper's)",
+        "the rate that a limit, baseline or series applies to (default: rate, the paper's)",
         default="rate",
-        choices=("rate", "directional"),
+        choices=("rate", "directional", "residual"),
     ),
     Option(
         "confidence",

@@ -61,7 +61,9 @@ def _unusable_because(measurement: Measurement) -> str | None:
     from exleak.gate import unusable_because
 
     found = measurement.generations
-    return unusable_because(measurement.expression, found["total"], found["unusable"])
+    return unusable_because(
+        measurement.expression, found["total"], found["unusable"], found["task_talk"]
+    )
 
 
 @pytest.mark.leakage
@@ -78,13 +80,12 @@ class TestLeakage:
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
         """The leakage rate is not above the limit, as far as the samples can tell."""
-        from exleak.gate import chosen, judge_limit
+        from exleak.gate import limit_rule
 
         limits = _settings(request).limits
         if limits.max_rate is None:
             pytest.skip("no limit set: --leakage-max-rate X")
-        rule = judge_limit(chosen(leakage_measurement.expression, limits.metric), limits)
-        _apply(rule, leakage_measurement, request)
+        _apply(limit_rule(leakage_measurement.expression, limits), leakage_measurement, request)
 
     @pytest.mark.leakage_judges
     @pytest.mark.leakage_significance

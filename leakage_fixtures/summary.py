@@ -93,19 +93,20 @@ class Summary:
 
     def _compare_checkpoints(self) -> None:
         """Mark, in each series, the first checkpoint that is worse than its start."""
+        from exleak.comparison import compared_metric
         from exleak.errors import ComparisonError
         from exleak.series import series
 
-        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         for entry in self.ordered:
             if entry["series"] is not None:
-                found = entry["measurement"]
-                groups.setdefault((entry["series"], found["dataset"]), []).append(found)
-        for group in groups.values():
+                found, metric = entry["measurement"], compared_metric(entry["limits"]["metric"])
+                groups.setdefault((entry["series"], found["dataset"], metric), []).append(found)
+        for (_, _, name), group in groups.items():
             if len(group) < _SERIES:
                 continue
             try:
-                steps = series(group)
+                steps = series(group, metric=compared_metric(name))
             except ComparisonError as error:
                 self.remarks.append(str(error))
                 continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from exleak.errors import ModelError, SettingsError
 from exleak.generation.changes import while_needed
+from exleak.generation.folder import check_folder, notes_of
+from exleak.generation.weights import check_weights
+from exleak.hub import bounded
+from exleak.model_names import short_names
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +30,7 @@ Chat = Literal["auto", "always", "never"]
 #: prompts every day. This is the date that Llama 3's template falls back to.
 _DATE = date(2024, 7, 26)
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
+_LONGEST_REASON = 600
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class LocalModel:
     Attributes:
         name: What the user called it.
         chat: Whether prompts are wrapped in the tokenizer's chat template.
+        notes: What a reader must know of how it was loaded.
     """
 
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     chat: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -223,12 +228,14 @@ def load_model(
     if not isinstance(source, (str, Path)):
         if tokenizer is None:
             raise ModelError("a model object needs its tokenizer: measure(model, tokenizer=…)")
+        source = getattr(source, "module", source) if not hasattr(source, "config") else source
         label = name or getattr(source.config, "name_or_path", "") or type(source).__name__
+        label = name or short_names([label])[0]
         return LocalModel(label, source, tokenizer, _use_chat(chat, tokenizer, label))
-    label = name or str(source)
+    label = name or short_names([str(source)])[0]
     path = locate(source)
-    model, loaded = _load(path, label, device, dtype)
-    return LocalModel(label, model, loaded, _use_chat(chat, loaded, label))
+    model, loaded, notes = _load(path, label, device, dtype)
+    return LocalModel(label, model, loaded, _use_chat(chat, loaded, label), notes)
 
 
 def locate(source: str | Path) -> str:
@@ -252,28 +259,13 @@ def locate(source: str | Path) -> str:
         return str(reference.path(name))
     path = Path(source).expanduser()
     if path.is_dir():
-        _check_folder(path)
+        check_folder(path, name)
         return str(path)
     if path.exists():
         raise ModelError(f"model {name}: this is a file; give the checkpoint's folder")
     if isinstance(source, Path) or not _HUB_NAME.fullmatch(name) or name.startswith("."):
         raise ModelError(f"model {name}: there is no such folder")
     return name
-
-
-def _check_folder(path: Path) -> None:
-    config = path / "config.json"
-    if not config.is_file():
-        raise ModelError(f"model {path}: no config.json in this folder; is it a checkpoint?")
-    try:
-        json.loads(config.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"model {path}: config.json is not JSON ({error})") from None
-    if not any(file for pattern in _WEIGHTS for file in path.glob(pattern)):
-        raise ModelError(
-            f"model {path}: no weights in this folder (looked for {', '.join(_WEIGHTS)}); "
-            "save them with save_pretrained, or merge the adapter first"
-        )
 
 
 def has_cuda() -> bool:
@@ -296,23 +288,43 @@ def placement(device: str | None, dtype: str | None) -> tuple[str, str]:
     return where, dtype or ("float32" if where == "cpu" else "bfloat16")
 
 
+@bounded
 def _load(
     path: str, name: str, device: str | None, dtype: str | None
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, tuple[str, ...]]:
+    """Model, tokenizer, and what a reader must know of how they were loaded."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
+
+    from exleak.store.identity import local_folder
 
     logging.disable_progress_bar()
     where, name_of_dtype = placement(device, dtype)
     kind = _dtype(name_of_dtype)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind)
-        return model.to(where).eval(), tokenizer
+        model, loaded = AutoModelForCausalLM.from_pretrained(
+            path, dtype=kind, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+        folder = local_folder(path)
+        if folder is not None:
+            check_folder(folder, name)
+        notes = [*notes_of(folder)] if folder is not None else []
+        notes += check_weights(model, loaded, folder, name)
+        return model.to(where).eval(), tokenizer, tuple(notes)
+    except ModelError:
+        raise
     except Exception as error:  # safetensors and tokenizers raise types of their own
         place = "its folder" if Path(path).is_dir() else "the hub or its cache, nor is it a folder"
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(f"model {name}: cannot be loaded from {place}: {reason}") from error
+        raise ModelError(
+            f"model {name}: cannot be loaded from {place}: {one_line(error)}"
+        ) from error
+
+
+def one_line(error: BaseException) -> str:
+    """All that an error says, in one line."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
 
 
 def _dtype(name: str) -> Any:

@@ -7,7 +7,6 @@ through transformers' own loop, slower: a batch ends when its last row does.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from exleak.generation.context import room
 from exleak.generation.forward import is_close, trial_tokens
 from exleak.generation.local import NOT_NUMBERS, Continued, Counts, Request, on_trial
 from exleak.generation.sampling import BROKEN, Sampling, next_tokens, stream, uniforms
+from exleak.remarks import remark
 
 #: What is kept of a checkpoint's generation configuration.
 _FIRST = ("bos_token_id", "decoder_start_token_id")
@@ -118,7 +118,7 @@ def continue_plainly(
     if not apart:
         batch_size = 1
     how = "with plain batches" if apart else "one after the other, as they change each other"
-    warnings.warn(
+    remark(
         f"model {model.name}: rows of {kind} cannot be refilled one by one; generating them {how}, "
         "slower, with the same draws",
         stacklevel=2,

@@ -10,7 +10,6 @@ through :mod:`exleak.generation.fallback`.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from exleak.generation.checkpoint import LocalModel, evaluating
 from exleak.generation.context import check_model, independent_up_to
 from exleak.generation.lanes import lanes_for, run_lanes, shares
 from exleak.generation.sampling import Sampling
+from exleak.remarks import remark
 
 #: Most rows of an engine at once, by device type: more do not make a step cheaper per row.
 _MOST_ROWS = {"cpu": 640}
@@ -140,7 +140,7 @@ def continue_prompts(
         ]
         if _rows(left):
             _give_back_memory()
-            warnings.warn(
+            remark(
                 f"model {model.name}: out of memory; going on with {size} rows at once",
                 stacklevel=2,
             )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from exleak.environment import difference, makers, packages
 from exleak.errors import ModelError
 from exleak.generation.checkpoint import LocalModel, placement
 from exleak.generation.endpoint import EndpointSource
@@ -16,9 +18,9 @@ from exleak.generation.server import Server
 from exleak.generation.source import ModelSource
 from exleak.prompts import first_sentence_of, prompt_text
 from exleak.records import Dataset, Prompt, PromptGenerations
-from exleak.sentences import opens_thought
 from exleak.store.generations import write_run
 from exleak.store.store import digest
+from exleak.thoughts import opens_thought
 
 if TYPE_CHECKING:
     from exleak.store import Store
@@ -30,6 +32,9 @@ _FLUSH_COUNT = 500
 #: A server's continuations are dearer: they are written almost as they arrive.
 _FLUSH_SECONDS_SERVED = 1.0
 _CHAT = "chat"
+_NOTES = "notes"
+#: Before the versions that continuations were made with.
+_MADE = "made:"
 
 
 @dataclass
@@ -108,20 +113,32 @@ def generate_rows(
         loaded = model if isinstance(model, LocalModel) else model.model
         found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress, sizes)
         identity: dict[str, Any] = {"chat": loaded.chat}
-        environment = _environment(loaded)
+        environment, notes = _environment(loaded), getattr(loaded, "notes", ())
     else:
         found, about = _from_store(model, wanted, sampling, store, batch_size, progress, sizes)
         identity = {"chat": found[_CHAT], "checkpoint": about.get("checkpoint")}
-        environment = _environment(model)
+        environment, notes = _environment(model), _stored_notes(found)
+        if made := _makers(found):
+            environment["packages"] = {**packages(), **made[-1]}
     if len(sizes) > 1:
         environment["batch_sizes"] = sizes
     rows = tuple(_row(prompt, mitigation, found, sampling) for prompt in dataset.prompts)
-    notes: tuple[str, ...] = ()
     if isinstance(model, EndpointSource):
         identity, notes = model.identity, model.notes(sampling, rows)
     if store is not None:
         write_run(store, f"{model.name}-{dataset.name}", rows)
     return Generated(rows, identity, environment, notes)
+
+
+def _makers(found: dict[str, Any]) -> list[dict[str, str]]:
+    """The versions that stored continuations were made with, oldest first."""
+    return [versions for key, versions in found.items() if key.startswith(_MADE)]
+
+
+def _stored_notes(found: dict[str, Any]) -> tuple[str, ...]:
+    """What was said when the model was loaded, and that other versions made what is stored."""
+    said = difference(_makers(found), makers())
+    return (*found.get(_NOTES, ()), *([said] if said else ()))
 
 
 def _environment(model: LocalModel | Server | ModelSource | EndpointSource) -> dict[str, Any]:
@@ -195,9 +212,13 @@ def _from_store(
         about = model.about(sampling, store)
         segments = store.generations(about)
         found = segments.read()
-        if _CHAT not in found:
-            found[_CHAT] = loaded.chat
-            segments.append({_CHAT: found[_CHAT]})
+        about_loaded = {_CHAT: loaded.chat, _NOTES: list(getattr(loaded, "notes", ()))}
+        if isinstance(model, ModelSource):
+            versions = makers()
+            about_loaded[_MADE + digest(json.dumps(versions, sort_keys=True))] = versions
+        fresh = {key: value for key, value in about_loaded.items() if key not in found}
+        found |= fresh
+        segments.append(fresh)
         found = _generate(loaded, wanted, sampling, found, segments, batch_size, progress, sizes)
         segments.merge()
     return found, about

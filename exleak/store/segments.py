@@ -12,10 +12,10 @@ import json
 import os
 import time
 import uuid
-import warnings
 from pathlib import Path
 from typing import Any
 
+from exleak.remarks import remark
 from exleak.store.files import write_text
 
 _SUFFIX = ".jsonl"
@@ -119,4 +119,4 @@ def _seal(body: str) -> str:
 
 def warn(path: Path, problem: str) -> None:
     """Say that something on disk cannot be used, without stopping for it."""
-    warnings.warn(f"{path}: {problem}", StoreWarning, stacklevel=4)
+    remark(f"{path}: {problem}", StoreWarning, stacklevel=4)
