@@ -6,8 +6,8 @@ everyone who has the plugin installed.
 
 from __future__ import annotations
 
-import inspect
 import glob
+import inspect
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from exleak.environment import difference, makers, packages
@@ -75,6 +75,14 @@ class Generated:
     notes: tuple[str, ...] = ()
 
 
+@dataclass
+class _Course:
+    """How a generation went: the rows at once, and what a reader must know of it."""
+
+    sizes: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
 def generate_rows(
     model: LocalModel | ModelSource | EndpointSource,
     dataset: Dataset,
@@ -105,23 +113,23 @@ def generate_rows(
         SettingsError: A batch size below 1.
     """
     check_batch_size(batch_size)
-    sizes: list[int] = []
+    course = _Course()
     wanted: dict[str, Prompt] = {}
     for prompt in dataset.prompts:
         wanted.setdefault(prompt_text(prompt, mitigation), prompt)
     if store is None or isinstance(model, LocalModel):
         loaded = model if isinstance(model, LocalModel) else model.model
-        found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress, sizes)
+        found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress, course)
         identity: dict[str, Any] = {"chat": loaded.chat}
-        environment, notes = _environment(loaded), getattr(loaded, "notes", ())
+        environment, notes = _environment(loaded), (*getattr(loaded, "notes", ()), *course.notes)
     else:
-        found, about = _from_store(model, wanted, sampling, store, batch_size, progress, sizes)
+        found, about = _from_store(model, wanted, sampling, store, batch_size, progress, course)
         identity = {"chat": found[_CHAT], "checkpoint": about.get("checkpoint")}
         environment, notes = _environment(model), _stored_notes(found)
         if made := _makers(found):
             environment["packages"] = {**packages(), **made[-1]}
-    if len(sizes) > 1:
-        environment["batch_sizes"] = sizes
+    if len(course.sizes) > 1:
+        environment["batch_sizes"] = course.sizes
     rows = tuple(_row(prompt, mitigation, found, sampling) for prompt in dataset.prompts)
     if isinstance(model, EndpointSource):
         identity, notes = model.identity, model.notes(sampling, rows)
@@ -195,7 +203,7 @@ def _from_store(
     store: Store,
     batch_size: int | None,
     progress: Progress | None,
-    sizes: list[int],
+    course: _Course,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Stored and new continuations by key, and what they depend on."""
     about = model.about(sampling, store)
@@ -219,7 +227,10 @@ def _from_store(
         fresh = {key: value for key, value in about_loaded.items() if key not in found}
         found |= fresh
         segments.append(fresh)
-        found = _generate(loaded, wanted, sampling, found, segments, batch_size, progress, sizes)
+        found = _generate(loaded, wanted, sampling, found, segments, batch_size, progress, course)
+        if new := [note for note in course.notes if note not in found[_NOTES]]:
+            found[_NOTES] = [*found[_NOTES], *new]
+            segments.append({_NOTES: found[_NOTES]})
         segments.merge()
     return found, about
 
@@ -232,7 +243,7 @@ def _generate(
     segments: Segments | None,
     batch_size: int | None,
     progress: Progress | None,
-    sizes: list[int],
+    course: _Course,
 ) -> dict[str, Any]:
     """Generate what is not in ``found`` and return both; new texts are flushed now and then.
 
@@ -258,7 +269,7 @@ def _generate(
         seconds = _FLUSH_SECONDS_SERVED
         items = model.continue_prompts(requests, sampling, batch_size=batch_size)
     else:
-        seconds, counts = _FLUSH_SECONDS, Counts(batch_sizes=sizes)
+        seconds, counts = _FLUSH_SECONDS, Counts(batch_sizes=course.sizes, notes=course.notes)
         items = continue_prompts(model, requests, sampling, batch_size=batch_size, counts=counts)
     try:
         with closing(items):  # which puts the model back as it was
