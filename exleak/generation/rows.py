@@ -33,6 +33,8 @@ _FLUSH_COUNT = 500
 _FLUSH_SECONDS_SERVED = 1.0
 _CHAT = "chat"
 _NOTES = "notes"
+#: Before what was found while continuations were made.
+_SAID = "said:"
 #: Before the versions that continuations were made with.
 _MADE = "made:"
 
@@ -146,7 +148,8 @@ def _makers(found: dict[str, Any]) -> list[dict[str, str]]:
 def _stored_notes(found: dict[str, Any]) -> tuple[str, ...]:
     """What was said when the model was loaded, and that other versions made what is stored."""
     said = difference(_makers(found), makers())
-    return (*found.get(_NOTES, ()), *([said] if said else ()))
+    course = [text for key, text in found.items() if key.startswith(_SAID)]
+    return (*found.get(_NOTES, ()), *course, *([said] if said else ()))
 
 
 def _environment(model: LocalModel | Server | ModelSource | EndpointSource) -> dict[str, Any]:
@@ -228,9 +231,9 @@ def _from_store(
         found |= fresh
         segments.append(fresh)
         found = _generate(loaded, wanted, sampling, found, segments, batch_size, progress, course)
-        if new := [note for note in course.notes if note not in found[_NOTES]]:
-            found[_NOTES] = [*found[_NOTES], *new]
-            segments.append({_NOTES: found[_NOTES]})
+        said = {_SAID + digest(note): note for note in course.notes}
+        segments.append(said)
+        found |= said
         segments.merge()
     return found, about
 
