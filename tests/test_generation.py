@@ -88,7 +88,12 @@ def test_greedy_sampling_equals_generate(architecture: str, tmp_path: Path) -> N
     for prompt, (text,) in zip(PROMPTS, found, strict=True):
         ids = tokenizer(prompt, return_tensors="pt")
         output = model.generate(
-            ids["input_ids"], attention_mask=ids["attention_mask"], do_sample=False, repetition_penalty=1.1, max_new_tokens=24, pad_token_id=258
+            ids["input_ids"],
+            attention_mask=ids["attention_mask"],
+            do_sample=False,
+            repetition_penalty=1.1,
+            max_new_tokens=24,
+            pad_token_id=258,
         )
         new = output[0, ids["input_ids"].shape[1] :]
         assert text == answer(tokenizer, new.tolist())

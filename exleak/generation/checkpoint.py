@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from exleak.errors import ModelError, SettingsError
 from exleak.generation.changes import while_needed
 from exleak.generation.folder import check_end_of_text, check_folder
+from exleak.generation.templates import rendered
+from exleak.generation.turns import Turns
 from exleak.generation.weights import check_sets, check_weights
 from exleak.generation.wrappers import unwrapped
 from exleak.hub import bounded
 from exleak.model_names import short_names
-from exleak.generation.templates import rendered
-from exleak.generation.turns import Turns
 
 if TYPE_CHECKING:
     import torch

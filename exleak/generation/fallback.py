@@ -117,19 +117,25 @@ def continue_plainly(
     sampling: Sampling,
     batch_size: int,
     counts: Counts,
+    why: str,
 ) -> Iterator[Continued]:
-    """Same arguments, results and errors as :func:`exleak.generation.local.continue_prompts`."""
+    """Same arguments, results and errors as :func:`exleak.generation.local.continue_prompts`.
+
+    ``why`` says what keeps the model from the faster way; it is told, and noted in ``counts``.
+    """
     kind = type(model.model).__name__
     with on_trial(model), own_settings_ignored(model.model):
         apart = _keeps_rows_apart(model)
     if not apart:
         batch_size = 1
     how = "with plain batches" if apart else "one after the other, as they change each other"
-    remark(
-        f"model {model.name}: rows of {kind} cannot be refilled one by one; generating them {how}, "
-        "slower, with the same draws",
-        stacklevel=2,
+    note = (
+        f"rows of {kind} cannot be refilled one by one; generated {how}, slower, with the same "
+        f"draws ({why})"
     )
+    remark(f"model {model.name}: {note}", stacklevel=2)
+    if note not in counts.notes:
+        counts.notes.append(note)
     tokens = {
         number: model.encode(request.text)
         for number, request in enumerate(requests)

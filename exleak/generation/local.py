@@ -71,12 +71,14 @@ class Counts:
         useful: Those that a continuation was waiting for.
         prefilled: Prompt tokens.
         batch_sizes: Rows at once; more than one number where memory ran out.
+        notes: What a reader must know of how the rows were computed.
     """
 
     computed: int = 0
     useful: int = 0
     prefilled: int = 0
     batch_sizes: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, other: Counts) -> None:
         """Add what another engine of the same run computed."""
@@ -172,10 +174,14 @@ def _run(
     from exleak.generation.fallback import continue_plainly
     from exleak.generation.forward import forward_of
 
+    refused: list[str] = []
     with on_trial(model):
-        forward = forward_of(model)
-    if forward is None or not _are_independent(model, requests, sampling):
-        yield from continue_plainly(model, requests, sampling, size, counts)
+        forward = forward_of(model, refused)
+    if forward is not None and not _are_independent(model, requests, sampling):
+        turn = independent_up_to(model)
+        forward, refused = None, [f"its rows depend on each other beyond {turn} tokens"]
+    if forward is None:
+        yield from continue_plainly(model, requests, sampling, size, counts, refused[-1])
         return
     lanes = lanes_for(model, min(size, _rows(requests)))
     parts = max(1, lanes)

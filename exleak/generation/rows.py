@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from exleak.environment import difference, makers, packages
@@ -32,6 +32,8 @@ _FLUSH_COUNT = 500
 _FLUSH_SECONDS_SERVED = 1.0
 _CHAT = "chat"
 _NOTES = "notes"
+#: Before what was found while continuations were made.
+_SAID = "said:"
 
 
 @dataclass
@@ -72,6 +74,14 @@ class Generated:
     notes: tuple[str, ...] = ()
 
 
+@dataclass
+class _Course:
+    """How a generation went: the rows at once, and what a reader must know of it."""
+
+    sizes: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
 def generate_rows(
     model: LocalModel | ModelSource | EndpointSource,
     dataset: Dataset,
@@ -102,25 +112,25 @@ def generate_rows(
         SettingsError: A batch size below 1.
     """
     check_batch_size(batch_size)
-    sizes: list[int] = []
+    course = _Course()
     wanted: dict[str, Prompt] = {}
     for prompt in dataset.prompts:
         wanted.setdefault(prompt_text(prompt, mitigation), prompt)
     if store is None or isinstance(model, LocalModel):
         loaded = model if isinstance(model, LocalModel) else model.model
-        found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress, sizes)
+        found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress, course)
         identity: dict[str, Any] = {"chat": loaded.chat}
-        environment, notes = _environment(loaded), getattr(loaded, "notes", ())
+        environment, notes = _environment(loaded), (*getattr(loaded, "notes", ()), *course.notes)
     else:
         found, about, origins = _from_store(
-            model, wanted, sampling, store, batch_size, progress, sizes
+            model, wanted, sampling, store, batch_size, progress, course
         )
         identity = {"chat": found[_CHAT], "checkpoint": about.get("checkpoint")}
         made = _made(origins, wanted, sampling) if isinstance(model, ModelSource) else []
         environment, notes = _environment(model), _stored_notes(found, made)
         environment |= {"packages": {**packages(), **_together(made)}} if made else {}
-    if len(sizes) > 1:
-        environment["batch_sizes"] = sizes
+    if len(course.sizes) > 1:
+        environment["batch_sizes"] = course.sizes
     rows = tuple(_row(prompt, mitigation, found, sampling) for prompt in dataset.prompts)
     if isinstance(model, EndpointSource):
         identity, notes = model.identity, model.notes(sampling, rows)
@@ -153,7 +163,8 @@ def _together(made: list[dict[str, str]]) -> dict[str, str]:
 def _stored_notes(found: dict[str, Any], made: list[dict[str, str]]) -> tuple[str, ...]:
     """What was said when the model was loaded, and that other versions made what is stored."""
     said = difference(made, makers())
-    return (*found.get(_NOTES, ()), *([said] if said else ()))
+    course = [text for key, text in found.items() if key.startswith(_SAID)]
+    return (*found.get(_NOTES, ()), *course, *([said] if said else ()))
 
 
 def _environment(model: LocalModel | Server | ModelSource | EndpointSource) -> dict[str, Any]:
@@ -210,7 +221,7 @@ def _from_store(
     store: Store,
     batch_size: int | None,
     progress: Progress | None,
-    sizes: list[int],
+    course: _Course,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, str]]]:
     """Stored and new continuations by key, what they depend on, and what made each."""
     about = model.about(sampling, store)
@@ -233,8 +244,11 @@ def _from_store(
         fresh = {key: value for key, value in about_loaded.items() if key not in found}
         found |= fresh
         segments.append(fresh)
-        found = _generate(loaded, wanted, sampling, found, segments, batch_size, progress, sizes)
+        found = _generate(loaded, wanted, sampling, found, segments, batch_size, progress, course)
         origins = {key: origins.get(key, segments.makers) for key in found}
+        said = {_SAID + digest(note): note for note in course.notes}
+        segments.append(said)
+        found |= said
         segments.merge()
     return found, about, origins
 
@@ -257,7 +271,7 @@ def _generate(
     segments: Segments | None,
     batch_size: int | None,
     progress: Progress | None,
-    sizes: list[int],
+    course: _Course,
 ) -> dict[str, Any]:
     """Generate what is not in ``found`` and return both; new texts are flushed now and then.
 
@@ -283,7 +297,7 @@ def _generate(
         seconds = _FLUSH_SECONDS_SERVED
         items = model.continue_prompts(requests, sampling, batch_size=batch_size)
     else:
-        seconds, counts = _FLUSH_SECONDS, Counts(batch_sizes=sizes)
+        seconds, counts = _FLUSH_SECONDS, Counts(batch_sizes=course.sizes, notes=course.notes)
         items = continue_prompts(model, requests, sampling, batch_size=batch_size, counts=counts)
     try:
         with closing(items):  # which puts the model back as it was
