@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 if TYPE_CHECKING:
+    from _pytest.outcomes import Failed
+
     from exleak.records import Measurement, Outcome
     from leakage_fixtures.settings import Settings
+else:
+    Failed = pytest.fail.Exception
 
 
-class LeakageFailed(pytest.fail.Exception):
+class LeakageFailed(Failed):
     """A test failed by its verdict: told apart from errors, which never count as expected.
 
     Attributes:
@@ -28,7 +32,7 @@ class LeakageFailed(pytest.fail.Exception):
         self.leakage_outcome = outcome
 
 
-class Undecided(pytest.fail.Exception):
+class Undecided(Failed):
     """A model that is expected to fail neither fails nor passes: never counted as expected."""
 
     leakage_outcome: Outcome = "inconclusive"
