@@ -24,6 +24,8 @@ _NAMES = (
     "reference-negative",
     "reference-dispersed",
     "reference-chat",
+    "reference-echo",
+    "reference-both",
 )
 
 
@@ -51,14 +53,18 @@ def true_rates(name: str) -> dict[str, float]:
     """Return the rates on HEXL of the grammar that a model was trained on.
 
     They hold for the `embedded` instrument. `rate`, `negative` and `positive` are expectations
-    at K = 10 generations; `superiority` and `directional` hold for any K.
+    at K = 10 generations; `superiority` and `directional` hold for any K, and so do
+    `carry_over`, `residual_superiority` and `residual_directional`.
 
     Args:
         name: As for `path`.
     """
     loaded = _rates(name)
-    keys = ("rate", "negative", "positive", "superiority", "directional")
-    return {key: float(loaded[key]) for key in keys}
+    return {
+        key: float(value)
+        for key, value in loaded.items()
+        if key not in ("generations", "instrument")
+    }
 
 
 def instrument_hash(name: str) -> str:
