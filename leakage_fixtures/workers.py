@@ -62,12 +62,15 @@ def visible_gpus() -> list[str]:
 
 
 def share_cpus(config: pytest.Config) -> None:
-    """Give each worker its share of the cores; more threads than cores make each other wait."""
+    """Give each worker its share of the cores; more threads than cores make each other wait.
+
+    ``OMP_NUM_THREADS`` is heeded, and so are affinity and the quotas of containers.
+    """
     count = worker_count(config)
     if count > 1:
-        import torch
+        from exleak.resources import limit_torch
 
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
+        limit_torch(count)
 
 
 def scheduler(config: pytest.Config, log: Any) -> Any:

@@ -9,7 +9,6 @@ through :mod:`exleak.generation.fallback`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache
 
+from exleak import resources
 from exleak.errors import ModelError
 from exleak.generation.checkpoint import LocalModel, evaluating
 from exleak.generation.context import check_model, independent_up_to
@@ -34,6 +34,11 @@ NOT_NUMBERS = (
     "the logits are NaN or infinite; the weights are broken, or overflow in this dtype "
     "(try --leakage-dtype float32)"
 )
+#: What errors without a type of their own say, in lower case.
+_NO_MEMORY = (
+    "can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory",
+    "bad_alloc", "status_alloc_failed",
+)  # fmt: skip
 #: Share of the free memory that rows may take.
 _MEMORY_SHARE = 0.5
 
@@ -119,8 +124,8 @@ def continue_prompts(
     if not _rows(requests):
         return
     check_model(model)
-    with evaluating(model.model), on_trial(model):
-        size = batch_size or rows_that_fit(model, requests, sampling)
+    resources.limit_torch()
+    size = batch_size or _size_of_batch(model, requests, sampling)
     left = list(requests)
     while _rows(left):
         counts.batch_sizes.append(size)
@@ -146,6 +151,16 @@ def continue_prompts(
                 f"model {model.name}: out of memory; going on with {size} rows at once",
                 stacklevel=2,
             )
+
+
+def _size_of_batch(model: LocalModel, requests: Sequence[Request], sampling: Sampling) -> int:
+    try:
+        with evaluating(model.model), on_trial(model):
+            return rows_that_fit(model, requests, sampling)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ModelError(f"model {model.name}: not enough memory for one row") from error
 
 
 @contextmanager
@@ -217,7 +232,7 @@ def _rows(requests: Sequence[Request]) -> int:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on any device."""
     kinds = (torch.OutOfMemoryError, MemoryError)
-    return isinstance(error, kinds) or "can't allocate memory" in str(error)
+    return isinstance(error, kinds) or any(sign in str(error).lower() for sign in _NO_MEMORY)
 
 
 def _give_back_memory() -> None:
@@ -272,7 +287,4 @@ def _is_cache(kind: type) -> bool:
 def _free_memory(device: torch.device) -> int | None:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
+    return resources.free_memory()

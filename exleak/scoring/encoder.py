@@ -156,13 +156,16 @@ class Encoder:
         """
         import torch
 
+        from exleak.resources import cpus
+
         _ = self._weights  # loaded here once, not by every thread
         ids = self.tokenize(texts)
         groups = list(_groups(ids))
         threads = torch.get_num_threads()
+        working = min(threads, cpus())
         try:
             with ThreadPoolExecutor(
-                threads, initializer=torch.set_num_threads, initargs=(1,)
+                working, initializer=torch.set_num_threads, initargs=(1,)
             ) as pool:
                 means = pool.map(self._means, ([ids[i] for i in group] for group in groups))
                 return list(zip(groups, means, strict=True))

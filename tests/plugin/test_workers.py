@@ -94,14 +94,46 @@ def test_a_measurement_stays_on_one_worker(
     assert len(lines) == len({line.split()[0] for line in lines}) == 2
 
 
-def test_workers_share_the_cores(checkpoint: Path, pytester: pytest.Pytester) -> None:
-    """Two workers on twenty cores compute on ten each."""
-    pytester.makeconftest("import os; os.cpu_count = lambda: 20")
+CORES = """
+import os, torch
+from exleak import resources
+os.cpu_count = lambda: 64
+resources.cpus = lambda: 20
+torch.set_num_threads(20)
+"""
+
+
+def test_workers_share_the_cores(
+    checkpoint: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers compute on ten each of the twenty cores that they may use, of 64."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    pytester.makeconftest(CORES)
     pytester.makepyfile(
         test_own="""
         def test_own(leakage_generations):
             import torch
             assert torch.get_num_threads() == 10
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        f"--leakage-model={checkpoint}", "--leakage-report-only", "--leakage-limit=3",
+        "--leakage-generations=2", "-n2",
+    )  # fmt: skip
+    result.assert_outcomes(passed=1)
+
+
+def test_workers_heed_the_environment(
+    checkpoint: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``OMP_NUM_THREADS`` is not raised to a worker's share of the cores."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    pytester.makeconftest(CORES)
+    pytester.makepyfile(
+        test_own="""
+        def test_own(leakage_generations):
+            import torch
+            assert torch.get_num_threads() == 3
         """
     )
     result = pytester.runpytest_subprocess(

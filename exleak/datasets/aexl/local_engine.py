@@ -107,9 +107,9 @@ def _start(job: Job, processes: int) -> None:
     global _worker
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if isinstance(job.instrument, str):
-        import torch
+        from exleak.resources import limit_torch
 
-        torch.set_num_threads(max(1, torch.get_num_threads() // processes))
+        limit_torch(processes)
     _worker = job.worker()
 
 
