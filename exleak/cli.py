@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,12 +25,28 @@ if TYPE_CHECKING:
     from exleak.records import Measurement
 
 
+#: Exit statuses of what a signal ended, as shells have them.
+_CLOSED_PIPE, _INTERRUPTED = 141, 130
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0 done or pass, 1 fail, 2 usage, 10 unusable."""
+    """Run a command; returns the exit status: 0 done or pass, 1 fail, 2 usage, 10 unusable.
+
+    130 is an interrupt, 141 an output that nobody reads on.
+    """
     _never_fail_to_print()
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Nobody reads on; what is still in the buffer must not fail again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _CLOSED_PIPE
+    except KeyboardInterrupt:
+        print(f"exleak {options.command}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
     except (ExleakError, OSError) as error:
         print(f"exleak {options.command}: {error}", file=sys.stderr)
         return 2

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from exleak.pictures import load_matplotlib
+
 if TYPE_CHECKING:
     from exleak.comparison import Comparison
     from exleak.errors import ComparisonError
@@ -146,17 +148,17 @@ def check_plot(path: Path) -> None:
             matplotlib is not installed.
     """
     from exleak.errors import SettingsError
-    from exleak.paper.figures import check_plots
     from exleak.store.files import check_file
 
     if path.suffix not in _PLOTS:
         raise SettingsError(f"plot {path}: the suffix must be one of {', '.join(_PLOTS)}")
     check_file(path)
-    check_plots()
+    load_matplotlib()
 
 
 def plot(rows: list[Row], path: Path) -> None:
     """Draw each difference with its interval."""
+    load_matplotlib()
     from matplotlib.figure import Figure
 
     from exleak.reports.tables import label

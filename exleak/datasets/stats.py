@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from exleak.datasets import load_dataset
 from exleak.errors import DatasetError, SettingsError
 from exleak.hub import within_reach
+from exleak.pictures import load_matplotlib
 from exleak.records import CLASSES, Dataset, to_json
 from exleak.store.files import check_file
 
@@ -224,10 +225,7 @@ def check_plot(path: str | Path) -> None:
     if Path(path).suffix.lower() not in _KINDS:
         raise SettingsError(f"{path}: a plot is one of {', '.join(_KINDS)}")
     check_file(Path(path))
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise SettingsError("--plot needs matplotlib: pip install 'exleak[plots]'") from None
+    load_matplotlib()
 
 
 def plot(found: Sequence[DatasetStats], path: str | Path) -> None:

@@ -91,9 +91,9 @@ def _plan(options: argparse.Namespace) -> Plan:
     from exleak.errors import SettingsError
     from exleak.generation.sampling import Sampling
     from exleak.generation.transport import base_url
-    from exleak.paper.figures import check_plots
     from exleak.paper.presets import find
     from exleak.paper.runs import Plan
+    from exleak.pictures import load_matplotlib
     from exleak.scoring import load_instrument
     from exleak.store import Store
     from exleak.store.files import check_folder
@@ -107,7 +107,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     else:
         base_url(options.endpoint)
     if not options.no_figures:
-        check_plots()
+        load_matplotlib()
     datasets = tuple(load_dataset(name, limit=options.limit) for name in options.datasets)
     _check_sample(options.sample, datasets[0])
     return Plan(

@@ -15,6 +15,7 @@ from exleak.datasets.stats import load_tokenizer
 from exleak.errors import SettingsError
 from exleak.paper.runs import Run
 from exleak.paper.tables import Table, number, text
+from exleak.pictures import load_matplotlib
 from exleak.records import CLASSES, Dataset
 
 if TYPE_CHECKING:
@@ -32,18 +33,6 @@ _COLOURS = {"negative": "#d55e00", "neutral": "#999999", "positive": "#0072b2"}
 _HATCHES = {"negative": "", "neutral": "..", "positive": "//"}
 _KINDS = ("png", "svg")
 _DPI = 150
-
-
-def check_plots() -> None:
-    """Refuse to start what will need matplotlib.
-
-    Raises:
-        SettingsError: It is not installed.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise SettingsError("pictures need matplotlib: pip install 'exleak[plots]'") from None
 
 
 def lengths_table(datasets: Sequence[Dataset]) -> Table:
@@ -162,6 +151,7 @@ def _bars(panel: Axes, rows: Sequence[Sequence[str]]) -> None:
 
 
 def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Any]]:
+    load_matplotlib()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")

@@ -11,6 +11,7 @@ import lzma
 import os
 import random
 import sys
+import textwrap
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -162,7 +163,6 @@ BAD: dict[str, tuple[bytes, str]] = {
     "list.jsonl": (b'["a"]\n', "line 1: one JSON object a line is expected, not a list"),
     "other.jsonl": (b'{"a": 1, "b": 2}\n', "no column 'text'; it has a, b: name one with --column"),
     "other.csv": (b"a,b\n1,2\n", "no column 'text'; it has a, b"),
-    "wide.csv": (b'text,b\n"' + b"x" * 200_000 + b'",2\n', "not CSV: field larger"),
     "bad.parquet": (b"PAR1 and no more", "not a Parquet file"),
     "deep.jsonl": (b"[" * 200_000, "line 1: not JSON"),
 }
@@ -237,3 +237,70 @@ def test_unknown_readings_are_told() -> None:
         Reading(format="pdf")
     with pytest.raises(SettingsError, match="unknown encoding 'utf-9'"):
         Reading(encoding="utf-9")
+
+
+@pytest.mark.parametrize("size", [200_000, 3_000_000])
+def test_a_long_cell_is_read(size: int, tmp_path: Path) -> None:
+    """Of more characters than Python's csv takes by itself; what others set is left as it was."""
+    before = csv.field_size_limit()
+    path = tmp_path / "wide.csv"
+    path.write_text(f'text,b\n"{"x " * (size // 2)}",2\nNext.,3\n', encoding="utf-8")
+    assert [len(text) for text in texts(path)] == [size - 1, 5]
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])
+@pytest.mark.parametrize("first", ["", "sep"])
+def test_columns_may_be_parted_otherwise(delimiter: str, first: str, tmp_path: Path) -> None:
+    """As spreadsheets of many countries do, with a byte order mark and CRLF."""
+    path = tmp_path / "a.csv"
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        if first:
+            file.write(f"sep={delimiter}\r\n")
+        rows = [["id", "text", "a, b, c; d; e"], *(["1", text, ""] for text in TEXTS)]
+        csv.writer(file, delimiter=delimiter).writerows(rows)
+    assert texts(path) == TEXTS
+
+
+@pytest.mark.parametrize(
+    "folder", [".git", ".ipynb_checkpoints", "__MACOSX", ".cache/hub", "a/.venv/b", "__pycache__"]
+)
+def test_folders_of_programs_are_no_source(folder: str, tmp_path: Path) -> None:
+    """Below a source; a source that lies in one is read."""
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "note.txt").write_text("Hidden.", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("Seen.", encoding="utf-8")
+    assert texts(tmp_path) == ["Seen."]
+    assert texts(tmp_path / folder) == ["Hidden."]
+
+
+PROSE = (
+    "The old lamp at the corner of the market was lit again last night, after many years in "
+    "which nobody had asked for it. Children came out of the houses and looked at it without a "
+    "word, and the baker, who had never been seen to smile, gave each of them a roll."
+)
+
+
+@pytest.mark.parametrize("width", [60, 72, 100])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_wrapped_lines_are_joined(width: int, line_end: str, tmp_path: Path) -> None:
+    """Sentences run over the ends of lines; a blank line ends a paragraph."""
+    path = tmp_path / "book.txt"
+    book = "\n\n".join(["\n".join(textwrap.wrap(PROSE, width))] * 3)
+    path.write_text(book, encoding="utf-8", newline=line_end)
+    assert texts(path) == [PROSE] * 3
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        TEXTS,
+        ["so tired today", "the bus was late again, as if it knew that i have an exam", "why me",
+         "lunch with sam was really good though and the sun came out", "ok", "good night all"],
+        ["A title without an end", "Another one", "The third"],
+    ],
+)  # fmt: skip
+def test_lines_of_their_own_are_not_joined(lines: list[str], tmp_path: Path) -> None:
+    """Sentences, posts without full stops, titles."""
+    (tmp_path / "a.txt").write_text("\n".join(lines), encoding="utf-8")
+    assert texts(tmp_path / "a.txt") == lines

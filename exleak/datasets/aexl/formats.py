@@ -9,12 +9,15 @@ import importlib
 import io
 import json
 import lzma
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from exleak.datasets.aexl.wrapped import paragraphs
 from exleak.errors import DatasetError
 from exleak.hub import within_reach
 
@@ -29,6 +32,9 @@ SUFFIXES = {
     ".txt": "text", ".text": "text", ".md": "text", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".json": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
 }  # fmt: skip
+#: Longest cell of CSV, in characters.
+_CELL = 1 << 27
+_DELIMITERS = ",;\t|"
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 _MAGIC = {
     b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstandard",
@@ -128,7 +134,7 @@ def _lines(
         elif kind in ("csv", "tsv"):
             yield from _rows(lines, tell, name, kind, reading)
         else:
-            yield from ((line, None, tell()) for line in lines)
+            yield from ((text, None, tell()) for text in paragraphs(lines))
     finally:
         text.detach()
 
@@ -164,9 +170,15 @@ def _rows(
     lines: Iterator[str], tell: Callable[[], int], name: str, kind: str, reading: Reading
 ) -> Iterator[Record]:
     quoting: Any = csv.QUOTE_NONE if kind == "tsv" else csv.QUOTE_MINIMAL
-    delimiter = "\t" if kind == "tsv" else ","
-    rows: csv.DictReader[str] = csv.DictReader(lines, delimiter=delimiter, quoting=quoting)
+    limit = csv.field_size_limit(_CELL)
     try:
+        head = next(lines, "")
+        delimiter = "\t" if kind == "tsv" else _delimiter(head, reading)
+        if head.strip("\r\n").lower() == f"sep={delimiter}":
+            head = next(lines, "")
+        rows: csv.DictReader[str] = csv.DictReader(
+            chain([head], lines), delimiter=delimiter, quoting=quoting
+        )
         if rows.fieldnames is None:
             return
         column = _column(dict.fromkeys(rows.fieldnames), name, reading)
@@ -174,6 +186,22 @@ def _rows(
             yield (*_field(row, column), tell())
     except csv.Error as error:
         raise DatasetError(f"{name}, line {rows.line_num}: not {kind.upper()}: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _delimiter(head: str, reading: Reading) -> str:
+    """What parts the columns: spreadsheets of many countries write semicolons.
+
+    A line ``sep=;`` before the header names it, as such programs do.
+    """
+    if head[:4].lower() == "sep=" and (named := head[4:].strip("\r\n")) in tuple(_DELIMITERS):
+        return named
+    for delimiter in _DELIMITERS:
+        if (reading.column or "text") in next(csv.reader([head], delimiter=delimiter), []):
+            return delimiter
+    plain = re.sub(r'"[^"]*"', "", head)
+    return max(_DELIMITERS, key=plain.count)
 
 
 def _parquet(part: Part, reading: Reading) -> Iterator[Record]:

@@ -21,6 +21,7 @@ HUB = "hub:"
 BLOCK = 512
 _CORPUS_PATH = Path(__file__).parents[1] / "corpus.jsonl.gz"
 _UNREADABLE = re.compile("[\ufffd\ud800-\udfff]")
+_PROGRAMS = ("__MACOSX", "__pycache__")
 #: So many records tell whether a file is text in the expected encoding.
 _TRIAL = 20
 
@@ -128,7 +129,7 @@ def find_parts(sources: Sequence[str | Path], reading: Reading) -> tuple[list[Pa
 
 def _folder(folder: Path, reading: Reading) -> tuple[list[Part], int]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = [path for path in files if not path.name.startswith(".")]
+    files = [path for path in files if not _is_hidden(path.relative_to(folder))]
     known = [p for p in files if reading.format or formats.format_of(p) is not None]
     if not known:
         raise DatasetError(
@@ -137,6 +138,11 @@ def _folder(folder: Path, reading: Reading) -> tuple[list[Part], int]:
         )
     parts = [Part("file", str(path), path.stat().st_size) for path in known]
     return parts, len(files) - len(known)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a file is a program's own: of a repository, a notebook, a cache, an archive."""
+    return any(name.startswith(".") or name in _PROGRAMS for name in path.parts)
 
 
 def read(part: Part, reading: Reading, block: int = BLOCK) -> Iterator[Block]:
