@@ -137,3 +137,16 @@ def test_memory_that_nothing_was_written_to_is_not_shown(monkeypatch: pytest.Mon
     for columns in (20, 9, MOST):
         rows.cache.shift(0, columns)
         rows.check()
+
+
+@pytest.mark.parametrize(("whole", "expected"), [(True, MOST), (False, 9)])
+def test_every_transformers_is_told_the_columns_as_numbers(whole: bool, expected: int) -> None:
+    """Older ones hand over the positions of the new tokens, newer ones their number."""
+    rows = Rows(3, whole, random.Random(0))
+    rows.cache.shift(0, MOST)
+    rows.cache.column = 8
+    (layer, *_) = rows.cache.layers
+    assert layer.get_mask_sizes(1) == (expected, 0)
+    assert layer.get_mask_sizes(torch.arange(8, 9)) == (expected, 0)
+    assert isinstance(layer.get_mask_sizes(torch.arange(8, 9))[0], int)
+    assert layer.get_max_cache_shape() == layer.get_max_length() == -1

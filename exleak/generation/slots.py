@@ -62,9 +62,14 @@ class SlotLayer(CacheLayerMixin):
             return self.keys, self.values
         return self.keys[:, :, :end], self.values[:, :, :end]
 
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Columns that attention sees, and the offset of the first one."""
-        return self.keys.shape[2] if self.whole else self.column + query_length, 0
+    def get_mask_sizes(self, query_length: int | torch.Tensor) -> tuple[int, int]:
+        """Columns that attention sees, and the offset of the first one.
+
+        Args:
+            query_length: New tokens; their positions, shape (new tokens,), in older transformers.
+        """
+        new = query_length if isinstance(query_length, int) else len(query_length)
+        return self.keys.shape[2] if self.whole else self.column + new, 0
 
     def get_seq_length(self) -> int:
         """Columns written so far."""
