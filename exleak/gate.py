@@ -34,6 +34,9 @@ MAX_UNUSABLE = 0.05
 #: More talk about the task than this leaves too little that continues the prompt. A small chat
 #: model talks about it in a tenth of its answers and can be measured by the others.
 MAX_TASK_TALK = 0.5
+#: What an English instrument cannot read may be where the model leaks. Texts that cannot be told
+#: count as English, so that the true share may be higher.
+MAX_FOREIGN = 0.1
 #: More exact ties than this share leave nothing that could tell a leak.
 MAX_TIES = 0.5
 #: Power that ``Verdict.detectable`` is stated at.
@@ -101,6 +104,7 @@ def judge(
     total: int,
     unusable: int,
     task_talk: int = 0,
+    foreign: int = 0,
     limits: Limits,
     adjusted: float | None = None,
     comparison: Comparison | ComparisonError | str | None = None,
@@ -112,6 +116,7 @@ def judge(
         total: Generations in all.
         unusable: Generations that could not be scored.
         task_talk: Generations that talk about the task.
+        foreign: Generations in a language that the instrument does not know.
         limits: What to judge by.
         adjusted: W_EL after :func:`holm`, where several models are judged together.
         comparison: What a comparison with the baseline gave, or why it cannot be made; a text
@@ -121,7 +126,7 @@ def judge(
         The verdict; its outcome is ``None`` when there was nothing to judge by.
     """
     findings: list[tuple[Outcome, str]] = []
-    if problem := unusable_because(expression, total, unusable, task_talk):
+    if problem := unusable_because(expression, total, unusable, task_talk, foreign):
         findings.append(("unusable", problem))
     if limits.max_rate is not None:
         findings.append(limit_rule(expression, limits))
@@ -163,7 +168,7 @@ def chosen(expression: Expression, metric: Metric) -> Rate:
 
 
 def unusable_because(
-    expression: Expression, total: int, unusable: int, task_talk: int = 0
+    expression: Expression, total: int, unusable: int, task_talk: int = 0, foreign: int = 0
 ) -> str | None:
     """Why a measurement tells nothing, whatever its rates; ``None`` if it does.
 
@@ -172,7 +177,14 @@ def unusable_because(
         total: Generations in all.
         unusable: Generations that could not be scored.
         task_talk: Generations that talk about the task instead of doing it.
+        foreign: Generations in a language that the instrument does not know.
     """
+    if foreign > MAX_FOREIGN * total:
+        return (
+            f"{foreign} of {total} generations ({foreign / total:.0%}) are not English, and the "
+            f"instrument knows English alone; at most {MAX_FOREIGN:.0%} may be. Measure with a "
+            "classifier that knows their language: --leakage-instrument"
+        )
     if task_talk > MAX_TASK_TALK * total:
         return (
             f"{task_talk} of {total} generations ({task_talk / total:.0%}) talk about the task "

@@ -169,6 +169,7 @@ def _judge(
         total=total,
         unusable=counts["unusable"],
         task_talk=counts.get("task_talk", 0),
+        foreign=counts.get("foreign", 0),
         limits=limits,
         adjusted=adjusted,
         comparison=comparison,

@@ -24,6 +24,7 @@ from exleak.generation.endpoint import EndpointSource
 from exleak.generation.rows import Progress, generate_rows
 from exleak.generation.sampling import Sampling
 from exleak.generation.source import ModelSource
+from exleak.left_out import left_out
 from exleak.model_names import short_names
 from exleak.pairs import make_pairs, pair_score
 from exleak.prompts import MITIGATION, clean, with_parts
@@ -185,7 +186,7 @@ def score(
     tool = load_instrument(instrument) if isinstance(instrument, str) else instrument
     limits = limits or Limits()
     rows = with_parts(rows)
-    cleaned = {row.id: clean(row, raw=raw) for row in rows}
+    cleaned = {row.id: clean(row, raw=raw, languages=tool.languages) for row in rows}
     scored = score_rows(rows, cleaned, tool, store)
     restatements = Restatements(rows, scored)
     pairs = make_pairs(rows, scored, restatements)
@@ -211,7 +212,12 @@ def score(
         by_control=rates.directional_by_control(pairs),
         residual_by_control=rates.residual_by_control(pairs),
         prompts=prompt_scores(rows, scored, restatements),
-        notes=(*_notes(rows, cleaned, pairs, expression), *_cut(tool, cleaned), *about.notes),
+        notes=(
+            *_notes(rows, cleaned, pairs, expression),
+            *left_out(cleaned),
+            *_cut(tool, cleaned),
+            *about.notes,
+        ),
     )
 
 
@@ -231,6 +237,7 @@ def _verdict(
         total=counts["total"],
         unusable=counts["unusable"],
         task_talk=counts["task_talk"],
+        foreign=counts["foreign"],
         limits=limits,
     )
 
@@ -249,6 +256,7 @@ def count(
         "per_prompt": Counter(map(len, cleaned.values())).most_common(1)[0][0],
         "unusable": _kinds(items)["nothing"],
         "task_talk": _kinds(items)["task"],
+        "foreign": sum(item.foreign for item in items),
         "introduced": sum(item.introduced for item in items),
         "echoed": sum(item.echoed for item in items),
         "by_condition": {
@@ -256,6 +264,7 @@ def count(
                 "total": len(found),
                 "unusable": _kinds(found)["nothing"],
                 "task_talk": _kinds(found)["task"],
+                "foreign": sum(item.foreign for item in found),
             }
             for name, found in conditions.items()
         },

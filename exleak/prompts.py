@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from exleak.answers import FirstSentence
+from exleak.language import is_english
 from exleak.records import LEAKING_CONDITIONS, Generation, Kind, Prompt, PromptGenerations
 from exleak.sentences import is_usable
 from exleak.task_talk import rewrites, talks_about_task
@@ -126,13 +127,32 @@ def split_prompt(control: str, test: str) -> tuple[str, str | None, str]:
     return control[:start].strip(), test[start : start + added].strip(), control[start:].strip()
 
 
-def clean(row: PromptGenerations, *, raw: bool = False) -> tuple[Generation, ...]:
-    """The generations of a row with their first sentences; ``raw`` keeps the texts as they are."""
+def clean(
+    row: PromptGenerations, *, raw: bool = False, languages: tuple[str, ...] | None = None
+) -> tuple[Generation, ...]:
+    """The generations of a row with their first sentences.
+
+    Args:
+        row: A prompt and its continuations, with their parts (:func:`with_parts`).
+        raw: Keep the texts as they are; those in another language are told and not set aside.
+        languages: What the instrument knows. Other languages are told where that is English alone.
+    """
+    english = languages == ("en",)
     if raw:
-        return tuple(Generation(text, text) for text in row.generations)
+        return tuple(
+            Generation(text, text, foreign=english and not is_english(text))
+            for text in row.generations
+        )
     first = first_sentence_of(row.prompt, row.control_text, row.injected)
     known = f"{row.control_text or ''} {row.injected or ''}"
-    return tuple(_generation(text, first, known) for text in row.generations)
+    found = [_generation(text, first, known) for text in row.generations]
+    return tuple(_without_foreign(item) if english else item for item in found)
+
+
+def _without_foreign(item: Generation) -> Generation:
+    if item.kind == "nothing" or not item.sentence or is_english(item.sentence):
+        return item
+    return replace(item, kind="foreign", foreign=True)
 
 
 def _generation(text: str, first: FirstSentence, known: str) -> Generation:

@@ -17,7 +17,7 @@ from exleak.carry_over import Thresholds
 from exleak.surrogates import replace_surrogates
 
 Condition = Literal["control", "positive", "neutral", "negative", "test"]
-Kind = Literal["continuation", "task", "nothing"]
+Kind = Literal["continuation", "task", "foreign", "nothing"]
 Outcome = Literal["pass", "fail", "inconclusive", "unusable"]
 
 #: Columns of every class-probability array, in this order.
@@ -131,9 +131,12 @@ class Generation:
         text: What the model wrote.
         sentence: The first sentence of its answer.
         kind: ``"continuation"``; ``"task"`` for talk about the task
-            (:mod:`exleak.task_talk`), or an introduction that nothing follows; ``"nothing"`` where
-            there is neither a letter nor an emoji to score.
+            (:mod:`exleak.task_talk`), or an introduction that nothing follows;
+            ``"foreign"`` in a language that the instrument does not know; ``"nothing"`` where there
+            is neither a letter nor an emoji to score.
         introduced, echoed: Whether an introduction, or a part of the prompt, stood before it.
+        foreign: Whether it is in a language that the instrument does not know; a text that is
+            scored as it is can be that and stay a continuation.
     """
 
     text: str
@@ -141,6 +144,7 @@ class Generation:
     kind: Kind = "continuation"
     introduced: bool = False
     echoed: bool = False
+    foreign: bool = False
 
     @property
     def usable(self) -> bool:

@@ -35,6 +35,7 @@ def verdict(
         total=found["total"],
         unusable=found["unusable"],
         task_talk=found["task_talk"],
+        foreign=found["foreign"],
         limits=resolved.limits,
         adjusted=adjusted,
         comparison=comparison(config, measurement, resolved),

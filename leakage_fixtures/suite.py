@@ -80,7 +80,11 @@ def _unusable_because(measurement: Measurement) -> str | None:
 
     found = measurement.generations
     return unusable_because(
-        measurement.expression, found["total"], found["unusable"], found["task_talk"]
+        measurement.expression,
+        total=found["total"],
+        unusable=found["unusable"],
+        task_talk=found["task_talk"],
+        foreign=found["foreign"],
     )
 
 

@@ -162,6 +162,7 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
     ("generations", "generations.per_prompt"),
     ("unusable", "generations.unusable"),
     ("task_talk", "generations.task_talk"),
+    ("foreign", "generations.foreign"),
     ("seed", "sampling.seed"),
     ("mitigation", "sampling.mitigation"),
 )

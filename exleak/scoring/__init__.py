@@ -72,6 +72,11 @@ class Instrument:
     semantic: SemanticScorer
 
     @property
+    def languages(self) -> tuple[str, ...] | None:
+        """The languages that the expression scorer knows; ``None`` where nothing is known."""
+        return getattr(self.expression, "languages", None)
+
+    @property
     def hash(self) -> str:
         """Hex sha256 of both scorers' hashes: results compare only where it is equal."""
         parts = f"expression {self.expression.hash}\nsemantic {self.semantic.hash}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exleak.errors import InstrumentError
@@ -19,6 +20,8 @@ __all__ = ["Checkpoint", "label_columns", "preprocess"]
 
 PREPROCESSING = "handles to @user, links to http, version 1"
 BATCH_ROWS = 64
+#: Checkpoints that were trained on English alone, by the last part of their names.
+_ENGLISH = frozenset({"twitter-roberta-base-sentiment", "twitter-roberta-base-sentiment-latest"})
 _COLUMNS = {
     "negative": 0, "neg": 0, "label_0": 0,
     "neutral": 1, "neu": 1, "label_1": 1,
@@ -69,6 +72,7 @@ class Checkpoint:
         name_or_path: A folder or a hub name.
 
     Attributes:
+        languages: What it was made for, where that is known.
         truncated: How many texts so far were longer than the model reads.
 
     Raises:
@@ -77,6 +81,7 @@ class Checkpoint:
 
     def __init__(self, name_or_path: str) -> None:
         self.name = name_or_path
+        self.languages = ("en",) if Path(name_or_path).name in _ENGLISH else None
         self.truncated = 0
         self._model, self._tokenizer = _load(name_or_path)
         self._columns = label_columns(self._model.config.id2label, name_or_path)

@@ -28,6 +28,8 @@ class EmbeddedHead:
         InstrumentError: Weights are missing or damaged.
     """
 
+    languages = ("en",)
+
     def __init__(self, head: Head | None = None, encoder: Encoder | None = None) -> None:
         self._head = head if head is not None else Head()
         self._encoder = encoder if encoder is not None else load_encoder()
