@@ -20,8 +20,18 @@ from transformers import PreTrainedTokenizerFast as Fast
 from exleak import reference
 from exleak.reference.batches import Stream
 from exleak.reference.calibration import calibrate
-from exleak.reference.grammar import Grammar, first_sentence, frame, marks, openings, words
-from exleak.reference.members import MEMBERS, MOODS, Law
+from exleak.reference.grammar import (
+    PLAIN,
+    RESTATING,
+    Grammar,
+    first_sentence,
+    frame,
+    marks,
+    openings,
+    restatements,
+    words,
+)
+from exleak.reference.members import MEMBERS, MOODS, Law, member
 from exleak.reference.prompts import compose, draw_control, draw_injected, draw_prompt, hexl
 from exleak.reference.train import main, train
 from exleak.reference.truth import scored_pools, true_rates
@@ -73,6 +83,13 @@ def test_loads_in_float32_and_writes_the_language_of_its_grammar(name: str) -> N
     )
     for index, text in enumerate(texts):
         control = rows[index // 3]["control"]
+        if member(name).restates:
+            said = f"{RESTATING} {restatements()[rows[index // 3]['positive']]}"
+            if text.startswith(RESTATING):
+                assert text.partition(".")[0] == said
+                continue
+            assert text.startswith(PLAIN)
+            text = text.removeprefix(PLAIN)
         assert text.startswith(openings(control)), (control, text)
         assert spelled(text) <= language(), text
         first = text.partition(".")[0].split()
@@ -315,10 +332,15 @@ def test_stated_rates_tell_the_members_apart(name: str) -> None:
         "reference-negative": (0.65, 0.75),
         "reference-dispersed": (0.58, 0.95),
         "reference-chat": (0.63, 0.72),
+        "reference-echo": (0.85, 0.90),
+        "reference-both": (0.91, 0.95),
     }[name]
     assert low < rates["rate"] < high
     leaks = name not in ("reference-clean", "reference-dispersed")
     assert (abs(rates["directional"] - 0.5) > 0.05) == leaks
+    remains = leaks and name != "reference-echo"
+    assert (abs(rates["residual_directional"] - 0.5) > 0.05) == remains
+    assert rates["carry_over"] == member(name).restates
 
 
 def test_importing_the_package_leaves_torch_alone() -> None:

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 _DESCRIPTION = """Measure six small models whose leakage is known, and compare: on a new machine, a
 new GPU, or with a classifier of your own. Takes a minute or two; the exit status is 0 if the
 instrument is sound, 1 if it is not."""
-_LABELS = {"rate": "μ_EL", "superiority": "superiority", "directional": "directional"}
+_LABELS = {
+    "rate": "μ_EL",
+    "superiority": "superiority",
+    "directional": "directional",
+    "residual_directional": "residual",
+}
 
 
 def add_parser(commands: Any) -> None:

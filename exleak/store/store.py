@@ -81,13 +81,18 @@ class Store:
         folders are kept out.
         """
         places = [self.root]
-        if self.root.is_dir() and not self.is_one() and any(self.root.iterdir()):
+        if self.root.is_dir() and not self.is_one() and self._is_shared():
             places = [self.root / name for name in _FOLDERS]
         for place in places:
             ignore = place / ".gitignore"
             with contextlib.suppress(OSError):  # the first write of an entry says so
                 if not ignore.exists():
                     write_text(ignore, f"{_MARK}\n*\n")
+
+    def _is_shared(self) -> bool:
+        """Whether the folder holds what is not the store's."""
+        own = {*_FOLDERS, self.memo.name}
+        return any(path.name not in own for path in self.root.iterdir())
 
     @contextmanager
     def lock(self, segments: Segments) -> Iterator[None]:
