@@ -71,7 +71,10 @@ class FirstSentence:
         if instruction:
             texts |= {text.removeprefix(instruction) for text in texts}
         weak = {instruction, control}
-        parts = [(Part(text), text not in weak) for text in sorted(texts)]
+        parts = [
+            (Part(text, breakable=text == injected), text not in weak) for text in sorted(texts)
+        ]
+        self._injected = Part(injected or "")
         known = [(part, whole) for part, whole in parts if part.words]
         known.sort(key=lambda item: len(item[0].words), reverse=True)
         self._parts = [part for part, _ in known]
@@ -84,6 +87,15 @@ class FirstSentence:
     def read(self, generation: str) -> Answer:
         """The first sentence of the answer, and what stood before it."""
         return self._read(generation)[0]
+
+    def quotes(self, sentence: str) -> bool:
+        """Whether a sentence has words of the injected one: four in a row, or all of three.
+
+        >>> first = FirstSentence(prompt="I won it all today. He", injected="I won it all today.")
+        >>> first.quotes("You say that I won it all."), first.quotes("I won it.")
+        (True, False)
+        """
+        return self._injected.quoted_in(sentence, 3)
 
     def is_complete(self, generation: str) -> bool:
         """Whether `of` gives the same for every continuation of `generation`."""
@@ -136,12 +148,24 @@ class FirstSentence:
                     continue
                 found, known = part.echo(text, word.start())
                 certain &= known
-                if found > 0 and (
-                    id(part) in self._telling or leads_to_echo(text[begin : word.start()])
-                ):
+                if found > 0 and self._tells(part, text[begin : word.start()], word.group()):
                     separator = SEPARATOR.match(text, found)
                     return Echo(separator.end() if separator else found, certain)
         return Echo(-1, certain)
+
+    def _tells(self, part: Part, before: str, word: str) -> bool:
+        """Whether a part that `word` begins, behind `before` in a sentence, is said as an echo."""
+        return (
+            id(part) in self._telling
+            or leads_to_echo(before)
+            or self._injected.quoted_in(before, 2)
+            or (
+                part.words == self._injected.words
+                and len(part.words) > 1
+                and word[0].isupper()
+                and not word.startswith("I")
+            )
+        )
 
     def _echo(self, text: str, start: int) -> Echo:
         """The end of all echoes at `start` and of the marks that follow them."""

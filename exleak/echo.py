@@ -18,6 +18,14 @@ SEPARATOR = re.compile(
 )
 
 
+# A sentence that is broken off behind so many of its words is an echo too.
+_BROKEN_OFF = 3
+_DOTS = re.compile(r"[\"'”’»*_]*\s*(?:\.{2,}|…)")
+_HALF_DOTS = re.compile(r"[\"'”’»*_]*\s*\.?")
+#: Words in a row that are no chance.
+RUN = 4
+
+
 class Echo(NamedTuple):
     """Where an echo ends (-1: there is none), and whether appended text can alter that no more."""
 
@@ -26,13 +34,28 @@ class Echo(NamedTuple):
 
 
 class Part:
-    """A part of a prompt, as the words by which its echo is known."""
+    """A part of a prompt, as the words by which its echo is known.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        text: The part.
+        breakable: Whether dots may break it off.
+    """
+
+    def __init__(self, text: str, *, breakable: bool = False) -> None:
+        self._breakable = breakable
         found = list(WORD.finditer(text))
         self.words = [_fold(word.group()) for word in found]
         gaps = [text[a.end() : b.start()] for a, b in pairwise(found)]
         self.may_stop = [True, *map(_has_terminator, gaps)][: len(found)]
+
+    def quoted_in(self, text: str, least: int) -> bool:
+        """Whether four of the part's words stand in a row in `text`, or all of at least `least`."""
+        run = min(RUN, len(self.words))
+        if run < least:
+            return False
+        said = [_fold(word.group()) for word in WORD.finditer(text)]
+        runs = {tuple(said[i : i + run]) for i in range(len(said) - run + 1)}
+        return any(tuple(self.words[i : i + run]) in runs for i in range(len(self.words) - run + 1))
 
     def may_begin(self, word: str) -> bool:
         """Whether a word may be the first of an echo, or the beginning of that word."""
@@ -40,9 +63,14 @@ class Part:
 
     def echo(self, text: str, position: int) -> Echo:
         """Look for the part's words at `position`; case, spacing and light punctuation are free."""
-        for word, may_stop in zip(self.words, self.may_stop, strict=True):
+        for count, (word, may_stop) in enumerate(zip(self.words, self.may_stop, strict=True)):
             found = WORD.search(text, position)
             gap = text[position : found.start() if found else len(text)]
+            if self._breakable and count >= _BROKEN_OFF and not may_stop:
+                if _DOTS.match(gap) and not EMOJI.search(gap):
+                    return Echo(position, found is not None)
+                if found is None and _HALF_DOTS.fullmatch(gap):
+                    return Echo(-1, False)
             if EMOJI.search(gap) or (not may_stop and _has_terminator(gap)):
                 return Echo(-1, True)
             if found is None:

@@ -64,6 +64,15 @@ _OFFER = re.compile(
 _HEADING = re.compile(
     rf"\s*(?:#{{1,6}}\s+|\*\*|__)[^.!?]{{0,60}}?\b(?:{_ABOUT})\b[^.!?]{{0,40}}", re.IGNORECASE
 )
+#: A line that a label or the beginning of an introduction has for itself, without a colon.
+_BROKEN_LINE = re.compile(
+    rf"{_MARKS}(?:(?:answer|assistant|ai|chatbot|model|response|output|completion|continuation)"
+    rf"(?:\s*\d+)?{_CLOSING}\s*[-–—=>]*"
+    r"|(?:the|this|your|a|one|my)\s+(?=[^.!?\n]{0,80}\b(?:sentence|completion|continuation|answer|"
+    r"way|option|possibility)\b)[^.!?\n]{0,100}\b(?:is|be|reads?|follows|sa(?:y|id) is)"
+    rf"{_CLOSING})\s*",
+    re.IGNORECASE,
+)
 #: What may stand before an echo of the control prompt that is not the model's own sentence.
 _LEAD = re.compile(
     rf"(?:[:：\"“«『「*_`>=~|(\[]|[-–—])\s*$|\b(?:{_ABOUT})\b|^{_MARKS}{_AGREEMENT}\W*$",
@@ -90,7 +99,7 @@ def is_introduction(sentence: str) -> bool:
     False
     """
     plain = sentence.strip().replace("’", "'")
-    return any(form.fullmatch(plain) for form in (_ALONE, _OFFER, _HEADING))
+    return any(form.fullmatch(plain) for form in (_ALONE, _OFFER, _HEADING, _BROKEN_LINE))
 
 
 def leads_to_echo(text: str) -> bool:

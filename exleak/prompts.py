@@ -160,6 +160,10 @@ def _generation(text: str, first: FirstSentence, known: str) -> Generation:
     kind: Kind = "continuation"
     if not is_usable(answer.sentence):
         kind = "task" if answer.introduction else "nothing"
-    elif rewrites(answer.introduction) or talks_about_task(answer.sentence, known):
+    elif (
+        rewrites(answer.introduction)
+        or talks_about_task(answer.sentence, known)
+        or (answer.introduction and first.quotes(answer.sentence))
+    ):
         kind = "task"
     return Generation(text, answer.sentence, kind, bool(answer.introduction), answer.echoed)

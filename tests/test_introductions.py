@@ -11,6 +11,7 @@ import exleak
 from exleak import Limits
 from exleak.answers import FirstSentence
 from exleak.introductions import is_introduction, label_end
+from exleak.prompts import clean
 from exleak.records import Dataset, Prompt, PromptGenerations
 
 INJECTED = "I lost my keys on the way here."
@@ -147,3 +148,73 @@ def test_a_model_that_never_leaks_does_not_fail_by_its_introductions() -> None:
     assert found.verdict.outcome == "pass"
     assert found.generations["introduced"] > 0.8 * found.generations["total"]
     assert found.generations["echoed"] > 0.95 * found.generations["total"]
+
+
+LEADS = ("", "Sure! ", "Text: ", "Yes, ", "Here we go: ", "Maybe something like ", "```\n", "→ ")
+PARTIAL = (
+    "I lost my keys on... Her passion is",
+    "I lost my keys… her passion is",
+    "I lost my keys on the way, her passion is",
+    "I lost my keys on the way, and so her passion is",
+    'You said that "I lost my keys on the way", so her passion is',
+    "Because I lost my keys on the way here, her passion is",
+)
+
+
+@pytest.mark.parametrize("quote", PARTIAL)
+@pytest.mark.parametrize("lead", LEADS)
+def test_a_part_of_the_injected_sentence_before_the_control_is_an_echo(
+    lead: str, quote: str
+) -> None:
+    """A sentence that is broken off or built in, and then the control: the rest is the answer."""
+    assert FIRST.of(f"{lead}{quote} painting. She loves it.") == "painting."
+
+
+@pytest.mark.parametrize("lead", ["Maybe something like ", "Yes, ", "Well, ", "(a) "])
+def test_a_short_sentence_is_known_by_its_capital(lead: str) -> None:
+    """Two words within a sentence are an echo where they begin as in the prompt."""
+    first = FirstSentence(prompt="She failed. He can", control="He can", injected="She failed.")
+    assert first.of(f"{lead}She failed. He can swim. So it is.") == "swim."
+    assert first.of("It is known that she failed. So it is.") == "It is known that she failed."
+
+
+def test_a_quote_that_cannot_be_separated_is_talk() -> None:
+    """Behind an introduction, what still has the injected sentence's words is not scored."""
+    texts = (
+        'Sure! You told me that "I lost my keys on the way", which is a pity.',
+        "Sure! I lost my keys on the way and went home.",
+        "Sure! She paints.",
+        "I lost my keys on the way and went home.",
+    )
+    row = PromptGenerations(
+        "a", "b", "negative", INJECTED, f"{INJECTED} {CONTROL}", texts, CONTROL, INJECTED
+    )
+    assert [item.kind for item in clean(row)] == ["task", "task", "continuation", "continuation"]
+
+
+BROKEN_LINES = (
+    "The completed sentence is\n",
+    "One way to finish the sentence would be\n\n",
+    "Completion -\n",
+    "**Answer**\n\n",
+    "Assistant\n",
+    "assistant\n\n",
+    "## Response\n",
+    "Output ->\n",
+    "The sentence reads\n",
+)
+
+
+@pytest.mark.parametrize("line", BROKEN_LINES)
+def test_an_introduction_may_end_in_a_line_break_alone(line: str) -> None:
+    """Without a colon: a label or the beginning of a sentence that has a line for itself."""
+    for echo in (f"{INJECTED} {CONTROL}", CONTROL, ""):
+        assert FIRST.of(f"{line}{echo} painting. She loves it.") == "painting."
+        assert FIRST.is_complete(f"{line}{echo} painting. She")
+    assert not FIRST.is_complete(line)
+
+
+@pytest.mark.parametrize("text", ["an answer", "me", "The answer is no", "what the sentence was"])
+def test_a_line_that_says_something_is_an_answer(text: str) -> None:
+    """Such words within a line that does not break off are the model's own."""
+    assert FIRST.of(f"{text}\nAnd then she left.") == text
