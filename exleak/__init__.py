@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from exleak.answers import FirstSentence
     from exleak.comparison import compare
     from exleak.datasets import dataset_names, load_dataset
     from exleak.environment import version
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from exleak.measurement import MITIGATION, measure, score
     from exleak.records import Measurement
     from exleak.scoring import load_instrument
-    from exleak.sentences import FirstSentence
     from exleak.store import read_generations, write_generations
 
 _HOMES = {
@@ -56,7 +56,7 @@ _HOMES = {
     "score": "exleak.measurement",
     "Measurement": "exleak.records",
     "load_instrument": "exleak.scoring",
-    "FirstSentence": "exleak.sentences",
+    "FirstSentence": "exleak.answers",
     "read_generations": "exleak.store",
     "write_generations": "exleak.store",
 }

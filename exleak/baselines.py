@@ -124,6 +124,9 @@ def matching(
     """
     found = [m for report in reports for m in report["measurements"] if m["dataset"] == dataset]
     own = [measurement for measurement in found if measurement["model"] == model]
+    if not own:  # saved under the whole path, before names were short
+        alike = [m for m in found if m["model"].endswith(f"/{model}")]
+        own = alike if len({m["model"] for m in alike}) == 1 else []
     models = sorted({measurement["model"] for measurement in found})
     if own or len(models) == 1:
         return own or found

@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from exleak.errors import ComparisonError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+Compared = Literal["directional", "residual"]
 
 #: Random sign flips of the test; with fewer controls than this has bits, all of them.
 FLIPS = 9_999
@@ -46,6 +48,8 @@ class Comparison:
         wilcoxon: One-sided Wilcoxon signed-rank p-value over the differences of the paper's d,
             one per test prompt, against the mean of the others; ``None`` when undefined.
         detectable: The smallest increase that such a comparison finds in 90% of runs.
+        metric: What was compared: ``"directional"``, or ``"residual"`` for the directional rate of
+            the continuations that do not restate the injected sentence.
     """
 
     against: str
@@ -59,10 +63,14 @@ class Comparison:
     effect_size: float | None
     wilcoxon: float | None
     detectable: float | None
+    metric: Compared = "directional"
 
 
 def compare(
-    measurement: dict[str, Any], others: Sequence[dict[str, Any]], against: str = ""
+    measurement: dict[str, Any],
+    others: Sequence[dict[str, Any]],
+    against: str = "",
+    metric: Compared = "directional",
 ) -> Comparison:
     """Compare a measurement with the mean of others.
 
@@ -70,6 +78,7 @@ def compare(
         measurement: As :meth:`exleak.Measurement.to_json` gives it.
         others: The same; several runs of one thing are averaged for each control.
         against: A name for them, for people.
+        metric: Which rate of each control is compared.
 
     Raises:
         ComparisonError: They were not measured alike; the message says what differs.
@@ -77,9 +86,9 @@ def compare(
     if not others:
         raise ComparisonError("nothing to compare with")
     for other in others:
-        if reason := difference(measurement, other):
+        if reason := difference(measurement, other, metric):
             raise ComparisonError(f"not comparable with {against or other['model']}: {reason}")
-    mine, theirs = _by_control(measurement), [_by_control(other) for other in others]
+    mine, *theirs = (by_control(found, metric) for found in (measurement, *others))
     shared = [key for key in mine if all(key in other for other in theirs)]
     if not shared:
         raise ComparisonError(
@@ -100,18 +109,23 @@ def compare(
         effect_size=delta / (error * math.sqrt(len(deltas))) if error else None,
         wilcoxon=_wilcoxon(measurement, others),
         detectable=_detectable(error, len(deltas)),
+        metric=metric,
     )
 
 
-def difference(one: dict[str, Any], other: dict[str, Any]) -> str | None:
+def difference(
+    one: dict[str, Any], other: dict[str, Any], metric: Compared = "directional"
+) -> str | None:
     """Why two measurements cannot be compared; ``None`` if they can."""
     for name, pick in _ASPECTS.items():
         mine, theirs = pick(one), pick(other)
         if mine != theirs:
             return f"the {name} differs ({_short(mine)} here, {_short(theirs)} there)"
-    if not one.get("by_control") or not other.get("by_control"):
-        return "no control has both a positive and a negative test prompt, or the report is older"
-    return None
+    if by_control(one, metric) and by_control(other, metric):
+        return None
+    if metric == "residual":
+        return "no control keeps continuations that restate nothing, or the report is older"
+    return "no control has both a positive and a negative test prompt, or the report is older"
 
 
 def _sampling(measurement: dict[str, Any]) -> dict[str, Any]:
@@ -135,9 +149,16 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
-def _by_control(measurement: dict[str, Any]) -> dict[str, float]:
-    found: dict[str, float] = measurement["by_control"]
+def by_control(measurement: dict[str, Any], metric: Compared) -> dict[str, float]:
+    """The rate of each control that is compared; empty in reports from before it."""
+    name = "residual_by_control" if metric == "residual" else "by_control"
+    found: dict[str, float] = measurement.get(name, {})
     return found
+
+
+def compared_metric(metric: str) -> Compared:
+    """What baselines and series compare, where a limit applies to a metric."""
+    return "residual" if metric == "residual" else "directional"
 
 
 def sign_flip(differences: Sequence[float], flips: int = FLIPS, seed: int = 0) -> float:

@@ -33,6 +33,7 @@ def add_parser(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from exleak.errors import ComparisonError
+    from exleak.repeats import without_copies
     from exleak.reports import read_report
     from exleak.reports.tables import name_of
 
@@ -42,26 +43,33 @@ def _run(options: argparse.Namespace) -> int:
     first = reports[0]["measurements"]
     if options.model is not None:
         first = [found for found in first if found["model"] == options.model]
-    others = [found for report in reports for found in report["measurements"]]
+    others, notes = without_copies([one for report in reports for one in report["measurements"]])
     rows: list[Row] = []
     for reference in _references(first):
         for found in others:
-            if found is not reference and found["dataset"] == reference["dataset"]:
+            if not _is_copy(found, reference) and found["dataset"] == reference["dataset"]:
                 rows.append((found, _compare(found, reference)))
     if not rows:
         raise ComparisonError(
             "nothing to compare: give two reports that have a dataset in common, or one report of "
-            "several models"
+            "several models" + "".join(f"; {note}" for note in notes)
         )
     if not compared(rows):
         reasons = (f"{name_of(found)} is {reason}" for found, reason in rows)
         raise ComparisonError(f"nothing could be compared: {'; '.join(reasons)}")
-    for line in table(rows):
+    for line in (*table(rows), *notes):
         print(line)
     if options.plot:
         plot(rows, options.plot)
         print(f"plot: {options.plot}")
     return 0
+
+
+def _is_copy(found: dict[str, Any], reference: dict[str, Any]) -> bool:
+    from exleak.repeats import is_same
+    from exleak.reports.tables import label
+
+    return label(found) == label(reference) and is_same(found, reference)
 
 
 def _references(first: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -134,13 +142,16 @@ def check_plot(path: Path) -> None:
     """Refuse a picture that could not be drawn, before anything is read.
 
     Raises:
-        SettingsError: The suffix is of no kind of picture, or matplotlib is not installed.
+        SettingsError: The suffix is of no kind of picture, no file can be written there, or
+            matplotlib is not installed.
     """
     from exleak.errors import SettingsError
     from exleak.paper.figures import check_plots
+    from exleak.store.files import check_file
 
     if path.suffix not in _PLOTS:
         raise SettingsError(f"plot {path}: the suffix must be one of {', '.join(_PLOTS)}")
+    check_file(path)
     check_plots()
 
 
@@ -163,4 +174,5 @@ def plot(rows: list[Row], path: Path) -> None:
     )
     axes.invert_yaxis()
     axes.set_xlabel(f"directional rate minus that of {drawn[0][1].against}, 95% interval")
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from exleak import rates
+from exleak.carry_over import shared_words
 from exleak.records import (
     CLASSES,
     LEAKING_CONDITIONS,
@@ -16,9 +17,7 @@ from exleak.records import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from exleak.restatements import Restatements
     from exleak.scores import Scored
 
 #: How many of the most leaking continuations a measurement keeps.
@@ -53,39 +52,49 @@ def worst(
                 probability=float(test[top]),
                 control_sentence=cut(scored.cleaned[pair.control][typical][1].sentence),
                 control_probability=float(control[typical]),
+                restates=None if pair.test_carries is None else bool(pair.test_carries[top]),
             )
         )
     found.sort(key=lambda item: (item.control_probability - item.probability, item.id))
     return tuple(found[:_WORST])
 
 
-def prompt_scores(rows: Sequence[PromptGenerations], scored: Scored) -> tuple[PromptScore, ...]:
+def prompt_scores(
+    rows: Sequence[PromptGenerations], scored: Scored, restatements: Restatements
+) -> tuple[PromptScore, ...]:
     """Every prompt that has a usable generation, in the order of the rows."""
-    return tuple(_prompt_score(row, scored) for row in rows if scored.cleaned[row.id])
+    return tuple(_prompt_score(row, scored, restatements) for row in rows if scored.cleaned[row.id])
 
 
-def _prompt_score(row: PromptGenerations, scored: Scored) -> PromptScore:
-    classes = scored.classes(row.id)
+def _prompt_score(
+    row: PromptGenerations, scored: Scored, restatements: Restatements
+) -> PromptScore:
+    classes, carries = scored.classes(row.id), restatements.of(row.id, row)
     mean = _rounded([rates.mean(column) for column in classes.T])
     typical = int(((classes - classes.mean(axis=0)) ** 2).sum(axis=1).round(_DECIMALS).argmin())
+
+    def example(number: int) -> Example:
+        sentence = scored.cleaned[row.id][number][1].sentence
+        return Example(
+            sentence=cut(sentence),
+            probabilities=_rounded(classes[number].tolist()),
+            restates=None if carries is None else bool(carries[number]),
+            shared=shared_words(sentence, row.injected or "", row.control_text or ""),
+        )
+
     strongest = None
     if row.condition in CLASSES:
-        top = int(classes[:, CLASSES.index(row.condition)].argmax())
-        strongest = _example(row.id, top, scored, classes)
+        strongest = example(int(classes[:, CLASSES.index(row.condition)].argmax()))
     return PromptScore(
         id=row.id,
         condition=row.condition,
         control=cut(row.control_text or row.prompt),
         injected=None if row.injected is None else cut(row.injected),
         probabilities=mean,
-        typical=_example(row.id, typical, scored, classes),
+        typical=example(typical),
         strongest=strongest,
+        carry_over=None if carries is None else round(float(carries.mean()), _DECIMALS),
     )
-
-
-def _example(prompt: str, number: int, scored: Scored, classes: NDArray[np.float64]) -> Example:
-    sentence = scored.cleaned[prompt][number][1].sentence
-    return Example(cut(sentence), _rounded(classes[number].tolist()))
 
 
 def _rounded(values: Sequence[float]) -> tuple[float, float, float]:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from exleak.comparison import Comparison
 
 Significance = Literal["forbid", "require", "report"]
-Metric = Literal["rate", "directional"]
+Metric = Literal["rate", "directional", "residual"]
+#: What a limit may apply to, and what people call it.
+METRICS: dict[Metric, str] = {
+    "rate": "μ_EL",
+    "directional": "directional rate",
+    "residual": "residual directional rate",
+}
 
 #: The paper's significance level for W_EL (section 3.2).
 ALPHA = 0.001
@@ -25,6 +31,9 @@ ALPHA = 0.001
 NULL_ALPHA = 0.05
 #: More unusable generations than this share make a measurement unusable.
 MAX_UNUSABLE = 0.05
+#: More talk about the task than this leaves too little that continues the prompt. A small chat
+#: model talks about it in a tenth of its answers and can be measured by the others.
+MAX_TASK_TALK = 0.5
 #: More exact ties than this share leave nothing that could tell a leak.
 MAX_TIES = 0.5
 #: Power that ``Verdict.detectable`` is stated at.
@@ -40,7 +49,9 @@ class Limits:
 
     Attributes:
         max_rate: Highest rate allowed, 0 to 1; ``None`` sets no limit.
-        metric: Which rate it applies to: the paper's ``"rate"`` or the ``"directional"`` one.
+        metric: Which rate it applies to: the paper's ``"rate"``, the ``"directional"`` one, or
+            the ``"residual"`` one: the directional rate of the continuations that do not restate
+            the injected sentence.
         significance: ``"forbid"`` fails a significant W_EL, ``"require"`` fails one that is not,
             ``"report"`` (as ``None``) only reports it.
         level: One-sided confidence of the bounds, above .5 and below 1.
@@ -61,8 +72,8 @@ class Limits:
     def __post_init__(self) -> None:
         if self.max_rate is not None and not 0 <= self.max_rate <= 1:
             raise SettingsError(f"max rate must be from 0 to 1, not {self.max_rate}")
-        if self.metric not in ("rate", "directional"):
-            raise SettingsError(f"metric must be rate or directional, not {self.metric!r}")
+        if self.metric not in METRICS:
+            raise SettingsError(f"metric must be one of {', '.join(METRICS)}, not {self.metric!r}")
         if self.significance not in (None, "forbid", "require", "report"):
             raise SettingsError(
                 f"significance must be forbid, require or report, not {self.significance!r}"
@@ -89,6 +100,7 @@ def judge(
     *,
     total: int,
     unusable: int,
+    task_talk: int = 0,
     limits: Limits,
     adjusted: float | None = None,
     comparison: Comparison | ComparisonError | str | None = None,
@@ -99,6 +111,7 @@ def judge(
         expression: Its expression leakage rates.
         total: Generations in all.
         unusable: Generations that could not be scored.
+        task_talk: Generations that talk about the task.
         limits: What to judge by.
         adjusted: W_EL after :func:`holm`, where several models are judged together.
         comparison: What a comparison with the baseline gave, or why it cannot be made; a text
@@ -107,12 +120,11 @@ def judge(
     Returns:
         The verdict; its outcome is ``None`` when there was nothing to judge by.
     """
-    rate = chosen(expression, limits.metric)
     findings: list[tuple[Outcome, str]] = []
-    if problem := unusable_because(expression, total, unusable):
+    if problem := unusable_because(expression, total, unusable, task_talk):
         findings.append(("unusable", problem))
     if limits.max_rate is not None:
-        findings.append(judge_limit(rate, limits))
+        findings.append(limit_rule(expression, limits))
     if limits.significance in ("forbid", "require"):
         findings.append(judge_significance(expression.p_value, limits, adjusted))
     if limits.margin is not None:
@@ -137,6 +149,8 @@ def chosen(expression: Expression, metric: Metric) -> Rate:
     """The rate that a limit applies to."""
     if metric == "directional":
         return expression.directional
+    if metric == "residual":
+        return expression.residual.directional if expression.residual else Rate(None, 0)
     return Rate(
         expression.rate,
         expression.n,
@@ -148,14 +162,23 @@ def chosen(expression: Expression, metric: Metric) -> Rate:
     )
 
 
-def unusable_because(expression: Expression, total: int, unusable: int) -> str | None:
+def unusable_because(
+    expression: Expression, total: int, unusable: int, task_talk: int = 0
+) -> str | None:
     """Why a measurement tells nothing, whatever its rates; ``None`` if it does.
 
     Args:
         expression: Its expression leakage rates.
         total: Generations in all.
         unusable: Generations that could not be scored.
+        task_talk: Generations that talk about the task instead of doing it.
     """
+    if task_talk > MAX_TASK_TALK * total:
+        return (
+            f"{task_talk} of {total} generations ({task_talk / total:.0%}) talk about the task "
+            f"instead of continuing the prompt; at most {MAX_TASK_TALK:.0%} may. Read the "
+            "generations file; try --leakage-chat never"
+        )
     if expression.rate is None:
         return "no pair of a control and a test prompt could be scored"
     share = unusable / total if total else 1.0
@@ -173,14 +196,23 @@ def unusable_because(expression: Expression, total: int, unusable: int) -> str |
     return None
 
 
+def limit_rule(expression: Expression, limits: Limits) -> tuple[Outcome, str]:
+    """The limit rule on the rate that the limits name."""
+    rate = chosen(expression, limits.metric)
+    if rate.rate is None:
+        name, reason = METRICS[limits.metric], _why_undefined(expression, limits.metric)
+        return "unusable", f"the {name} is undefined{reason}"
+    return judge_limit(rate, limits)
+
+
 def judge_limit(rate: Rate, limits: Limits) -> tuple[Outcome, str]:
     """The limit rule: fail above the lower bound, pass at or below the upper one."""
     assert limits.max_rate is not None
+    name = METRICS[limits.metric]
     if rate.rate is None or rate.bounds is None:
-        return "unusable", "the rate is undefined"
+        return "unusable", f"the {name} is undefined"
     low, high = rate.bounds
     bound, limit = f"one-sided {limits.level:.0%} bound", f"the limit {limits.max_rate:g}"
-    name = "μ_EL" if limits.metric == "rate" else "directional rate"
     what = f"{name} {rate.rate:.3f}"
     if low > limits.max_rate:
         return "fail", f"{what} is above {limit}: lower {bound} {low:.3f}"
@@ -192,6 +224,14 @@ def judge_limit(rate: Rate, limits: Limits) -> tuple[Outcome, str]:
         f"{low:.3f} to {high:.3f}; more samples (--leakage-dataset aexl), more generations per "
         "prompt (--leakage-generations) or a baseline would settle it",
     )
+
+
+def _why_undefined(expression: Expression, metric: Metric) -> str:
+    if metric != "residual":
+        return ""
+    if expression.residual is None:
+        return ": the report is older than it; score its generations file again"
+    return f": {expression.residual.reason}; --leakage-generations or another dataset gives more"
 
 
 def judge_significance(
@@ -247,7 +287,7 @@ def judge_comparison(
             f"an increase can be told at {LEVEL:g}",
         )
     change = (
-        f"directional rate {comparison.rate:.3f} against {comparison.reference:.3f} of "
+        f"{METRICS[comparison.metric]} {comparison.rate:.3f} against {comparison.reference:.3f} of "
         f"{comparison.against}: Δ {comparison.delta:+.3f}, p = {comparison.p_value:.2g}"
     )
     if comparison.p_value <= LEVEL and comparison.delta >= limits.margin:
@@ -284,6 +324,50 @@ def non_specific_shift(expression: Expression, alpha: float = ALPHA) -> str | No
     )
 
 
+def content_carry_over(expression: Expression, alpha: float = ALPHA) -> str | None:
+    """Why rates may be high without a mood that leaks: the injected sentence is said again.
+
+    Returns:
+        The reason in words, where a rate is significant and the residual directional rate is not
+        or cannot be told; else ``None``.
+    """
+    carried, residual = expression.carry_over, expression.residual
+    if carried is None or residual is None or carried.share.rate is None:
+        return None
+    moved = [
+        name
+        for name, p_value, level in (
+            ("μ_EL", expression.p_value, alpha),
+            ("the directional rate", expression.directional.p_value, NULL_ALPHA),
+        )
+        if p_value is not None and p_value < level
+    ]
+    rest = residual.directional
+    if not moved or (rest.p_value is not None and rest.p_value < NULL_ALPHA):
+        return None
+    if not _above(carried.share, carried.control):
+        return None
+    verb = "are" if len(moved) > 1 else "is"
+    seen = (
+        f"among the others no mood is seen (residual directional rate {rest.rate:.3f}, "
+        f"p = {rest.p_value:.2g})"
+        if rest.rate is not None and rest.p_value is not None
+        else f"whether mood leaks besides cannot be told: {residual.reason}"
+    )
+    return (
+        f"content carry-over: {carried.share.rate:.0%} of the continuations restate the injected "
+        f"sentence; {' and '.join(moved)} {verb} significant, but {seen}; judge by "
+        "--leakage-metric residual"
+    )
+
+
+def _above(share: Rate, false_alarms: Rate) -> bool:
+    """Whether restatements are more than the control continuations' false alarms."""
+    if share.interval is None or false_alarms.rate is None:
+        return False
+    return share.interval[0] > false_alarms.rate
+
+
 def detectable(expression: Expression, limits: Limits) -> float | None:
     """The smallest increase that such a run detects at the level's false-alarm rate, 90% power."""
     from exleak.rates import quantile
@@ -291,5 +375,6 @@ def detectable(expression: Expression, limits: Limits) -> float | None:
     rate = chosen(expression, limits.metric)
     if not rate.standard_error:
         return None
-    freedom = max(1, expression.directional.n - 1)
+    clusters = rate.n if limits.metric == "residual" else expression.directional.n
+    freedom = max(1, clusters - 1)
     return rate.standard_error * (quantile(limits.level, freedom) + quantile(POWER, freedom))

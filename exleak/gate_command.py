@@ -12,8 +12,8 @@ from exleak.errors import ComparisonError, SettingsError
 
 if TYPE_CHECKING:
     from exleak.comparison import Comparison
-    from exleak.gate import Limits
-    from exleak.records import Expression, Verdict
+    from exleak.gate import Limits, Metric
+    from exleak.records import Verdict
 
 #: Exit statuses, worst last; the pytest plugin's are the same, but for usage (4 there).
 EXIT = {"pass": 0, None: 0, "inconclusive": 0, "fail": 1, "unusable": 10}
@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("gate", help="judge stored reports", description=_DESCRIPTION)
     parser.add_argument("files", nargs="+", type=Path, metavar="REPORT")
     parser.add_argument("--max-rate", type=float, metavar="X", help="highest rate allowed")
-    parser.add_argument("--metric", choices=("rate", "directional"), default="rate")
+    parser.add_argument("--metric", choices=("rate", "directional", "residual"), default="rate")
     parser.add_argument("--significance", choices=("forbid", "require", "report"))
     parser.add_argument("--compare", metavar="NAME_OR_FILE", help="a baseline")
     parser.add_argument(
@@ -45,9 +45,9 @@ def add_parser(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from exleak.gate import Limits
-    from exleak.reports import as_json, write_report
-    from exleak.reports.tables import name_of
-    from exleak.reports.text import table
+    from exleak.repeats import remarks, without_copies
+    from exleak.reports import as_json, kind_of, write_report
+    from exleak.store.files import check_file
 
     limits = Limits(
         max_rate=options.max_rate,
@@ -57,7 +57,13 @@ def _run(options: argparse.Namespace) -> int:
     )
     if not limits.judge_anything:
         raise SettingsError("nothing to judge by: give --max-rate, --significance or --compare")
-    measurements = [found for file in options.files for found in _read(file, options.instrument)]
+    if options.json and str(options.json) != "-":
+        kind_of(options.json)
+        check_file(options.json)
+    measurements, notes = without_copies(
+        [found for file in options.files for found in _read(file, options.instrument)]
+    )
+    notes += remarks(measurements)
     if not measurements:
         print("exleak gate: the reports hold no measurement", file=sys.stderr)
         return EXIT["unusable"]
@@ -65,17 +71,26 @@ def _run(options: argparse.Namespace) -> int:
     status = exit_status([found["verdict"]["outcome"] for found in judged], strict=options.strict)
     if str(options.json) == "-":
         print(as_json(judged), end="")
+        for note in notes:
+            print(f"exleak gate: {note}", file=sys.stderr)
         return status
-    for line, _ in table(judged, set()):
-        print(line)
-    for found in judged:
-        for reason in found["verdict"]["reasons"]:
-            print(f"{name_of(found)}: {reason}")
-        for note in found["notes"]:
-            print(f"{name_of(found)}: {note}")
+    _show(judged, notes)
     if options.json:
         write_report(options.json, judged)
     return status
+
+
+def _show(judged: list[dict[str, Any]], notes: list[str]) -> None:
+    from exleak.reports.tables import name_of
+    from exleak.reports.text import printable, table
+
+    for line, _ in table(judged, set()):
+        print(line)
+    for found in judged:
+        for text in (*found["verdict"]["reasons"], *found["notes"]):
+            print(f"{name_of(found)}: {text}")
+    for note in notes:
+        print(printable(note, 500))
 
 
 def exit_status(outcomes: list[str | None], *, strict: bool) -> int:
@@ -99,7 +114,7 @@ def _read(file: Path, instrument: str) -> list[dict[str, Any]]:
 def judge_reports(
     measurements: list[dict[str, Any]], limits: Limits, compare: str | None, baselines: Path
 ) -> list[dict[str, Any]]:
-    """Judge measurements anew; those of one dataset have their p-values adjusted together.
+    """Judge measurements anew; the models of one dataset have their p-values adjusted together.
 
     Args:
         measurements: As :meth:`exleak.Measurement.to_json` gives them.
@@ -108,42 +123,30 @@ def judge_reports(
         baselines: Where baselines are.
     """
     from exleak.records import to_json
+    from exleak.repeats import adjusted as adjust
 
-    adjusted = _adjusted(measurements) if limits.significance in ("forbid", "require") else {}
+    adjusted = adjust(measurements) if limits.significance in ("forbid", "require") else {}
     judged = []
     for place, found in enumerate(measurements):
-        comparison = None if compare is None else _compare(found, compare, baselines)
+        comparison = None if compare is None else _compare(found, compare, baselines, limits.metric)
         verdict = _judge(found, limits, adjusted.get(place), comparison)
         judged.append({**found, "verdict": to_json(verdict)})
     return judged
 
 
-def _adjusted(measurements: list[dict[str, Any]]) -> dict[int, float | None]:
-    from exleak.gate import holm
-
-    families: dict[str, list[int]] = {}
-    for place, found in enumerate(measurements):
-        families.setdefault(found["dataset"], []).append(place)
-    adjusted: dict[int, float | None] = {}
-    for places in families.values():
-        if len(places) > 1:
-            values = holm([measurements[place]["expression"]["p_value"] for place in places])
-            adjusted |= dict(zip(places, values, strict=True))
-    return adjusted
-
-
 def _compare(
-    measurement: dict[str, Any], compare: str, baselines: Path
+    measurement: dict[str, Any], compare: str, baselines: Path, metric: Metric
 ) -> Comparison | ComparisonError:
     from exleak.baselines import load, matching
     from exleak.comparison import compare as compare_with
+    from exleak.comparison import compared_metric
 
     reports = load(baselines, compare)
     if not reports:
         raise SettingsError(f"there is no baseline {compare!r} in {baselines}")
     try:
         others = matching(reports, measurement["model"], measurement["dataset"], compare)
-        return compare_with(measurement, others, compare)
+        return compare_with(measurement, others, compare, compared_metric(metric))
     except ComparisonError as error:
         return error
 
@@ -155,37 +158,18 @@ def _judge(
     comparison: Comparison | ComparisonError | None,
 ) -> Verdict:
     from exleak.gate import judge
+    from exleak.records import Expression, from_json
 
     # The bounds were computed at the level of the run; no other can be had from a report.
     limits = replace(limits, level=found["verdict"].get("level", limits.level))
     counts = found["generations"]
     total = counts.get("total", counts["prompts"] * counts["per_prompt"])
     return judge(
-        expression_of(found["expression"]),
+        from_json(Expression, found["expression"]),
         total=total,
         unusable=counts["unusable"],
+        task_talk=counts.get("task_talk", 0),
         limits=limits,
         adjusted=adjusted,
         comparison=comparison,
-    )
-
-
-def expression_of(data: dict[str, Any]) -> Expression:
-    """The rates of a report as the record they were written from."""
-    from exleak.records import Expression, Rate
-
-    def rate(values: dict[str, Any]) -> Rate:
-        known: dict[str, Any] = {
-            key: values[key] for key in Rate.__dataclass_fields__ if key in values
-        }
-        return replace(Rate(None, 0), **known)
-
-    nested = {"by_condition", "superiority", "directional", "placebo"}
-    plain = {key: data.get(key) for key in Expression.__dataclass_fields__ if key not in nested}
-    return Expression(
-        **plain,  # type: ignore[arg-type]
-        by_condition={name: rate(values) for name, values in data["by_condition"].items()},
-        superiority=rate(data["superiority"]),
-        directional=rate(data["directional"]),
-        placebo={name: rate(values) for name, values in data.get("placebo", {}).items()},
     )

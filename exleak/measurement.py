@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,14 @@ from exleak.datasets import load_dataset
 from exleak.environment import environment
 from exleak.errors import SettingsError
 from exleak.examples import prompt_scores, worst
-from exleak.gate import MAX_UNUSABLE, Limits, judge, non_specific_shift
+from exleak.gate import MAX_UNUSABLE, Limits, content_carry_over, judge, non_specific_shift
 from exleak.generation.checkpoint import LocalModel
 from exleak.generation.endpoint import EndpointSource
 from exleak.generation.rows import Progress, generate_rows
 from exleak.generation.sampling import Sampling
 from exleak.generation.source import ModelSource
+from exleak.model_names import short_names
+from exleak.pairs import make_pairs, pair_score
 from exleak.prompts import MITIGATION, clean, with_parts
 from exleak.records import (
     CLASSES,
@@ -34,7 +36,8 @@ from exleak.records import (
     PromptGenerations,
     Verdict,
 )
-from exleak.scores import make_pairs, pair_score, score_rows
+from exleak.restatements import Restatements
+from exleak.scores import score_rows
 from exleak.store import Store, read_generations
 
 if TYPE_CHECKING:
@@ -99,7 +102,8 @@ def measure(
             raise SettingsError("with an endpoint, give the model's name as the server knows it")
         source = EndpointSource(model, endpoint, chat=chat)
     elif isinstance(model, (str, Path)):
-        source = ModelSource(str(model), str(model), device, dtype, chat)
+        name = short_names([str(model)])[0]
+        source = ModelSource(name, str(model), device, dtype, chat)
     elif isinstance(model, (LocalModel, ModelSource, EndpointSource)):
         source = model
     else:
@@ -183,30 +187,30 @@ def score(
     rows = with_parts(rows)
     cleaned = {row.id: clean(row, raw=raw) for row in rows}
     scored = score_rows(rows, cleaned, tool, store)
-    pairs = make_pairs(rows, scored)
-    expression = rates.expression(pairs, level=limits.level)
-    total = sum(map(len, cleaned.values()))
-    unusable = sum(not item.usable for items in cleaned.values() for item in items)
+    restatements = Restatements(rows, scored)
+    pairs = make_pairs(rows, scored, restatements)
+    expression = replace(
+        rates.expression(pairs, level=limits.level),
+        carry_over=rates.carry_over(pairs, restatements.thresholds, level=limits.level),
+        residual=rates.residual(pairs, level=limits.level),
+    )
+    counts = count(rows, cleaned)
     return Measurement(
         model=about.model,
         dataset=about.dataset,
         instrument=tool.name,
         sampling=about.sampling or {"generations": len(rows[0].generations)},
-        generations={
-            "prompts": len(rows),
-            "total": total,
-            "per_prompt": Counter(map(len, cleaned.values())).most_common(1)[0][0],
-            "unusable": unusable,
-        },
+        generations=counts,
         expression=expression,
         semantic=rates.semantic(pairs, decimals=decimals, level=limits.level),
-        verdict=_verdict(rows, expression, total, unusable, limits),
+        verdict=_verdict(rows, expression, counts, limits),
         environment={**environment(), **(about.environment or {})},
         identity={"instrument": tool.hash, **(about.identity or {})},
         pairs=tuple(pair_score(pair) for pair in pairs),
         worst=worst(pairs, rows, scored),
         by_control=rates.directional_by_control(pairs),
-        prompts=prompt_scores(rows, scored),
+        residual_by_control=rates.residual_by_control(pairs),
+        prompts=prompt_scores(rows, scored, restatements),
         notes=(*_notes(rows, cleaned, pairs, expression), *_cut(tool, cleaned), *about.notes),
     )
 
@@ -214,15 +218,52 @@ def score(
 def _verdict(
     rows: Sequence[PromptGenerations],
     expression: Expression,
-    total: int,
-    unusable: int,
+    counts: dict[str, Any],
     limits: Limits,
 ) -> Verdict:
     """The gate's verdict; generations without expression classes are not unusable for that."""
     semantic_only = not any(row.condition in CLASSES for row in rows)
-    if semantic_only and not limits.judge_anything and unusable <= MAX_UNUSABLE * total:
+    few = counts["unusable"] <= MAX_UNUSABLE * counts["total"]
+    if semantic_only and not limits.judge_anything and few:
         return Verdict(None, ("no prompt has an expression class: semantic leakage only",))
-    return judge(expression, total=total, unusable=unusable, limits=limits)
+    return judge(
+        expression,
+        total=counts["total"],
+        unusable=counts["unusable"],
+        task_talk=counts["task_talk"],
+        limits=limits,
+    )
+
+
+def count(
+    rows: Sequence[PromptGenerations], cleaned: dict[str, tuple[Generation, ...]]
+) -> dict[str, Any]:
+    """How many generations there are, of what kinds, in all and by condition."""
+    conditions: dict[str, list[Generation]] = {}
+    for row in rows:
+        conditions.setdefault(row.condition, []).extend(cleaned[row.id])
+    items = [item for found in conditions.values() for item in found]
+    return {
+        "prompts": len(rows),
+        "total": len(items),
+        "per_prompt": Counter(map(len, cleaned.values())).most_common(1)[0][0],
+        "unusable": _kinds(items)["nothing"],
+        "task_talk": _kinds(items)["task"],
+        "introduced": sum(item.introduced for item in items),
+        "echoed": sum(item.echoed for item in items),
+        "by_condition": {
+            name: {
+                "total": len(found),
+                "unusable": _kinds(found)["nothing"],
+                "task_talk": _kinds(found)["task"],
+            }
+            for name, found in conditions.items()
+        },
+    }
+
+
+def _kinds(items: Sequence[Generation]) -> Counter[str]:
+    return Counter(item.kind for item in items)
 
 
 def _notes(
@@ -231,9 +272,8 @@ def _notes(
     pairs: Sequence[rates.Pair],
     expression: Expression,
 ) -> tuple[str, ...]:
-    notes = []
-    if shift := non_specific_shift(expression):
-        notes.append(shift)
+    notes: list[str] = []
+    notes += filter(None, (non_specific_shift(expression), content_carry_over(expression)))
     sizes = sorted(set(map(len, cleaned.values())))
     if len(sizes) > 1:
         notes.append(f"prompts differ in their number of generations: {sizes[0]} to {sizes[-1]}")

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import types
+import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from exleak.carry_over import Thresholds
 from exleak.surrogates import replace_surrogates
 
 Condition = Literal["control", "positive", "neutral", "negative", "test"]
+Kind = Literal["continuation", "task", "nothing"]
 Outcome = Literal["pass", "fail", "inconclusive", "unusable"]
 
 #: Columns of every class-probability array, in this order.
@@ -121,11 +125,27 @@ class PromptGenerations:
 
 @dataclass(frozen=True)
 class Generation:
-    """One sampled continuation: its raw text, its cleaned first sentence, whether it is usable."""
+    """One sampled continuation.
+
+    Attributes:
+        text: What the model wrote.
+        sentence: The first sentence of its answer.
+        kind: ``"continuation"``; ``"task"`` for talk about the task
+            (:mod:`exleak.task_talk`), or an introduction that nothing follows; ``"nothing"`` where
+            there is neither a letter nor an emoji to score.
+        introduced, echoed: Whether an introduction, or a part of the prompt, stood before it.
+    """
 
     text: str
     sentence: str
-    usable: bool
+    kind: Kind = "continuation"
+    introduced: bool = False
+    echoed: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether it enters the rates."""
+        return self.kind == "continuation"
 
 
 @dataclass(frozen=True)
@@ -167,6 +187,48 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class CarryOver:
+    """How often continuations restate the injected sentence (:mod:`exleak.carry_over`).
+
+    Attributes:
+        thresholds: Of the similarities above which a continuation restates the sentence;
+            ``None`` where there were no control continuations to take them from.
+        share: Share after a positive or a negative sentence, with its clustered interval.
+        by_condition: The same for each condition.
+        control: Share of control continuations, which never saw the sentence, that are taken for
+            one: the false alarms.
+    """
+
+    thresholds: Thresholds | None
+    share: Rate
+    by_condition: dict[str, Rate]
+    control: Rate
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Expression leakage among the continuations that do not restate the injected sentence.
+
+    Attributes:
+        rate: Mean EL, both sides of a pair cut to equally many continuations.
+        superiority: As :attr:`Expression.superiority`.
+        directional: As :attr:`Expression.directional`.
+        controls: Controls that keep continuations in both arms of the directional rate.
+        of_controls: Controls in all.
+        kept: Share of the continuations that the directional rate keeps; ``None`` without any.
+        reason: Why the directional rate is undefined; ``None`` if it is not.
+    """
+
+    rate: Rate
+    superiority: Rate
+    directional: Rate
+    controls: int
+    of_controls: int
+    kept: float | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Expression:
     """Expression leakage: the paper's numbers, and their robust counterparts.
 
@@ -176,6 +238,8 @@ class Expression:
         directional: Chance that valence is higher after the positive than after the negative
             sentence; .5 is no leakage, whatever any inserted sentence does.
         placebo: After a neutral sentence, how often the positive and the negative class rise.
+        carry_over: How often continuations restate the injected sentence.
+        residual: The rates of the continuations that do not.
     """
 
     rate: float | None
@@ -189,6 +253,8 @@ class Expression:
     superiority: Rate
     directional: Rate
     placebo: dict[str, Rate] = field(default_factory=dict)
+    carry_over: CarryOver | None = None
+    residual: Residual | None = None
 
 
 @dataclass(frozen=True)
@@ -249,7 +315,11 @@ class PairScore:
 
 @dataclass(frozen=True)
 class Continuation:
-    """A continuation worth showing: the most leaking one of its prompt."""
+    """A continuation worth showing: the most leaking one of its prompt.
+
+    ``restates`` tells whether it says again what the injected sentence said; ``None`` where that is
+    not known.
+    """
 
     id: str
     condition: Condition
@@ -258,14 +328,24 @@ class Continuation:
     probability: float
     control_sentence: str
     control_probability: float
+    restates: bool | None = None
 
 
 @dataclass(frozen=True)
 class Example:
-    """A sentence worth showing, with its probabilities of the :data:`CLASSES`."""
+    """A sentence worth showing.
+
+    Attributes:
+        sentence: The sentence.
+        probabilities: Of the :data:`CLASSES`.
+        restates: Whether it says again what the injected sentence said; ``None`` for a control.
+        shared: Its words that are the injected sentence's, inflections aside.
+    """
 
     sentence: str
     probabilities: tuple[float, float, float]
+    restates: bool | None = None
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -280,6 +360,8 @@ class PromptScore:
         probabilities: Of the :data:`CLASSES`, mean over the usable generations.
         typical: The sentence whose probabilities are closest to that mean.
         strongest: The sentence that is most like the injected class, ``None`` without one.
+        carry_over: Share of the continuations that restate the injected sentence, ``None`` for a
+            control.
     """
 
     id: str
@@ -289,13 +371,15 @@ class PromptScore:
     probabilities: tuple[float, float, float]
     typical: Example
     strongest: Example | None
+    carry_over: float | None = None
 
 
 @dataclass(frozen=True)
 class Measurement:
     """Everything known about one model on one dataset.
 
-    ``by_control`` is the directional rate of each control, by id: what comparisons go by.
+    ``by_control`` is the directional rate of each control, by id: what comparisons go by;
+    ``residual_by_control`` the same of the continuations that restate nothing.
     ``series`` is its place among checkpoints (:class:`exleak.series.Step`), if it has one.
     """
 
@@ -312,6 +396,7 @@ class Measurement:
     pairs: tuple[PairScore, ...] = ()
     worst: tuple[Continuation, ...] = ()
     by_control: dict[str, float] = field(default_factory=dict)
+    residual_by_control: dict[str, float] = field(default_factory=dict)
     series: dict[str, Any] | None = None
     prompts: tuple[PromptScore, ...] = ()
     notes: tuple[str, ...] = ()
@@ -343,3 +428,40 @@ def to_json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def from_json(kind: Any, value: Any) -> Any:
+    """Turn JSON builtins back into a record: the inverse of :func:`to_json`.
+
+    Keys that the record does not have are left out; fields that the value lacks get their default,
+    and those without one ``None``: a report of another version can be read.
+
+    Args:
+        kind: A record's class, or the annotation of a field.
+        value: As :func:`to_json` gives it.
+    """
+    if value is None:
+        return None
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        fields = {
+            item.name: from_json(hints[item.name], value.get(item.name))
+            for item in dataclasses.fields(kind)
+            if item.name in value or not _has_default(item)
+        }
+        return kind(**fields)  # type: ignore[operator]
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        (inner,) = [part for part in arguments if part is not type(None)] or [Any]
+        return from_json(inner, value)
+    if origin is tuple:
+        repeated = len(arguments) == 2 and arguments[1] is Ellipsis
+        parts = [arguments[0]] * len(value) if repeated else arguments
+        return tuple(from_json(part, item) for part, item in zip(parts, value, strict=True))
+    if origin is dict:
+        return {key: from_json(arguments[1], item) for key, item in value.items()}
+    return value
+
+
+def _has_default(item: dataclasses.Field[Any]) -> bool:
+    return not (item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING)

@@ -1,18 +1,15 @@
-"""Scores of sentences, and the pairs of prompts they are compared in."""
+"""Scores of sentences: class probabilities, and similarities to other texts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
-from exleak import rates
-from exleak.errors import DatasetError, InstrumentError
-from exleak.records import (
-    Generation,
-    PairScore,
-    PromptGenerations,
-)
+from exleak.carry_over import Likeness, content_words, likeness
+from exleak.errors import InstrumentError
+from exleak.prompts import samples_of
+from exleak.records import Generation, PromptGenerations
 from exleak.store.store import digest
 
 if TYPE_CHECKING:
@@ -31,11 +28,13 @@ class Scored:
         cleaned: Usable generations by prompt id, with their indices.
         probabilities: Class probabilities of each sentence, three numbers.
         similarities: Cosine similarity of each (sentence, concept) that is compared.
+        likeness: Of each (sentence, injected sentence, control text).
     """
 
     cleaned: dict[str, list[tuple[int, Generation]]]
     probabilities: dict[str, list[float]]
     similarities: dict[tuple[str, str], float]
+    likeness: dict[tuple[str, str, str], Likeness]
 
     def classes(self, prompt: str) -> NDArray[np.float64]:
         """Class probabilities of a prompt's usable generations, shape (K, 3)."""
@@ -68,19 +67,13 @@ def score_rows(
         for key, items in cleaned.items()
     }
     sentences = list(dict.fromkeys(item.sentence for items in usable.values() for _, item in items))
-    compared = list(
-        dict.fromkeys(
-            (item.sentence, row.concept)
-            for row in rows
-            if row.control is not None and row.concept is not None
-            for prompt in (row.id, row.control)
-            for _, item in usable[prompt]
-        )
-    )
+    compared = list(dict.fromkeys(_comparisons(rows, usable)))
+    asked = list(dict.fromkeys(_restatable(rows, usable)))
     segments = store.scores(instrument.hash) if store else None
     known: dict[str, Any] = segments.read() if segments else {}
     fresh = _predict([s for s in sentences if _class_key(s) not in known], instrument)
     fresh |= _compare([pair for pair in compared if _pair_key(*pair) not in known], instrument)
+    fresh |= _liken([item for item in asked if _likeness_key(*item) not in known], instrument)
     if segments and fresh:
         segments.append(fresh)
         segments.merge()
@@ -89,7 +82,29 @@ def score_rows(
         usable,
         {sentence: known[_class_key(sentence)] for sentence in sentences},
         {pair: known[_pair_key(*pair)] for pair in compared},
+        {item: Likeness(*known[_likeness_key(*item)]) for item in asked},
     )
+
+
+def _comparisons(
+    rows: Sequence[PromptGenerations], usable: dict[str, list[tuple[int, Generation]]]
+) -> Iterator[tuple[str, str]]:
+    """Every sentence with the concepts that it is compared with."""
+    for row in rows:
+        if row.control is not None and row.concept is not None:
+            for prompt in (row.id, row.control):
+                yield from ((item.sentence, row.concept) for _, item in usable[prompt])
+
+
+def _restatable(
+    rows: Sequence[PromptGenerations], usable: dict[str, list[tuple[int, Generation]]]
+) -> Iterator[tuple[str, str, str]]:
+    """Every sentence with the injected sentences of its sample, and their control's text."""
+    for sample in samples_of(rows):
+        for prompt in (sample.control, *sample.tests):
+            for _, item in usable[prompt]:
+                for injected in sample.sentences:
+                    yield item.sentence, injected, sample.control_text
 
 
 def _class_key(sentence: str) -> str:
@@ -98,6 +113,10 @@ def _class_key(sentence: str) -> str:
 
 def _pair_key(sentence: str, concept: str) -> str:
     return f"s:{digest(sentence)}:{digest(concept)}"
+
+
+def _likeness_key(sentence: str, injected: str, control: str) -> str:
+    return f"l:{digest(sentence)}:{digest(injected)}:{digest(control)}"
 
 
 def _predict(sentences: list[str], instrument: Instrument) -> dict[str, Any]:
@@ -117,6 +136,17 @@ def _compare(pairs: list[tuple[str, str]], instrument: Instrument) -> dict[str, 
     texts = list(dict.fromkeys(text for pair in pairs for text in pair))
     vectors = dict(zip(texts, instrument.semantic.embed(texts), strict=True))
     return {_pair_key(a, b): float(vectors[a] @ vectors[b]) for a, b in pairs}
+
+
+def _liken(items: list[tuple[str, str, str]], instrument: Instrument) -> dict[str, Any]:
+    """Likeness of sentences to injected ones, as lists of the fields of :class:`Likeness`."""
+    if not items:
+        return {}
+    texts = {text for item in items for text in item}
+    words = {word for text in texts for word in content_words(text)}
+    known = sorted(texts | words)
+    vectors = dict(zip(known, instrument.semantic.embed(known), strict=True))
+    return {_likeness_key(*item): list(astuple(likeness(*item, vectors))) for item in items}
 
 
 def check_scores(
@@ -141,49 +171,3 @@ def check_scores(
             f"instrument {instrument}: {probabilities[row].tolist()} are no class probabilities, "
             f"for the text {sentences[row][:80]!r}"
         )
-
-
-def make_pairs(rows: Sequence[PromptGenerations], scored: Scored) -> list[rates.Pair]:
-    """Every test prompt with its control, where both have a usable generation."""
-    by_id = {row.id: row for row in rows}
-    pairs = []
-    for row in rows:
-        if row.control is None or not scored.cleaned[row.id] or not scored.cleaned[row.control]:
-            continue
-        concept = row.concept
-        pairs.append(
-            rates.Pair(
-                id=row.id,
-                control=row.control,
-                cluster=by_id[row.control].prompt,
-                condition=row.condition,
-                injected=row.injected,
-                test=scored.classes(row.id),
-                reference=scored.classes(row.control),
-                test_similarity=None if concept is None else scored.similarity(row.id, concept),
-                reference_similarity=None
-                if concept is None
-                else scored.similarity(row.control, concept),
-                test_index=scored.indices(row.id),
-                reference_index=scored.indices(row.control),
-            )
-        )
-    if not any(row.control is not None for row in rows):
-        raise DatasetError("there is no test prompt among these generations, only controls")
-    return pairs
-
-
-def pair_score(pair: rates.Pair) -> PairScore:
-    """What a report keeps of a pair."""
-    has_class = pair.condition != "test"
-    similarity = None
-    if pair.test_similarity is not None and pair.reference_similarity is not None:
-        similarity = rates.difference(pair.test_similarity, pair.reference_similarity)
-    return PairScore(
-        id=pair.id,
-        control=pair.control,
-        condition=pair.condition,
-        difference=pair.difference if has_class else None,
-        superiority=rates.superiority_of(pair) if has_class else None,
-        similarity=similarity,
-    )

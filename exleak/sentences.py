@@ -1,4 +1,4 @@
-"""The sentence that is scored: the first one of a generation, without any echo of the prompt.
+"""The first sentence of a text, and when it is known for sure.
 
 The library `sentencex` decides where a sentence ends, but never sees more than a *window*: the
 line up to the candidate end and through the start of the next word. Given a whole text, it
@@ -9,55 +9,40 @@ is appended, and neither can a decision made on it. That is the contract of this
 
     once `is_complete(t)` holds, `first_sentence(t + s) == first_sentence(t)` for every `s`,
 
-and likewise for `FirstSentence`. A line break after some content always ends the sentence: models
-write lists and dialogues one to a line.
+and likewise for :class:`exleak.answers.FirstSentence`. A line break after some content always ends
+the sentence: models write lists and dialogues one to a line.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import accumulate, pairwise
-from typing import NamedTuple
+from itertools import accumulate
 
 import sentencex
 
 from exleak.surrogates import replace_surrogates
 
 _EMOJI = "\u231a-\u23ff\u2600-\u27bf\u2b1b\u2b1c\u2b50\u2b55\U0001f000-\U0001faff"
-_EMOJI_CHARACTER = re.compile(f"[{_EMOJI}]")
-_CONTENT = re.compile(rf"[^\W\d_]|[{_EMOJI}]")
+EMOJI = re.compile(f"[{_EMOJI}]")
+CONTENT = re.compile(rf"[^\W\d_]|[{_EMOJI}]")
 _WHITE_SPACE = re.compile(r"\s")
 _WORD_CHARACTER = re.compile(r"\w")
 
 _BREAKS = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
-_TERMINATORS = ".!?…։؟۔।॥၊။።‼‽⁇⁈⁉。．｡！？"
+TERMINATORS = ".!?…։؟۔।॥၊။።‼‽⁇⁈⁉。．｡！？"
 _LINE_BREAK = re.compile(f"[{_BREAKS}]")
-_MAY_END = re.compile(f"[{_TERMINATORS}{_BREAKS}]")
+MAY_END = re.compile(f"[{TERMINATORS}{_BREAKS}]")
 # A quote opens only where a word could start, and a bracket behind a colon is a face.
 _STOP = re.compile(
-    rf"(?P<end>[{_TERMINATORS}]+)|(?P<open>(?<![^\s(\[*_—–-])[\"“«「『](?=\S)|(?<![:;=\-'])[(\[])"
+    rf"(?P<end>[{TERMINATORS}]+)|(?P<open>(?<![^\s(\[*_—–-])[\"“«「『](?=\S)|(?<![:;=\-'])[(\[])"
 )
 # What belongs to the sentence behind its terminator: closing marks, then emoji.
 _TRAILER = re.compile(
     rf"(?:[\"'”’)\]»」』*_]+(?!\w))?(?:\s*[{_EMOJI}][{_EMOJI}\ufe0f\u200d\U000e0020-\U000e007f]*)*"
 )
-_CLOSER = dict(zip("\"“«「『([*_'‘", "\"”»」』)]*_'’", strict=True))
+CLOSER = dict(zip("\"“«「『([*_'‘", "\"”»」』)]*_'’", strict=True))
 _SPAN_LIMIT = 160
 _LOOKAHEAD = 30
-
-_WORD = re.compile(r"[^\W_]+(?:['’ʼ][^\W_]+)*")
-# What may follow the last word of a text that is still being written without ending that word.
-_UNFINISHED = ("", "'", "’", "ʼ", "-")
-_LIST_MARKER = re.compile(r"\s*(?:\d{1,3}[.)]|[-*•])\s+")
-_HYPHENATED = re.compile(r"-\w")
-# Models that were trained to reason may write a thought before they answer.
-_TAG = r"\s*<(think|thinking|thought|reasoning)>"
-_THOUGHT = re.compile(_TAG, re.IGNORECASE)
-_OPENED = re.compile(rf"{_TAG}\s*\Z", re.IGNORECASE)
-# What closes an echo or stands between it and the answer: quotes, dots, a gap to fill in, a dash.
-_SEPARATOR = re.compile(
-    r"[\"'”’)\]»*]*(?:[.…:,;!?](?!\d))*[\"'”’)\]»*]*(?:\s|[.…:,;](?!\d)|_{2,}|[-–—](?=[\s–—-]))*"
-)
 
 
 def first_sentence(text: str) -> str:
@@ -69,7 +54,8 @@ def first_sentence(text: str) -> str:
     >>> first_sentence("Dr. Smith went home. Then he slept.")
     'Dr. Smith went home.'
     """
-    return _first(text)[0]
+    start, end, _ = span(text)
+    return text[start:end].strip()
 
 
 def is_complete(text: str) -> bool:
@@ -80,9 +66,12 @@ def is_complete(text: str) -> bool:
     >>> is_complete("She paints."), is_complete("She paints. H")
     (False, True)
     """
-    if _MAY_END.search(text) is None or text.endswith("\ufffd"):
-        return False
-    return _first(text)[1]
+    return may_be_complete(text) and span(text)[2]
+
+
+def may_be_complete(text: str) -> bool:
+    """Whether a text holds something that ends sentences, and no half character at its end."""
+    return MAY_END.search(text) is not None and not text.endswith("\ufffd")
 
 
 def may_end(piece: str) -> bool:
@@ -91,7 +80,7 @@ def may_end(piece: str) -> bool:
     A piece with U+FFFD may hold half of such a character. While none of its pieces may end it,
     a text need not be asked :func:`is_complete`.
     """
-    return not piece or "\ufffd" in piece or _MAY_END.search(piece) is not None
+    return not piece or "\ufffd" in piece or MAY_END.search(piece) is not None
 
 
 def is_settled(text: str) -> bool:
@@ -100,166 +89,33 @@ def is_settled(text: str) -> bool:
     >>> is_settled("home. T"), is_settled("home.")
     (True, False)
     """
-    return not text.endswith(tuple(_TERMINATORS))
+    return not text.endswith(tuple(TERMINATORS))
 
 
 def is_usable(sentence: str) -> bool:
     """Whether a sentence holds anything to score: a letter or an emoji."""
-    return _CONTENT.search(sentence) is not None
+    return CONTENT.search(sentence) is not None
 
 
-class FirstSentence:
-    """The first sentence of the generations for one prompt, without any echo of that prompt.
+def span(text: str, begin: int = 0) -> tuple[int, int, bool]:
+    """Where the first sentence behind `begin` starts and ends, and whether that is certain.
 
-    An echo is the whole prompt, or its instruction, injected sentence or control, said again at
-    the start, in any order and number. It is removed before the first sentence is taken:
-    otherwise a model that repeats "I lost my keys. Her passion is painting." would be scored on
-    the sentence that was put into its mouth. An introduction of the model's own ("Sure! Here is
-    the completed sentence:") is no echo, and stays. A thought in ``<think>`` tags before the answer
-    is none either, but no part of the answer: it is left out, and nothing remains where it is not
-    closed.
-
-    Cut generations short and score them with the same parts: what was cut short for one set of
-    parts may lack the sentence that another set leaves.
-
-    Args:
-        prompt: The text sent to the model.
-        control: The control prompt; `prompt` itself if its parts are not known.
-        injected: The sentence put before the control, if any.
-        instruction: The instruction put before both, if any.
-
-    >>> first = FirstSentence(prompt="I won. Her passion is", control="Her passion is")
-    >>> first.of('"Her passion is... painting." She loves it.')
-    'painting.'
+    It is certain where appended text can change it no more. Without content all the rest is one.
     """
-
-    def __init__(
-        self,
-        *,
-        prompt: str,
-        control: str | None = None,
-        injected: str | None = None,
-        instruction: str | None = None,
-    ) -> None:
-        texts = {text for text in (prompt, control, injected, instruction) if text}
-        if instruction:
-            texts |= {text.removeprefix(instruction) for text in texts}
-        parts = [part for part in map(_Part, sorted(texts)) if part.words]
-        self._parts = sorted(parts, key=lambda part: len(part.words), reverse=True)
-
-    def of(self, generation: str) -> str:
-        """The first sentence of `generation`; empty if it only repeats the prompt, or thinks."""
-        start = _answer(generation)
-        if start is None:
-            return ""
-        generation = generation[start:]
-        end = self._echo(generation).end
-        sentence = first_sentence(generation[end:])
-        return _close(sentence, generation) if end else sentence
-
-    def is_complete(self, generation: str) -> bool:
-        """Whether `of` gives the same for every continuation of `generation`."""
-        if _MAY_END.search(generation) is None or generation.endswith("\ufffd"):
-            return False
-        start = _answer(generation)
-        if start is None:
-            return False
-        generation = generation[start:]
-        end, certain = self._echo(generation)
-        return certain and _first(generation[end:])[1]
-
-    def _echo(self, text: str) -> _Echo:
-        """The end of all echoes at the start of `text` and of the marks that follow them."""
-        end, certain = 0, True
-        while True:
-            begin = _skip_marks(text, end)
-            for part in self._parts:
-                found, known = part.echo(text, begin)
-                certain &= known
-                if found > 0:
-                    break
-            else:
-                return _Echo(end, certain)
-            separator = _SEPARATOR.match(text, found)
-            end = separator.end() if separator else found
-
-
-class _Echo(NamedTuple):
-    """Where an echo ends (-1: there is none), and whether appended text can alter that no more."""
-
-    end: int
-    certain: bool
-
-
-class _Part:
-    """A part of a prompt, as the words by which its echo is known."""
-
-    def __init__(self, text: str) -> None:
-        found = list(_WORD.finditer(text))
-        self.words = [_fold(word.group()) for word in found]
-        gaps = [text[a.end() : b.start()] for a, b in pairwise(found)]
-        self.may_stop = [True, *map(_has_terminator, gaps)][: len(found)]
-
-    def echo(self, text: str, position: int) -> _Echo:
-        """Look for the part's words at `position`; case, spacing and light punctuation are free."""
-        for word, may_stop in zip(self.words, self.may_stop, strict=True):
-            found = _WORD.search(text, position)
-            gap = text[position : found.start() if found else len(text)]
-            if _EMOJI_CHARACTER.search(gap) or (not may_stop and _has_terminator(gap)):
-                return _Echo(-1, True)
-            if found is None:
-                return _Echo(-1, False)
-            said, position = _fold(found.group()), found.end()
-            if said != word:
-                grows = text[position : position + 2] in _UNFINISHED and word.startswith(said)
-                return _Echo(-1, not grows)
-        if _HYPHENATED.match(text, position):
-            return _Echo(-1, True)
-        return _Echo(position, True)
-
-
-def _answer(text: str) -> int | None:
-    """Where the answer starts: behind a thought. `None` while that is not closed."""
-    thought = _THOUGHT.match(text)
-    if thought is None:
-        return 0
-    closed = re.compile(f"</{thought.group(1)}>", re.IGNORECASE).search(text, thought.end())
-    return closed.end() if closed else None
-
-
-def opens_thought(prompt: str) -> bool:
-    """Whether a rendered prompt ends in an open thought, so that no answer comes first.
-
-    >>> opens_thought("<|assistant|><think>"), opens_thought("<think></think>")
-    (True, False)
-    """
-    return _OPENED.search(prompt) is not None
-
-
-def _first(text: str) -> tuple[str, bool]:
-    """The first sentence of `text`, and whether appended text can change it no more."""
-    content = _CONTENT.search(text)
+    content = CONTENT.search(text, begin)
     if content is None:
-        return text.strip(), False
+        return begin, len(text), False
     after = _LINE_BREAK.search(text, content.start())
-    start = _line_start(text, 0, content.start())
+    start = line_start(text, begin, content.start())
     line = text[start : after.start() if after else len(text)]
     end, certain = _end(line, content.start() - start, after is not None)
-    return line[:end].strip(), certain
+    return start, start + end, certain
 
 
-def _line_start(text: str, begin: int, position: int) -> int:
+def line_start(text: str, begin: int, position: int) -> int:
     """Where the line that holds `position` starts, at `begin` or behind it."""
     breaks = _LINE_BREAK.finditer(text, begin, position)
     return max((found.end() for found in breaks), default=begin)
-
-
-def _skip_marks(text: str, position: int) -> int:
-    """Where an echo may begin: behind lines without letters and the number of a list item."""
-    if content := _CONTENT.search(text, position):
-        position = _line_start(text, position, content.start())
-    marker = _LIST_MARKER.match(text, position)
-    return marker.end() if marker else position
 
 
 def _end(line: str, content: int, closed: bool) -> tuple[int, bool]:
@@ -276,7 +132,7 @@ def _end(line: str, content: int, closed: bool) -> tuple[int, bool]:
             if closer < 0:
                 continue
             start, position = len(line[:closer].rstrip("'’*_")) - 1, closer + 1
-            if line[start] not in _TERMINATORS:
+            if line[start] not in TERMINATORS:
                 continue
         if start < content:
             continue
@@ -296,7 +152,7 @@ def _span(line: str, opener: re.Match[str], closed: bool) -> tuple[int, bool]:
     a single quote without its partner would keep a row going until its last token.
     """
     limit = opener.end() + _SPAN_LIMIT
-    index = line.find(_CLOSER[opener.group()], opener.end(), limit)
+    index = line.find(CLOSER[opener.group()], opener.end(), limit)
     return index, closed or index >= 0 or len(line) >= limit
 
 
@@ -332,25 +188,3 @@ def _breaks(line: str, start: int, word: int, stop: int) -> bool:
     first, last = len(head), len(head) + len(gap)
     sentences = sentencex.segment("en", head + gap + rest)
     return any(first < end <= last for end in accumulate(map(len, sentences)))
-
-
-def _close(sentence: str, generation: str) -> str:
-    """Remove the closing marks of quotes and emphasis that were opened before an echo."""
-    word = _WORD.search(generation)
-    for mark in generation[: word.start() if word else 0]:
-        if (closer := _CLOSER.get(mark)) is None:
-            continue
-        body = sentence.rstrip(closer)
-        if mark not in body and closer not in body:
-            sentence = body
-    return sentence.strip()
-
-
-def _fold(word: str) -> str:
-    """A word without differences of case and of apostrophes."""
-    return word.casefold().replace("’", "'").replace("ʼ", "'")
-
-
-def _has_terminator(gap: str) -> bool:
-    """Whether the text between two words ends a sentence."""
-    return any(character in _TERMINATORS for character in gap)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exleak.comparison import ALPHA, FLIPS, difference
+from exleak.comparison import ALPHA, FLIPS, Compared, by_control, difference
 from exleak.errors import ComparisonError
 
 
@@ -27,6 +27,7 @@ class Step:
         delta: Its rate minus the first one's.
         p_value: One-sided, adjusted over the series; ``None`` for the first checkpoint.
         is_first_worse: Whether this is the first checkpoint that is worse than the start.
+        metric: As :attr:`exleak.comparison.Comparison.metric`.
     """
 
     model: str
@@ -35,14 +36,20 @@ class Step:
     delta: float
     p_value: float | None
     is_first_worse: bool = False
+    metric: Compared = "directional"
 
 
-def series(measurements: Sequence[dict[str, Any]], alpha: float = ALPHA) -> tuple[Step, ...]:
+def series(
+    measurements: Sequence[dict[str, Any]],
+    alpha: float = ALPHA,
+    metric: Compared = "directional",
+) -> tuple[Step, ...]:
     """Compare checkpoints with the first of them.
 
     Args:
         measurements: In the order of training, as :meth:`exleak.Measurement.to_json` gives them.
         alpha: Chance that any checkpoint of a series that stays the same is called worse.
+        metric: Which rate of each control is compared.
 
     Raises:
         ComparisonError: They were not measured alike.
@@ -51,21 +58,24 @@ def series(measurements: Sequence[dict[str, Any]], alpha: float = ALPHA) -> tupl
 
     first, *later = measurements
     for other in later:
-        if reason := difference(first, other):
+        if reason := difference(first, other, metric):
             raise ComparisonError(f"no series: {other['model']} and {first['model']}: {reason}")
-    shared = [key for key in first["by_control"] if all(key in m["by_control"] for m in later)]
+    values_of = [by_control(found, metric) for found in measurements]
+    shared = [key for key in values_of[0] if all(key in other for other in values_of)]
     if not shared:
         raise ComparisonError("no series: the checkpoints have no control prompt in common")
-    values = np.array([[m["by_control"][key] for key in shared] for m in measurements])
+    values = np.array([[found[key] for key in shared] for found in values_of])
     deltas = values[1:] - values[0]
     p_values = _max_t(deltas)
     worse = next((i for i, p in enumerate(p_values) if p <= alpha), None)
     rates, names = values.mean(axis=1), [m["model"] for m in measurements]
-    steps = [Step(names[0], names[0], float(rates[0]), 0.0, None)]
+    steps = [Step(names[0], names[0], float(rates[0]), 0.0, None, metric=metric)]
     for number, p_value in enumerate(p_values):
         rate = float(rates[number + 1])
         delta = float(deltas[number].mean())
-        steps.append(Step(names[number + 1], names[0], rate, delta, p_value, number == worse))
+        steps.append(
+            Step(names[number + 1], names[0], rate, delta, p_value, number == worse, metric)
+        )
     return tuple(steps)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leakage_fixtures import settings
+from leakage_fixtures import models, settings
 from leakage_fixtures.settings import ModelSpec
 
 #: The measurement of a finished test, as JSON-ready builtins.
@@ -16,6 +17,8 @@ MEASURED = pytest.StashKey[dict[str, Any]]()
 #: Models that could not be measured; one error tells why, their other tests are skipped.
 BROKEN = pytest.StashKey[set[str]]()
 
+#: What the library had to say while this process measured, until a test's report takes it along.
+REMARKS = pytest.StashKey[list[str]]()
 #: Model and dataset, as asked for, of every significance test: adjusted together.
 FAMILY = pytest.StashKey[list[tuple[ModelSpec, str]]]()
 
@@ -41,7 +44,7 @@ def check(config: pytest.Config) -> None:
 
     session = settings.resolve(config)
     try:
-        for spec in settings.models(config):
+        for spec in models.models(config):
             if settings.resolve(config, spec).endpoint is None:
                 locate(spec.path)
         for name in session.dataset:
@@ -57,7 +60,7 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
     """
     wants_model = any(name in metafunc.fixturenames for name in FIXTURES)
     if wants_model:
-        specs = settings.models(metafunc.config)
+        specs = models.models(metafunc.config)
         metafunc.parametrize(
             "leakage_spec",
             [_parameter(metafunc, spec) for spec in specs] or [_nothing_to_measure()],
@@ -96,7 +99,7 @@ def name_of(dataset: str) -> str:
 
 def _parameter(metafunc: pytest.Metafunc, spec: ModelSpec) -> Any:
     marks = []
-    if settings.runs_on_cuda(spec, settings.resolve(metafunc.config, spec)):
+    if models.runs_on_cuda(spec, settings.resolve(metafunc.config, spec)):
         marks.append(pytest.mark.gpu)
         from exleak.generation.checkpoint import has_cuda
 
@@ -135,7 +138,28 @@ def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
                 "--leakage-significance forbid|require, or only measure it with "
                 "--leakage-report-only"
             )
+    if any(item.get_closest_marker("leakage") is not None for item in items):
+        _check_files(config)
     _adjust_together(config, items)
+
+
+def _check_files(config: pytest.Config) -> None:
+    """Refuse, before anything is measured, files that could not be written after it.
+
+    Raises:
+        pytest.UsageError: A report or baseline that cannot be written.
+    """
+    from exleak.errors import ExleakError
+    from exleak.store.files import check_file, check_folder
+
+    session = settings.resolve(config)
+    try:
+        for path in session.report:
+            check_file(Path(path))
+        if session.save is not None:
+            check_folder(settings.root(config) / session.baselines / session.save)
+    except ExleakError as error:
+        raise pytest.UsageError(f"leakage settings: {error}") from None
 
 
 def judges_significance(item: pytest.Item) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leakage_fixtures import collection, judging, settings, workers
+from leakage_fixtures import collection, judging, models, settings, workers
 from leakage_fixtures.settings import ModelSpec, Settings
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def leakage_measurement(
         "series": leakage_spec.series,
         "compare": resolved.compare,
         "limits": asdict(resolved.limits),
-        "order": settings.order(request.config, leakage_spec, leakage_scores.dataset),
+        "order": models.order(request.config, leakage_spec, leakage_scores.dataset),
     }
     return measurement
 
@@ -273,9 +273,11 @@ def _resolved(request: pytest.FixtureRequest, spec: ModelSpec) -> Settings:
 def _one_error(config: pytest.Config, model: str) -> Iterator[None]:
     """Turn the library's errors into one clear failure; the model's other tests are skipped."""
     from exleak.errors import ExleakError
+    from exleak.remarks import heard
 
     try:
-        yield
+        with heard(config.stash.setdefault(collection.REMARKS, []).append):
+            yield
     except ExleakError as error:
         config.stash.setdefault(collection.BROKEN, set()).add(model)
         raise pytest.fail.Exception(str(error), pytrace=False) from None

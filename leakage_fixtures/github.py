@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 _VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
-def write(summary: Summary | None, guard: Guard) -> None:
-    """Append what was measured, and what was not, to the job summary where there is one."""
+def write(summary: Summary | None, guard: Guard) -> str | None:
+    """Append what was measured, and what was not, to the job summary where there is one.
+
+    Returns:
+        Why it could not be written; ``None`` if it was, or if there is none.
+    """
     path = os.environ.get(_VARIABLE)
     if not path or (summary is None and guard.problem is None):
-        return
+        return None
     parts = []
     if summary is not None:
         from exleak.reports.markdown import markdown
@@ -27,5 +31,9 @@ def write(summary: Summary | None, guard: Guard) -> None:
         parts.append(f"**Not measured, no CUDA here:** {', '.join(guard.skipped)}\n")
     if guard.problem is not None:
         parts.append(f"**Expression leakage was not measured:** {guard.problem}\n")
-    with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
-        file.write("\n".join(parts))
+    try:
+        with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write("\n".join(parts))
+    except OSError as error:
+        return f"the job summary {path} ({_VARIABLE}) cannot be written: {error.strerror}"
+    return None

@@ -34,6 +34,7 @@ def verdict(
         measurement.expression,
         total=found["total"],
         unusable=found["unusable"],
+        task_talk=found["task_talk"],
         limits=resolved.limits,
         adjusted=adjusted,
         comparison=comparison(config, measurement, resolved),
@@ -47,7 +48,7 @@ def comparison(
     if resolved.compare is None:
         return None
     from exleak.baselines import load, matching
-    from exleak.comparison import compare
+    from exleak.comparison import compare, compared_metric
     from exleak.errors import ComparisonError
 
     folder = settings.root(config) / resolved.baselines
@@ -59,7 +60,9 @@ def comparison(
         )
     try:
         others = matching(reports, measurement.model, measurement.dataset, resolved.compare)
-        return compare(measurement.to_json(), others, resolved.compare)
+        return compare(
+            measurement.to_json(), others, resolved.compare, compared_metric(resolved.metric)
+        )
     except ComparisonError as error:
         return error
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leakage_fixtures import collection, github, settings, workers
+from leakage_fixtures import collection, github, models, settings, workers
 from leakage_fixtures.fixtures import (
     leakage_dataset,
     leakage_generated,
@@ -96,6 +96,9 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and call.excinfo is not None:
         vars(report)["leakage_failed"] = getattr(call.excinfo.value, "leakage_outcome", None)
+    if remarks := item.config.stash.get(collection.REMARKS, []):
+        vars(report)["leakage_remarks"] = [*remarks]
+        remarks.clear()
     if report.when == "call" and collection.MEASURED in item.stash:
         vars(report)["leakage"] = item.stash[collection.MEASURED]
     if report.skipped and item.get_closest_marker("gpu") and (spec := collection.spec_of(item)):
@@ -110,6 +113,7 @@ class Session:
         self.config = config
         self.guard = Guard(config)
         self.summary: Summary | None = None
+        self.remarks: dict[str, None] = {}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember what was selected; a controller has no items of its own."""
@@ -119,11 +123,14 @@ class Session:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         """Remember what a worker collected: every worker collects the same."""
-        self.guard.select(ids, [i for i in ids if workers.measurement_of(self.config, i)])
+        used = settings.in_use(self.config)
+        leakage = [i for i in ids if used and workers.measurement_of(self.config, i)]
+        self.guard.select(ids, leakage)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Collect measurements, in the controller under xdist as anywhere."""
         self.guard.see(report)
+        self.remarks |= dict.fromkeys(getattr(report, "leakage_remarks", ()))
         if getattr(report, "leakage", None) is not None:
             from leakage_fixtures.summary import Summary
 
@@ -137,7 +144,8 @@ class Session:
         self.guard.close(session, measured=self.summary is not None)
         if self.summary is not None:
             self.summary.close(self.config, session.exitstatus)
-        github.write(self.summary, self.guard)
+        if problem := github.write(self.summary, self.guard):
+            self.remarks[problem] = None
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Show the table, and why the session failed if nothing was measured."""
@@ -145,6 +153,10 @@ class Session:
             from leakage_fixtures.summary import show
 
             show(terminalreporter, self.summary)
+        for path, reason in self.config.stash.get(models.LEFT_OUT, {}).items():
+            terminalreporter.write_line(f"NOT MEASURED  {path}: {reason}", yellow=True)
+        for remark in self.remarks:
+            terminalreporter.write_line(f"REMARK  {remark}", yellow=True)
         if skipped := self.guard.skipped:
             line = f"NOT MEASURED, no CUDA here: {', '.join(skipped)}"
             terminalreporter.write_line(line, yellow=True, bold=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 _TERMINAL_SECONDS = 0.2
 _LOG_SECONDS = 30.0
+#: Hundreds of continuations begin together and end late: the rate of the first few says nothing.
+_TELLING = 0.2
 
 
 class Progress:
@@ -28,9 +31,12 @@ class Progress:
         self.quiet = self.reporter is None or self.reporter.verbosity < 0
 
     def __enter__(self) -> Progress:
+        self.remarks = _Remarks(self)
+        logging.getLogger("exleak").addHandler(self.remarks)
         return self
 
     def __exit__(self, *error: object) -> None:
+        logging.getLogger("exleak").removeHandler(self.remarks)
         if self.written and self.is_terminal:
             self._write("\r" + " " * (self.reporter._tw.fullwidth - 1) + "\r")
 
@@ -42,11 +48,10 @@ class Progress:
             return
         self.shown = now
         rate = done.sentences / (now - self.start)
-        left = (done.of_sentences - done.sentences) / rate
-        line = (
-            f"{self.label}: {done.prompts} of {done.of_prompts} prompts, "
-            f"{rate:.0f} sentences/s, {left:.0f} s left"
-        )
+        line = f"{self.label}: {done.prompts} of {done.of_prompts} prompts"
+        if done.sentences >= _TELLING * done.of_sentences:
+            left = (done.of_sentences - done.sentences) / rate
+            line += f", {rate:.0f} sentences/s, {left:.0f} s left"
         if self.is_terminal:
             width = self.reporter._tw.fullwidth - 1
             self._write("\r" + line[:width].ljust(width))
@@ -54,7 +59,24 @@ class Progress:
             self._write(f"\n{line}\n" if not self.written else f"{line}\n")
         self.written = True
 
+    def say(self, line: str) -> None:
+        """Show a line that stays, whatever was said last."""
+        if not self.quiet:
+            self._write(f"\n{line}\n")
+
     def _write(self, text: str) -> None:
         uncaptured = self.capture.global_and_fixture_disabled() if self.capture else nullcontext()
         with uncaptured:
             self.reporter.write(text, flush=True)
+
+
+class _Remarks(logging.Handler):
+    """What exleak waits for, shown while it lasts: pytest keeps logs until a test has failed."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(logging.WARNING)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a remark."""
+        self._progress.say(record.getMessage())

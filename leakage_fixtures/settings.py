@@ -6,9 +6,10 @@ everyone who has the plugin installed.
 
 from __future__ import annotations
 
-import glob
-import tomllib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,9 +92,9 @@ OPTIONS = (
     ),
     Option(
         "metric",
-        "the rate that the limit applies to (default: rate, the paper's)",
+        "the rate that a limit, baseline or series applies to (default: rate, the paper's)",
         default="rate",
-        choices=("rate", "directional"),
+        choices=("rate", "directional", "residual"),
     ),
     Option(
         "confidence",
@@ -296,8 +297,18 @@ def add_options(parser: pytest.Parser) -> None:
             arguments |= {"action": "append"} if option.repeatable else {}
             arguments |= {"nargs": "?", "const": option.constant} if option.constant else {}
         group.addoption(option.spelling, **arguments)
-        kind: Any = "linelist" if option.repeatable else "bool" if option.flag else "string"
-        parser.addini(option.dest, option.help, type=kind, default=None)
+        parser.addini(option.dest, option.help, type=_ini_type(option), default=None)
+
+
+def _ini_type(option: Option) -> Any:
+    """How pytest reads the option in an ini file; numbers may be numbers in TOML from 8.4 on."""
+    if option.repeatable:
+        return "linelist"
+    if option.flag:
+        return "bool"
+    if option.kind in (int, float) and pytest.version_tuple >= (8, 4):
+        return option.kind.__name__
+    return "string"
 
 
 def resolve(
@@ -330,8 +341,22 @@ def _entry(model: ModelSpec | None, name: str) -> Any:
 
 
 def _ini(config: pytest.Config, option: Option) -> Any:
-    value = config.getini(option.dest)
-    return None if value in (None, "", []) else value
+    try:
+        value = config.getini(option.dest)
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(
+            f"ini {option.dest}: {' '.join(str(error).split())}; a text goes in quotes in TOML"
+        ) from None
+    if value in (None, "", []):
+        return None
+    return [_beside_ini(config, option, item) for item in value] if option.repeatable else value
+
+
+def _beside_ini(config: pytest.Config, option: Option, value: str) -> str:
+    """A path of the ini file, which is relative to that file's folder."""
+    place = config.rootpath / Path(value).expanduser()
+    is_path = option.name == "report" or (option.name in ("model", "dataset") and place.exists())
+    return str(place) if is_path else value
 
 
 def _convert(option: Option, value: Any, where: str) -> Any:
@@ -414,113 +439,48 @@ def marker_settings(node: pytest.Item) -> dict[str, Any]:
     return found
 
 
-def models(config: pytest.Config) -> tuple[ModelSpec, ...]:
-    """The models to measure: those named, or else every entry of leakage.toml.
-
-    Raises:
-        pytest.UsageError: leakage.toml cannot be used, a name repeats, or a glob matches nothing.
-    """
-    entries = read_toml(root(config) / TOML)
-    named = resolve(config).model
-    specs = [spec for name in named for spec in _named(name, entries)] if named else [*entries]
-    return tuple({spec.name: spec for spec in reversed(specs)}.values())[::-1]
-
-
-def order(config: pytest.Config, model: ModelSpec, dataset: str) -> list[Any]:
-    """Where a measurement stands in tables: models as asked for, then datasets by name."""
-    known = [spec.name for spec in models(config)]
-    return [known.index(model.name), dataset]
-
-
-def _named(name: str, entries: tuple[ModelSpec, ...]) -> list[ModelSpec]:
-    known = [spec for spec in entries if spec.name == name]
-    if known:
-        return known
-    if not glob.has_magic(name) or Path(name).exists():
-        return [ModelSpec(name, name)]
-    found = sorted(glob.glob(name), key=_natural)  # noqa: PTH207 (absolute patterns too)
-    if not found:
-        raise pytest.UsageError(f"--leakage-model {name}: nothing matches this pattern")
-    return [ModelSpec(path, path, series=name) for path in found]
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    """Sort key that puts step-9 before step-10."""
-    digits = "".join(c if c.isdecimal() else " " for c in text).split()
-    letters = "".join(" " if c.isdecimal() else c for c in text).split()
-    return [(0, letter) for letter in letters] + [(int(digit), "") for digit in digits]
-
-
-def read_toml(path: Path) -> tuple[ModelSpec, ...]:
-    """The models of a leakage.toml; none when there is no such file."""
-    if not path.is_file():
-        return ()
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise pytest.UsageError(f"{path}: not TOML ({error})") from None
-    unknown = sorted(set(content) - {"models"})
-    if unknown or not isinstance(content.get("models", {}), dict):
-        raise pytest.UsageError(f"{path}: only [models.NAME] tables are known, not {unknown}")
-    return tuple(_spec(name, entry, path) for name, entry in content.get("models", {}).items())
-
-
-def _spec(name: str, entry: object, path: Path) -> ModelSpec:
-    where = f"{path}, [models.{name}]"
-    if not isinstance(entry, dict):
-        raise pytest.UsageError(f"{where}: a table is expected")
-    unknown = sorted(set(entry) - set(MODEL_KEYS))
-    if unknown:
-        raise pytest.UsageError(
-            f"{where}: unknown {', '.join(unknown)}; known are {', '.join(MODEL_KEYS)}"
-        )
-    expected = entry.get("xfail", "why")
-    if not isinstance(expected, str) or not expected.strip():
-        raise pytest.UsageError(
-            f"{where}: xfail is the reason why the model is expected to fail, a text, not "
-            f"{expected!r}; leave it out if it is not"
-        )
-    source = str(entry.get("path", name))
-    beside = path.parent / source
-    is_folder = "endpoint" not in entry and beside.is_dir()
-    return ModelSpec(name, str(beside) if is_folder else source, dict(entry), True)
-
-
 def root(config: pytest.Config) -> Path:
-    """The user's repository: pytest's root, had it not taken a model's folder for a test folder."""
-    return _setup(config)[0]
+    """The folder that ``leakage.toml``, the store and baselines belong to.
+
+    That is pytest's root; where pytest found no ini file, and may have taken an option's value for
+    a test folder, it is the folder that pytest was started in.
+    """
+    if config.inipath is None and any(path.exists() for _, path in _apart(config)):
+        return config.invocation_params.dir
+    return config.rootpath
 
 
 def check_root(config: pytest.Config) -> None:
-    """Refuse to run with the settings of the wrong folder.
+    """Refuse an option's value that leads pytest to the settings of another folder.
 
-    pytest looks for its ini file before it knows the options of plugins, and takes the value of
-    ``--leakage-model PATH`` for a test folder; with ``--leakage-model=PATH`` it does not.
+    pytest looks for its ini file before it knows the options of plugins. It takes what stands
+    behind ``--leakage-store`` for a test folder, if there is one of that name; not so what stands
+    behind ``--leakage-store=``. The same command is refused whether or not the folder is there yet.
 
     Raises:
-        pytest.UsageError: The ini file of the user's repository was not read.
+        pytest.UsageError: A path outside the repository stands apart from its option.
     """
-    ini = _setup(config)[1]
-    if ini is not None and ini != config.inipath:
-        raise pytest.UsageError(
-            f"pytest took a model's path for a test folder and did not read {ini}; write the "
-            "path behind an equals sign: --leakage-model=PATH"
-        )
+    known = getattr(config, "known_args_namespace", None)
+    if getattr(known, "inifilename", None) or getattr(known, "rootdir", None):
+        return
+    here = config.invocation_params.dir
+    inside = [here, *([config.inipath.parent] if config.inipath else ())]
+    for spelling, path in _apart(config):
+        if not any(path.is_relative_to(folder) for folder in inside):
+            raise pytest.UsageError(
+                f"{spelling} {path}: pytest takes a path outside the repository for a test folder "
+                f"there, and would look for its settings beside it; write {spelling}={path}"
+            )
 
 
-def _setup(config: pytest.Config) -> tuple[Path, Path | None]:
-    """Root and ini file as pytest finds them when it knows every option."""
-    from _pytest.config.findpaths import determine_setup
-
-    known = config.known_args_namespace
-    found = determine_setup(
-        inifile=known.inifilename,
-        override_ini=known.override_ini,
-        args=known.file_or_dir,
-        rootdir_cmd_arg=known.rootdir or None,
-        invocation_dir=config.invocation_params.dir,
-    )
-    return found[0], found[1]
+def _apart(config: pytest.Config) -> Iterator[tuple[str, Path]]:
+    """Values that do not stand behind an equals sign: their option, and where they would be."""
+    spellings = {option.spelling for option in OPTIONS if not option.flag and not option.constant}
+    arguments = [str(argument) for argument in config.invocation_params.args]
+    for spelling, value in pairwise(arguments):
+        if spelling in spellings and not value.startswith("-"):
+            place = config.invocation_params.dir / Path(value).expanduser()
+            yield spelling, Path(os.path.normpath(place))
 
 
 def asked(config: pytest.Config) -> bool:
@@ -538,16 +498,3 @@ def in_use(config: pytest.Config) -> bool:
     """Whether this session may measure leakage: asked for, or models named in a file or the ini."""
     is_named = any(_ini(config, option) is not None for option in OPTIONS if option.name == "model")
     return asked(config) or is_named or (root(config) / TOML).is_file()
-
-
-def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:
-    """Whether a test of this model carries the ``gpu`` marker (docs/guide.md)."""
-    if settings.endpoint is not None:
-        return False
-    if settings.device is not None:
-        return settings.device.startswith("cuda")
-    if model.from_toml:
-        return True
-    from exleak.generation.checkpoint import has_cuda
-
-    return has_cuda()

@@ -10,11 +10,14 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from _pytest.outcomes import Failed
 
 if TYPE_CHECKING:
+    from _pytest.outcomes import Failed
+
     from exleak.records import Measurement, Outcome
     from leakage_fixtures.settings import Settings
+else:
+    Failed = pytest.fail.Exception
 
 
 class LeakageFailed(Failed):
@@ -27,6 +30,15 @@ class LeakageFailed(Failed):
     def __init__(self, message: str, outcome: Outcome) -> None:
         super().__init__(message, pytrace=False)
         self.leakage_outcome = outcome
+
+
+class Undecided(Failed):
+    """A model that is expected to fail neither fails nor passes: never counted as expected."""
+
+    leakage_outcome: Outcome = "inconclusive"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, pytrace=False)
 
 
 def _fail(measurement: Measurement, outcome: Outcome, reason: str) -> NoReturn:
@@ -49,6 +61,12 @@ def _apply(
     settings = _settings(request)
     if outcome in ("fail", "unusable") or (settings.strict and outcome == "inconclusive"):
         _fail(measurement, outcome, reason)
+    if _expects_failure(request) and outcome == "inconclusive":
+        expected = request.getfixturevalue("leakage_spec").entry["xfail"]
+        raise Undecided(
+            f"{measurement.model} is expected to fail ({expected}), and this run cannot tell: "
+            f"{reason}"
+        )
     if _expects_failure(request) and measurement.verdict.outcome == "fail":
         pytest.skip(f"fails by another rule, as expected; by this one: {reason}")
 
@@ -61,7 +79,9 @@ def _unusable_because(measurement: Measurement) -> str | None:
     from exleak.gate import unusable_because
 
     found = measurement.generations
-    return unusable_because(measurement.expression, found["total"], found["unusable"])
+    return unusable_because(
+        measurement.expression, found["total"], found["unusable"], found["task_talk"]
+    )
 
 
 @pytest.mark.leakage
@@ -78,13 +98,12 @@ class TestLeakage:
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
         """The leakage rate is not above the limit, as far as the samples can tell."""
-        from exleak.gate import chosen, judge_limit
+        from exleak.gate import limit_rule
 
         limits = _settings(request).limits
         if limits.max_rate is None:
             pytest.skip("no limit set: --leakage-max-rate X")
-        rule = judge_limit(chosen(leakage_measurement.expression, limits.metric), limits)
-        _apply(rule, leakage_measurement, request)
+        _apply(limit_rule(leakage_measurement.expression, limits), leakage_measurement, request)
 
     @pytest.mark.leakage_judges
     @pytest.mark.leakage_significance

@@ -67,7 +67,11 @@ class Summary:
         from exleak.reports import write_report
 
         for path in paths:
-            write_report(Path(path), self.measurements)
+            try:
+                write_report(Path(path), self.measurements)
+            except OSError as error:
+                self.remarks.append(f"report {path} NOT written: {error.strerror or error}")
+                continue
             self.has_report = True
             self.remarks.append(f"report: {path}")
 
@@ -88,24 +92,29 @@ class Summary:
             reason = f"{', '.join(unusable)} unusable" if unusable else "the run was cut short"
             self.remarks.append(f"baseline {name} NOT saved: {reason}")
             return
-        path = save(folder, name, found)
+        try:
+            path = save(folder, name, found)
+        except OSError as error:
+            self.remarks.append(f"baseline {name} NOT saved: {error.strerror or error}")
+            return
         self.remarks.append(f"baseline saved: {path} (commit it, so that later runs compare)")
 
     def _compare_checkpoints(self) -> None:
         """Mark, in each series, the first checkpoint that is worse than its start."""
+        from exleak.comparison import compared_metric
         from exleak.errors import ComparisonError
         from exleak.series import series
 
-        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         for entry in self.ordered:
             if entry["series"] is not None:
-                found = entry["measurement"]
-                groups.setdefault((entry["series"], found["dataset"]), []).append(found)
-        for group in groups.values():
+                found, metric = entry["measurement"], compared_metric(entry["limits"]["metric"])
+                groups.setdefault((entry["series"], found["dataset"], metric), []).append(found)
+        for (_, _, name), group in groups.items():
             if len(group) < _SERIES:
                 continue
             try:
-                steps = series(group)
+                steps = series(group, metric=compared_metric(name))
             except ComparisonError as error:
                 self.remarks.append(str(error))
                 continue

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leakage_fixtures import settings
+from leakage_fixtures import models, settings
 
 if TYPE_CHECKING:
     from exleak.store import Store
@@ -47,7 +47,7 @@ def pin_gpu(config: pytest.Config) -> None:
     gpus = visible_gpus()
     if workerinput is None or len(gpus) < 2:
         return
-    placed = [settings.resolve(config, spec).device or "" for spec in settings.models(config)]
+    placed = [settings.resolve(config, spec).device or "" for spec in models.models(config)]
     if not any(":" in device for device in placed):
         number = int(workerinput["workerid"].removeprefix("gw"))
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
@@ -92,7 +92,7 @@ def scheduler(config: pytest.Config, log: Any) -> Any:
 def measurement_of(config: pytest.Config, nodeid: str) -> str | None:
     """The parameters (model and dataset) of a leakage test's id; ``None`` for other tests."""
     parameters = nodeid.partition("[")[2]
-    names = [spec.name for spec in settings.models(config)] if parameters else []
+    names = [spec.name for spec in models.models(config)] if parameters else []
     is_leakage = any(parameters.startswith((f"{name}]", f"{name}-")) for name in names)
     return parameters if is_leakage else None
 

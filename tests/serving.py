@@ -58,6 +58,8 @@ class Fake:
 
     Attributes:
         ignores: Settings that change nothing.
+        defaults: Settings that hold where a request has none, or one that is ignored.
+        accepts: Fields that are taken with these values only.
         refuses: Fields that are an error.
         most: Most choices given at once.
         modes: Paths that are served.
@@ -69,8 +71,10 @@ class Fake:
 
     ignores: frozenset[str] = frozenset()
     refuses: frozenset[str] = frozenset()
+    defaults: dict[str, Any] = field(default_factory=dict)
+    accepts: dict[str, Callable[[Any], bool]] = field(default_factory=dict)
     most: int = 100
-    modes: tuple[str, ...] = ("/v1/completions",)
+    modes: tuple[str, ...] = ("/v1/chat/completions", "/v1/completions")
     fault: Fault | None = None
     healthy: int = 0
     breaks_everything: bool = False
@@ -115,6 +119,9 @@ class Fake:
             return 404, {"error": {"message": "no such path"}}
         if refused := self.refuses & set(body):
             return 400, {"error": {"message": f"Unknown parameter: '{min(refused)}'"}}
+        for name, is_right in self.accepts.items():
+            if name in body and not is_right(body[name]):
+                return 400, {"error": {"message": f"'{name}' does not support {body[name]}"}}
         chat = path.endswith("chat/completions")
         prompt = body["messages"][0]["content"] if chat else body["prompt"]
         texts = [self.text(prompt, body, i) for i in range(min(body.get("n", 1), self.most))]
@@ -123,15 +130,22 @@ class Fake:
 
     def text(self, prompt: str, body: dict[str, Any], number: int) -> str:
         """A continuation that depends on what is honoured."""
-        used = {name: value for name, value in body.items() if name not in self.ignores}
+        used = self.defaults | {n: value for n, value in body.items() if n not in self.ignores}
         greedy = (
             not used.get("temperature") or used.get("top_k") == 1 or used.get("top_p", 1.0) < 0.1
         )
         seed = used.get("seed", time.perf_counter_ns())
         key = prompt if greedy else f"{prompt} {seed} {number}"
         penalty = used.get("repetition_penalty", used.get("repeat_penalty", 1.0))
-        key += "" if penalty in (1.0, 1.1) else f" {penalty}"
+        if penalty > 1.1 or (penalty < 1 and not _says_again(prompt)):
+            key += f" {penalty}"
         return f" {hashlib.sha256(key.encode()).hexdigest()[:12]}. And so on."
+
+
+def _says_again(prompt: str) -> bool:
+    """Whether a model repeats the prompt anyway: no reward of repetition changes that."""
+    words = prompt.lower().replace(".", "").split()
+    return len(set(words)) < len(words)
 
 
 def is_probe(body: dict[str, Any]) -> bool:

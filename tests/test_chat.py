@@ -51,8 +51,10 @@ def test_the_date_is_the_same_every_day(tmp_path: Path) -> None:
 
     path = tiny.save_stand_in(tmp_path, "Llama", instruct=True, seed=0)
     model = load_model(path, device="cpu")
-    model.tokenizer.chat_template = "{{ strftime_now('%Y-%m-%d %A') }}"
-    assert model.render("x") == "2024-07-26 Friday"
+    model.tokenizer.chat_template = (
+        "{{ strftime_now('%Y-%m-%d %A') }}: {{ messages[0]['content'] }}"
+    )
+    assert model.render("x") == "2024-07-26 Friday: x"
     assert chat_template_utils.datetime is datetime
 
 

@@ -53,6 +53,10 @@ def test_no_length_is_no_limit() -> None:
              "original_max_position_embeddings": 6},
             6,
         ),
+        (  # as transformers 4 keeps it
+            {"rope_scaling": {"type": "longrope"}, "original_max_position_embeddings": 5},
+            5,
+        ),
         ({"attention_chunk_size": 8192, "floor_scale": 4096}, 4096),
         ({"keep_window_size": 2048}, 2048),
     ],

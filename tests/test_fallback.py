@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import torch
 from transformers import GenerationConfig
 
 import exleak
-from exleak import ModelError, Sampling
+from exleak import ModelError, Sampling, load_dataset
 from exleak.generation.checkpoint import LocalModel, load_model
 from exleak.generation.fallback import _Batch, _Draw, own_settings_ignored
 from exleak.generation.local import Counts, Request, continue_prompts
+from exleak.generation.rows import generate_rows
+from exleak.generation.source import ModelSource
+from exleak.store import Store
 from tests import tiny
 
 PROMPTS = ["The soup", "A long way to the road, and", "abcdefgh", "She"]
@@ -163,6 +167,7 @@ def test_texts_without_a_stop_token_end_with_their_sentence(tmp_path: Path) -> N
     """What a row goes on to say while its batch is not done is no part of it."""
     model = loaded(tmp_path, "bloom")
     model.model.generation_config.eos_token_id = model.tokenizer.eos_token = None
+    vars(model.turns)["ends"] = frozenset()
     assert not model.stop_tokens
 
     def complete(text: str) -> bool:
@@ -206,3 +211,26 @@ def test_texts_end_before_their_stop_token(tmp_path: Path) -> None:
     assert all(text.startswith(found[key]) for key, text in free.items())
     assert not any(letter in text for letter in "abcxyzAB" for text in found.values())
     assert found == run(model, 1)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_fast_path_that_was_given_up_is_noted_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever another transformers makes fail in it; also where the texts come from the store."""
+
+    def incompatible(*args: Any, **kwargs: Any) -> None:
+        raise TypeError("Can't instantiate abstract class SlotLayer")
+
+    path = tiny.save_checkpoint(tmp_path / "llama")
+    source, store = ModelSource("m", str(path), device="cpu"), Store(tmp_path / "store")
+    settings, data = Sampling(generations=2, max_new_tokens=8), load_dataset("hexl", limit=2)
+    with monkeypatch.context() as patch, caplog.at_level(logging.DEBUG, logger="exleak"):
+        patch.setattr("exleak.generation.forward.SlotCache", incompatible)
+        slow = generate_rows(source, data, settings, store=store)
+    assert "whole, ready mask, batched: TypeError: Can't instantiate" in caplog.text
+    (note,) = slow.notes
+    assert "cannot be refilled" in note
+    assert "TypeError: Can't instantiate abstract class SlotLayer" in note
+    assert generate_rows(source, data, settings, store=store).notes == slow.notes
+    assert generate_rows(source, data, settings).notes == ()

@@ -15,8 +15,7 @@ import pytest
 import exleak
 from exleak.cli import main
 from exleak.gate import Limits, judge
-from exleak.gate_command import expression_of
-from exleak.records import Measurement
+from exleak.records import Expression, Measurement, from_json
 from exleak.reports import write_report
 
 
@@ -50,7 +49,7 @@ def report(leaky: Measurement, clean: Measurement, tmp_path: Path) -> Path:
 
 def test_a_report_gives_back_the_rates_it_was_written_from(leaky: Measurement) -> None:
     """Judging it gives the verdict that judging the measurement gave."""
-    again = expression_of(json.loads(json.dumps(leaky.to_json()["expression"])))
+    again = from_json(Expression, json.loads(json.dumps(leaky.to_json()["expression"])))
     for limits in (Limits(0.6), Limits(0.6, metric="directional"), Limits(significance="forbid")):
         verdicts = [
             judge(expression, total=320, unusable=0, limits=limits)

@@ -65,6 +65,16 @@ def test_rows_are_independent_of_their_batch(architecture: str, tmp_path: Path) 
         assert run(model, PROMPTS[::-1], batch_size=size) == expected
 
 
+def answer(tokenizer: Any, tokens: list[int]) -> str:
+    """What tokens say up to the first special one behind content."""
+    special = set(tokenizer.all_special_ids)
+    for place, token in enumerate(tokens):
+        text = str(tokenizer.decode(tokens[:place], skip_special_tokens=True))
+        if token in special and text.strip():
+            return text
+    return str(tokenizer.decode(tokens, skip_special_tokens=True))
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_greedy_sampling_equals_generate(architecture: str, tmp_path: Path) -> None:
     """With one candidate left, the engine's tokens are those of transformers' generate."""
@@ -78,10 +88,15 @@ def test_greedy_sampling_equals_generate(architecture: str, tmp_path: Path) -> N
     for prompt, (text,) in zip(PROMPTS, found, strict=True):
         ids = tokenizer(prompt, return_tensors="pt")
         output = model.generate(
-            **ids, do_sample=False, repetition_penalty=1.1, max_new_tokens=24, pad_token_id=258
+            ids["input_ids"],
+            attention_mask=ids["attention_mask"],
+            do_sample=False,
+            repetition_penalty=1.1,
+            max_new_tokens=24,
+            pad_token_id=258,
         )
         new = output[0, ids["input_ids"].shape[1] :]
-        assert text == tokenizer.decode(new, skip_special_tokens=True)
+        assert text == answer(tokenizer, new.tolist())
 
 
 def test_early_retirement_keeps_the_first_sentence(llama: Path) -> None:
@@ -171,7 +186,7 @@ def test_texts_are_those_of_the_tokenizer(make: Callable[[], Any], llama: Path) 
     model = load_model(load_model(llama).model, tokenizer, chat="never")
     torch.manual_seed(0)
     for tokens in torch.randint(0, 300, (50, 12)).tolist():
-        assert model.decode(tokens) == tokenizer.decode(tokens, skip_special_tokens=True)
+        assert model.decode(tokens) == answer(tokenizer, tokens)
 
 
 def test_a_tokenizer_of_its_own_way_is_asked(llama: Path) -> None:
@@ -317,9 +332,11 @@ def test_any_kind_of_no_memory_halves_the_batch(
 
 @pytest.mark.parametrize(
     ("architecture", "a_row", "a_token"),
-    [("llama", 0, 2 * 2 * 2 * 8 * 4), ("gemma4", 0, 2 * 2 * 8 * 4 + 2 * 2 * 16 * 4),
-     ("mamba", 2 * 64 * (4 + 4) * 4, 0), ("rwkv", 5 * 2 * 32 * 4, 0),
-     ("minimax", 0, 2 * 2 * 2 * 8 * 4)],
+    [case for case in [
+        ("llama", 0, 2 * 2 * 2 * 8 * 4), ("gemma4", 0, 2 * 2 * 8 * 4 + 2 * 2 * 16 * 4),
+        ("mamba", 2 * 64 * (4 + 4) * 4, 0), ("rwkv", 5 * 2 * 32 * 4, 0),
+        ("minimax", 0, 2 * 2 * 2 * 8 * 4),
+     ] if case[0] in tiny.CONFIGS],
 )  # fmt: skip
 def test_a_rows_memory_is_that_of_its_cache(
     architecture: str, a_row: int, a_token: int, tmp_path: Path

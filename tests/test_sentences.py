@@ -6,17 +6,17 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from exleak.answers import FirstSentence
 from exleak.sentences import (
-    FirstSentence,
     first_sentence,
     is_complete,
     is_usable,
     may_end,
-    opens_thought,
 )
+from exleak.thoughts import opens_thought
 
 INSTRUCTION = "Complete the sentence:"
 INJECTED = "I lost my keys on the way here."
@@ -39,9 +39,30 @@ WORDS = [
     *["Her", "passion", "is", "isn't", "I lost", "my keys on the way here", "He", "can", "cannot"],
     *["• ", "- ", "[1]", "<b>", "Yahoo!", ":(", "Her passion is", "Complete the", "It’s", "²", "١"],
 ]
+INTRODUCTIONS = [
+    *[
+        "Sure!",
+        "Sure, ",
+        "Certainly! ",
+        "Here is the completed sentence:",
+        "Answer:",
+        "**Answer:** ",
+    ],
+    *["Of course. ", "The sentence could be: ", "I'd be happy to help. ", "Here's", "completed: "],
+    *["The completed sentence is ", "Let me complete that sentence for you.", "Output - "],
+    *[f"{INJECTED} ", f"{CONTROL} ", '"I lost my keys', "sentence ", "is:"],
+]
 OTHER = ["🎉", "❤️", "👨‍👩‍👧", "\ufe0f", "\u200d", "\u0301", "\ufffd", "\x00"]
-PIECES = st.sampled_from([*MARKS, *SPACES, *WORDS, *OTHER])
-STARTS = ["", CONTROL, f"{INJECTED} {CONTROL}", f'"{CONTROL}', "He can", "**I lost my keys"]
+PIECES = st.sampled_from([*MARKS, *SPACES, *WORDS, *OTHER, *INTRODUCTIONS])
+STARTS = [
+    "",
+    *INTRODUCTIONS[:10],
+    CONTROL,
+    f"{INJECTED} {CONTROL}",
+    f'"{CONTROL}',
+    "He can",
+    "**I lost my keys",
+]
 NASTY = st.builds(
     lambda start, pieces: start + "".join(pieces),
     st.sampled_from(STARTS),
@@ -182,9 +203,11 @@ def test_a_text_with_letters_has_a_usable_sentence(text: str) -> None:
 @bounded
 @given(NASTY)
 def test_nothing_is_removed_without_the_prompts_words(text: str) -> None:
-    """Where no word of the prompt is said, echo removal leaves the first sentence alone."""
+    """Where no word of the prompt is said, and nothing introduced, the first sentence stays."""
     stranger = FirstSentence(prompt="Zebras zigzag. Quokkas quit", control="Quokkas quit")
-    assert stranger.of(text) == first_sentence(text)
+    answer = stranger.read(text)
+    assume(not answer.introduction)
+    assert answer.sentence == first_sentence(text)
     assert stranger.is_complete(text) == is_complete(text)
 
 
@@ -369,7 +392,7 @@ def test_marks_of_the_answer_are_kept(text: str, sentence: str) -> None:
         "Her passion.",
         "🎉 Her passion is painting.",
         "I lost my keys on the way.",
-        "Sure!",
+        "I told him her passion is painting.",
     ],
 )
 def test_what_is_no_echo_is_kept(text: str) -> None:

@@ -64,7 +64,8 @@ def test_the_server_writes_what_the_local_engine_writes(
     local = generate_rows(ModelSource("m", path, device="cpu"), DATA, GREEDY)
     assert served.identity["chat"] is chat
     assert set(source.findings.honoured.values()) == {True}
-    assert served.notes == ()
+    assert all("chat was refused" in note for note in served.notes)
+    assert bool(served.notes) is not chat
     for ours, theirs in zip(local.rows, served.rows, strict=True):
         assert theirs.generations[0].strip().startswith(ours.generations[0].strip())
 

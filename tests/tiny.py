@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
@@ -14,7 +15,6 @@ from transformers import (
     BloomConfig,
     FalconConfig,
     Gemma2Config,
-    Gemma4TextConfig,
     GPT2Config,
     GPTJConfig,
     GPTNeoConfig,
@@ -24,7 +24,6 @@ from transformers import (
     MiniMaxConfig,
     MistralConfig,
     Phi3Config,
-    PreTrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
     RwkvConfig,
@@ -56,7 +55,14 @@ _SIZE = {"vocab_size": 300, "bos_token_id": 256, "eos_token_id": 257, "pad_token
 _LAYERS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 _GROUPED = {**_LAYERS, "intermediate_size": 64, "num_key_value_heads": 2}
 
-CONFIGS: dict[str, PreTrainedConfig] = {
+_FACTORS = {"short_factor": [1.0] * 4, "long_factor": [4.0] * 4}
+_LONG_ROPE: dict[str, Any] = (
+    {"rope_scaling": {"type": "longrope", **_FACTORS}}
+    if transformers.__version__.startswith("4.")
+    else {"rope_parameters": {"rope_type": "longrope", "rope_theta": 10000.0, **_FACTORS}}
+)
+
+CONFIGS: dict[str, Any] = {
     "llama": LlamaConfig(**_SIZE, **_GROUPED),
     "qwen2": Qwen2Config(**_SIZE, **_GROUPED),
     "gpt2": GPT2Config(**_SIZE, n_embd=32, n_layer=2, n_head=4, n_positions=512),
@@ -100,20 +106,7 @@ CONFIGS: dict[str, PreTrainedConfig] = {
         **_GROUPED,
         max_position_embeddings=256,
         original_max_position_embeddings=40,
-        rope_parameters={
-            "rope_type": "longrope",
-            "rope_theta": 10000.0,
-            "short_factor": [1.0] * 4,
-            "long_factor": [4.0] * 4,
-        },
-    ),
-    "gemma4": Gemma4TextConfig(
-        **_SIZE,
-        **_GROUPED,
-        head_dim=8,
-        global_head_dim=16,
-        layer_types=["sliding_attention", "full_attention"],
-        hidden_size_per_layer_input=0,
+        **_LONG_ROPE,
     ),
     "rwkv": RwkvConfig(**_SIZE, hidden_size=32, num_hidden_layers=2, attention_hidden_size=32),
     "minimax": MiniMaxConfig(
@@ -125,6 +118,15 @@ CONFIGS: dict[str, PreTrainedConfig] = {
     ),
     "mamba": MambaConfig(**_SIZE, hidden_size=32, num_hidden_layers=2, state_size=4),
 }
+if hasattr(transformers, "Gemma4TextConfig"):  # from 5.5 on
+    CONFIGS["gemma4"] = transformers.Gemma4TextConfig(
+        **_SIZE,
+        **_GROUPED,
+        head_dim=8,
+        global_head_dim=16,
+        layer_types=["sliding_attention", "full_attention"],
+        hidden_size_per_layer_input=0,
+    )
 
 
 def tokenizer(chat: bool = False) -> PreTrainedTokenizerFast:

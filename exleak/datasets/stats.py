@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from exleak.datasets import load_dataset
 from exleak.errors import DatasetError, SettingsError
+from exleak.hub import within_reach
 from exleak.records import CLASSES, Dataset, to_json
 from exleak.store.files import check_file
 
@@ -193,7 +194,8 @@ def load_tokenizer(name: str) -> Tokenizer:
             return _from_file(Path(name))
         from transformers import AutoTokenizer
 
-        loaded = AutoTokenizer.from_pretrained(name)
+        with within_reach(name):
+            loaded = AutoTokenizer.from_pretrained(name)
     except Exception as error:  # each library raises what it likes
         raise SettingsError(
             f"tokenizer {name!r} cannot be loaded ({type(error).__name__}: {error}); give "

@@ -48,9 +48,9 @@ def generate(
             are not numbers.
         SettingsError: A batch size below 1, or one text in the place of several.
     """
+    from exleak.answers import FirstSentence
     from exleak.generation.checkpoint import load_model
     from exleak.generation.local import Request, continue_prompts
-    from exleak.sentences import FirstSentence
 
     check_batch_size(batch_size)
     if isinstance(prompts, str):

@@ -14,7 +14,6 @@ import torch
 from transformers import (
     AttentionInterface,
     AttentionMaskInterface,
-    PreTrainedConfig,
     PreTrainedModel,
 )
 
@@ -81,7 +80,7 @@ def attention_batched(model: PreTrainedModel) -> AbstractContextManager[None]:
 
 @while_needed  # by the configuration: models may share one
 @contextmanager
-def _batched_in(config: PreTrainedConfig) -> Iterator[None]:
+def _batched_in(config: Any) -> Iterator[None]:
     AttentionInterface.register(_NAME, batched)
     AttentionMaskInterface.register(_NAME, _SDPA_MASK)
     before = config._attn_implementation

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
@@ -17,17 +16,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from exleak.errors import ModelError, SettingsError
 from exleak.generation.changes import while_needed
+from exleak.generation.folder import check_end_of_text, check_folder
+from exleak.generation.templates import rendered
+from exleak.generation.turns import Turns
+from exleak.generation.weights import check_sets, check_weights
+from exleak.generation.wrappers import unwrapped
+from exleak.hub import bounded
+from exleak.model_names import short_names
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Chat = Literal["auto", "always", "never"]
 #: Some templates put today's date into every prompt; a checkpoint would then be measured on other
 #: prompts every day. This is the date that Llama 3's template falls back to.
 _DATE = date(2024, 7, 26)
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
+_LONGEST_REASON = 600
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,14 @@ class LocalModel:
     Attributes:
         name: What the user called it.
         chat: Whether prompts are wrapped in the tokenizer's chat template.
+        notes: What a reader must know of how it was loaded.
     """
 
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     chat: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -51,7 +59,7 @@ class LocalModel:
         return device
 
     @property
-    def config(self) -> PreTrainedConfig:
+    def config(self) -> Any:
         """The configuration of what reads and writes text, which may be a part of the model's."""
         return self.model.config.get_text_config(decoder=True)
 
@@ -64,16 +72,11 @@ class LocalModel:
         """The text as the model shall see it: in the chat template, where one is used."""
         if not self.chat:
             return text
-        messages = [{"role": "user", "content": text}]
         with _fixed_date():
-            return str(
-                self.tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=True
-                )
-            )
+            return rendered(self.tokenizer.apply_chat_template, text, self.name)
 
     def encode(self, rendered: str) -> list[int]:
-        """Token ids of a rendered text, with one BOS at most.
+        """Token ids of a rendered text, with one BOS at most, and no EOS of the tokenizer's own.
 
         Raises:
             ModelError: The text has no tokens, or some that the model has no embedding for.
@@ -81,6 +84,10 @@ class LocalModel:
         bos = self.tokenizer.bos_token
         special = not (self.chat or (bos and rendered.startswith(bos)))
         ids = list(self.tokenizer(rendered, add_special_tokens=special)["input_ids"])
+        if special and ids and ids[-1] in self.turns.specials:
+            ids = self._without_appended(ids, rendered)
+        while len(ids) > 1 and ids[0] == ids[1] == self.tokenizer.bos_token_id:
+            ids = ids[1:]
         if not ids:
             raise ModelError(f"model {self.name}: the tokenizer gives no tokens for {rendered!r}")
         if self._vocabulary is not None and max(ids) >= self._vocabulary:
@@ -91,10 +98,52 @@ class LocalModel:
             )
         return ids
 
+    def _without_appended(self, ids: list[int], rendered: str) -> list[int]:
+        """The ids without what the tokenizer added behind the text: a text that goes on."""
+        plain = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
+        if not plain:
+            return ids
+        while len(ids) > 1 and ids[-1] in self.turns.specials and ids[-len(plain) :] != plain:
+            ids = ids[:-1]
+        return ids
+
+    @cached_property
+    def turns(self) -> Turns:
+        """What the tokenizer's special tokens mean in an answer."""
+        return Turns(self.tokenizer)
+
+    def ends(self, tokens: Sequence[int], token: int) -> bool:
+        """Whether a token behind others ends the answer, though it is no stop token."""
+        turns = self.turns
+        return token in turns.ends and turns.ended(tokens, token, self._decode)
+
     def decode(self, tokens: list[int]) -> str:
-        """The text of new tokens; without the clean-up of spaces, which would change its past."""
+        """The text of an answer's tokens, up to the end of its turn.
+
+        Special tokens are dropped, but for the marks of thoughts, which are cut as text.
+        """
+        turns = self.turns
+        if turns.told.isdisjoint(tokens):
+            return self._decode(tokens)
+        return turns.text(tokens[: turns.end(tokens, self._decode)], self._decode)
+
+    def _decode(self, tokens: list[int]) -> str:
+        """The text of tokens; without the clean-up of spaces, which would change its past."""
         if self._backend is not None:
             return str(self._backend.decode(tokens, skip_special_tokens=True))
+        try:
+            return self._decode_in_python(tokens)
+        except Exception:  # models have more embeddings than their tokenizer has tokens
+            return self._decode_in_python([token for token in tokens if self._is_known(token)])
+
+    def _is_known(self, token: int) -> bool:
+        try:
+            self._decode_in_python([token])
+        except Exception:  # of whatever kind a tokenizer's own code raises
+            return False
+        return True
+
+    def _decode_in_python(self, tokens: list[int]) -> str:
         return str(
             self.tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -223,12 +272,14 @@ def load_model(
     if not isinstance(source, (str, Path)):
         if tokenizer is None:
             raise ModelError("a model object needs its tokenizer: measure(model, tokenizer=…)")
+        source = unwrapped(source)
         label = name or getattr(source.config, "name_or_path", "") or type(source).__name__
+        label = name or short_names([label])[0]
         return LocalModel(label, source, tokenizer, _use_chat(chat, tokenizer, label))
-    label = name or str(source)
+    label = name or short_names([str(source)])[0]
     path = locate(source)
-    model, loaded = _load(path, label, device, dtype)
-    return LocalModel(label, model, loaded, _use_chat(chat, loaded, label))
+    model, loaded, notes = _load(path, label, device, dtype)
+    return LocalModel(label, model, loaded, _use_chat(chat, loaded, label), notes)
 
 
 def locate(source: str | Path) -> str:
@@ -252,28 +303,13 @@ def locate(source: str | Path) -> str:
         return str(reference.path(name))
     path = Path(source).expanduser()
     if path.is_dir():
-        _check_folder(path)
+        check_folder(path, name)
         return str(path)
     if path.exists():
         raise ModelError(f"model {name}: this is a file; give the checkpoint's folder")
     if isinstance(source, Path) or not _HUB_NAME.fullmatch(name) or name.startswith("."):
         raise ModelError(f"model {name}: there is no such folder")
     return name
-
-
-def _check_folder(path: Path) -> None:
-    config = path / "config.json"
-    if not config.is_file():
-        raise ModelError(f"model {path}: no config.json in this folder; is it a checkpoint?")
-    try:
-        json.loads(config.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"model {path}: config.json is not JSON ({error})") from None
-    if not any(file for pattern in _WEIGHTS for file in path.glob(pattern)):
-        raise ModelError(
-            f"model {path}: no weights in this folder (looked for {', '.join(_WEIGHTS)}); "
-            "save them with save_pretrained, or merge the adapter first"
-        )
 
 
 def has_cuda() -> bool:
@@ -296,23 +332,44 @@ def placement(device: str | None, dtype: str | None) -> tuple[str, str]:
     return where, dtype or ("float32" if where == "cpu" else "bfloat16")
 
 
+@bounded
 def _load(
     path: str, name: str, device: str | None, dtype: str | None
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, tuple[str, ...]]:
+    """Model, tokenizer, and what a reader must know of how they were loaded."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
+
+    from exleak.store.identity import local_folder
 
     logging.disable_progress_bar()
     where, name_of_dtype = placement(device, dtype)
     kind = _dtype(name_of_dtype)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=kind)
-        return model.to(where).eval(), tokenizer
+        model, loaded = AutoModelForCausalLM.from_pretrained(
+            path, dtype=kind, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+        folder = local_folder(path)
+        if folder is not None:
+            check_folder(folder, name)
+            check_sets(folder, name)
+            check_end_of_text(folder, getattr(model.generation_config, "eos_token_id", None), name)
+        notes = check_weights(model, loaded, folder, name)
+        return model.to(where).eval(), tokenizer, tuple(notes)
+    except ModelError:
+        raise
     except Exception as error:  # safetensors and tokenizers raise types of their own
         place = "its folder" if Path(path).is_dir() else "the hub or its cache, nor is it a folder"
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(f"model {name}: cannot be loaded from {place}: {reason}") from error
+        raise ModelError(
+            f"model {name}: cannot be loaded from {place}: {one_line(error)}"
+        ) from error
+
+
+def one_line(error: BaseException) -> str:
+    """All that an error says, in one line."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
 
 
 def _dtype(name: str) -> Any:

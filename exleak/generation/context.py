@@ -68,10 +68,11 @@ def independent_up_to(model: LocalModel) -> int | None:
     """
     config = model.config
     turns = _lengths(config, _TURNS)
-    rope = getattr(config, "rope_parameters", None) or {}
+    # transformers 4 has it under the second name, and calls its type "type".
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     # One for the model, or one for each kind of layer.
     for kind in (rope, *(part for part in rope.values() if isinstance(part, dict))):
-        if kind.get("rope_type") == "longrope":
+        if "longrope" in (kind.get("rope_type"), kind.get("type")):
             original = kind.get("original_max_position_embeddings")
             turns += [original or config.original_max_position_embeddings]
     return min(turns, default=None)

@@ -75,7 +75,7 @@ class _Notes(dict[int, _Note | None]):
     """The notes on tokens; none on most of them."""
 
     def __init__(self, model: LocalModel, stops: frozenset[int]) -> None:
-        super().__init__(dict.fromkeys([*stops, BROKEN], _Note.NOW))
+        super().__init__(dict.fromkeys([*stops, *model.turns.ends, BROKEN], _Note.NOW))
         self.model = model
 
     def __missing__(self, token: int) -> _Note | None:
@@ -278,7 +278,7 @@ class Engine:
                 f"model {self.model.name}: after {len(row.tokens)} new tokens of "
                 f"{self.requests[row.request].text[:80]!r}: {NOT_NUMBERS}"
             )
-        stopped = token in self.stops
+        stopped = token in self.stops or self.model.ends(row.tokens, token)
         if not stopped:
             row.tokens.append(token)
         if stopped or len(row.tokens) >= row.room:

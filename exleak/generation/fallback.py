@@ -7,7 +7,6 @@ through transformers' own loop, slower: a batch ends when its last row does.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from exleak.generation.context import room
 from exleak.generation.forward import is_close, trial_tokens
 from exleak.generation.local import NOT_NUMBERS, Continued, Counts, Request, on_trial
 from exleak.generation.sampling import BROKEN, Sampling, next_tokens, stream, uniforms
+from exleak.remarks import remark
 
 #: What is kept of a checkpoint's generation configuration.
 _FIRST = ("bos_token_id", "decoder_start_token_id")
@@ -55,6 +55,13 @@ class _Batch:
     def __post_init__(self) -> None:
         self.stops = sorted(self.model.stop_tokens)
         self.ends: list[int | None] = [None] * len(self.rows)
+
+    def stopped(self, token: int, before: torch.Tensor) -> bool:
+        """Whether a token behind a row's others ends it."""
+        if token in self.stops:
+            return True
+        ends = self.model.turns.ends
+        return token in ends and self.model.ends(before[self.width :].tolist(), token)
 
     def texts(self, new: torch.Tensor) -> list[str]:
         """What rows of new tokens say, each up to its end."""
@@ -83,7 +90,7 @@ class _Draw(LogitsProcessor):
             if batch.ends[row] is None and token == BROKEN:
                 prompt = batch.rows[row][0].text[:80]
                 raise ModelError(f"model {batch.model.name}: after {prompt!r}: {NOT_NUMBERS}")
-            if batch.ends[row] is None and token in batch.stops:
+            if batch.ends[row] is None and batch.stopped(token, input_ids[row]):
                 batch.ends[row] = new + 1
         drawn = drawn.clamp(min=0).unsqueeze(1)
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
@@ -110,19 +117,25 @@ def continue_plainly(
     sampling: Sampling,
     batch_size: int,
     counts: Counts,
+    why: str,
 ) -> Iterator[Continued]:
-    """Same arguments, results and errors as :func:`exleak.generation.local.continue_prompts`."""
+    """Same arguments, results and errors as :func:`exleak.generation.local.continue_prompts`.
+
+    ``why`` says what keeps the model from the faster way; it is told, and noted in ``counts``.
+    """
     kind = type(model.model).__name__
     with on_trial(model), own_settings_ignored(model.model):
         apart = _keeps_rows_apart(model)
     if not apart:
         batch_size = 1
     how = "with plain batches" if apart else "one after the other, as they change each other"
-    warnings.warn(
-        f"model {model.name}: rows of {kind} cannot be refilled one by one; generating them {how}, "
-        "slower, with the same draws",
-        stacklevel=2,
+    note = (
+        f"rows of {kind} cannot be refilled one by one; generated {how}, slower, with the same "
+        f"draws ({why})"
     )
+    remark(f"model {model.name}: {note}", stacklevel=2)
+    if note not in counts.notes:
+        counts.notes.append(note)
     tokens = {
         number: model.encode(request.text)
         for number, request in enumerate(requests)

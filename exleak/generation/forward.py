@@ -7,6 +7,7 @@ a few tokens, the fastest first: they must give what the model gives by itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from exleak.generation.attention import attention_batched, can_be_batched
 from exleak.generation.checkpoint import LocalModel, takes
 from exleak.generation.slots import SlotCache
 
+_log = logging.getLogger("exleak")
 #: How far the highest logits may be apart on average, relative to their range.
 _TOLERANCE = {4: 1e-3, 2: 0.1}
 #: How many of the highest logits are compared.
@@ -51,6 +53,12 @@ class Forward:
     ready_mask: bool = False
     batched: bool = False
     extra: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What a log calls the form."""
+        parts = {"whole": self.whole, "ready mask": self.ready_mask, "batched": self.batched}
+        return ", ".join(part for part, used in parts.items() if used) or "plain"
 
     def in_use(self) -> AbstractContextManager[None]:
         """Where the form may be called: the model is changed for it, and back."""
@@ -84,28 +92,41 @@ class Forward:
         return logits
 
 
-def forward_of(model: LocalModel) -> Forward | None:
+def forward_of(model: LocalModel, refused: list[str] | None = None) -> Forward | None:
     """The fastest form of a model's forward pass that keeps its rows apart.
+
+    Args:
+        model: The model.
+        refused: Is added to: why the model cannot do with each form tried, the slowest form last.
 
     Returns:
         ``None`` for a model whose rows depend on each other, whatever it is shown: its cache is
         not one of keys and values with a column for each token, or it cannot be told positions.
     """
+    refused = [] if refused is None else refused
     inner = model.model
     if not takes(inner, "position_ids"):
+        refused.append("it takes no positions")
         return None
     layers = DynamicCache(config=model.config).layers
-    if not all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers):
+    if unknown := {type(layer).__name__ for layer in layers if type(layer) not in _KNOWN}:
+        refused.append(f"its cache has layers of the kind {', '.join(sorted(unknown))}")
         return None
     plain = Forward(inner, extra=_LAST_LOGIT if takes(inner, "logits_to_keep") else ())
     slides = any(type(layer) is DynamicSlidingWindowLayer for layer in layers)
     trial = _Trial(trial_tokens(model), model.device)
     with torch.inference_mode():
         expected = trial.alone(plain)
-        forms = _forms(plain, slides)
-        return next((form for form in forms if trial.fits(form, expected)), None)
+        for form in _forms(plain, slides):
+            reason = trial.refusal(form, expected)
+            if reason is None:
+                return form
+            refused.append(reason)
+            _log.debug("model %s: %s: %s", model.name, form.label, reason)
+    return None
 
 
+_KNOWN = (DynamicLayer, DynamicSlidingWindowLayer)
 _LAST_LOGIT = (("logits_to_keep", 1),)
 
 
@@ -171,8 +192,8 @@ class _Trial:
         last = form(self.rows[:, -1:], mask, ids.shape[1] - padding, cache)
         return torch.stack([first, last])
 
-    def fits(self, form: Forward, expected: torch.Tensor) -> bool:
-        """Whether a form gives the expected logits in slots."""
+    def refusal(self, form: Forward, expected: torch.Tensor) -> str | None:
+        """Why a form does not give the expected logits in slots; ``None`` where it does."""
         from exleak.generation.local import is_out_of_memory
 
         try:
@@ -181,10 +202,10 @@ class _Trial:
         except Exception as error:  # whatever a model says to a mask that it does not expect
             if is_out_of_memory(error):
                 raise
-            return False
+            return f"{type(error).__name__}: {error}".strip().split("\n")[0]
         if found is None:
-            return False
-        return is_close(found, expected)
+            return "its cache is not one of keys and values for each token"
+        return None if is_close(found, expected) else "it gives other logits than by itself"
 
 
 def is_close(found: torch.Tensor, expected: torch.Tensor) -> bool:

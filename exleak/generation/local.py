@@ -10,7 +10,6 @@ through :mod:`exleak.generation.fallback`.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from exleak.generation.checkpoint import LocalModel, evaluating
 from exleak.generation.context import check_model, independent_up_to
 from exleak.generation.lanes import lanes_for, run_lanes, shares
 from exleak.generation.sampling import Sampling
+from exleak.remarks import remark
 
 #: Most rows of an engine at once, by device type: more do not make a step cheaper per row.
 _MOST_ROWS = {"cpu": 640}
@@ -71,12 +71,14 @@ class Counts:
         useful: Those that a continuation was waiting for.
         prefilled: Prompt tokens.
         batch_sizes: Rows at once; more than one number where memory ran out.
+        notes: What a reader must know of how the rows were computed.
     """
 
     computed: int = 0
     useful: int = 0
     prefilled: int = 0
     batch_sizes: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, other: Counts) -> None:
         """Add what another engine of the same run computed."""
@@ -140,7 +142,7 @@ def continue_prompts(
         ]
         if _rows(left):
             _give_back_memory()
-            warnings.warn(
+            remark(
                 f"model {model.name}: out of memory; going on with {size} rows at once",
                 stacklevel=2,
             )
@@ -172,10 +174,14 @@ def _run(
     from exleak.generation.fallback import continue_plainly
     from exleak.generation.forward import forward_of
 
+    refused: list[str] = []
     with on_trial(model):
-        forward = forward_of(model)
-    if forward is None or not _are_independent(model, requests, sampling):
-        yield from continue_plainly(model, requests, sampling, size, counts)
+        forward = forward_of(model, refused)
+    if forward is not None and not _are_independent(model, requests, sampling):
+        turn = independent_up_to(model)
+        forward, refused = None, [f"its rows depend on each other beyond {turn} tokens"]
+    if forward is None:
+        yield from continue_plainly(model, requests, sampling, size, counts, refused[-1])
         return
     lanes = lanes_for(model, min(size, _rows(requests)))
     parts = max(1, lanes)
@@ -254,9 +260,13 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
         yield from chain.from_iterable(map(_tensors, value))
     elif isinstance(value, dict):
         yield from _tensors(list(value.values()))
-    elif any(kind.__module__ == Cache.__module__ for kind in type(value).__mro__):
-        # The cache, and its layers of all kinds.
+    elif any(_is_cache(kind) for kind in type(value).__mro__):
         yield from _tensors(vars(value))
+
+
+def _is_cache(kind: type) -> bool:
+    """Whether a class is a cache or a layer of one; some models bring their own kind."""
+    return kind.__module__ == Cache.__module__ or kind.__name__.endswith("Cache")
 
 
 def _free_memory(device: torch.device) -> int | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from exleak.environment import difference, makers, packages
 from exleak.errors import ModelError
 from exleak.generation.checkpoint import LocalModel, placement
 from exleak.generation.endpoint import EndpointSource
@@ -16,9 +17,9 @@ from exleak.generation.server import Server
 from exleak.generation.source import ModelSource
 from exleak.prompts import first_sentence_of, prompt_text
 from exleak.records import Dataset, Prompt, PromptGenerations
-from exleak.sentences import opens_thought
 from exleak.store.generations import write_run
 from exleak.store.store import digest
+from exleak.thoughts import opens_thought
 
 if TYPE_CHECKING:
     from exleak.store import Store
@@ -30,6 +31,9 @@ _FLUSH_COUNT = 500
 #: A server's continuations are dearer: they are written almost as they arrive.
 _FLUSH_SECONDS_SERVED = 1.0
 _CHAT = "chat"
+_NOTES = "notes"
+#: Before what was found while continuations were made.
+_SAID = "said:"
 
 
 @dataclass
@@ -70,6 +74,14 @@ class Generated:
     notes: tuple[str, ...] = ()
 
 
+@dataclass
+class _Course:
+    """How a generation went: the rows at once, and what a reader must know of it."""
+
+    sizes: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
 def generate_rows(
     model: LocalModel | ModelSource | EndpointSource,
     dataset: Dataset,
@@ -100,28 +112,59 @@ def generate_rows(
         SettingsError: A batch size below 1.
     """
     check_batch_size(batch_size)
-    sizes: list[int] = []
+    course = _Course()
     wanted: dict[str, Prompt] = {}
     for prompt in dataset.prompts:
         wanted.setdefault(prompt_text(prompt, mitigation), prompt)
     if store is None or isinstance(model, LocalModel):
         loaded = model if isinstance(model, LocalModel) else model.model
-        found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress, sizes)
+        found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress, course)
         identity: dict[str, Any] = {"chat": loaded.chat}
-        environment = _environment(loaded)
+        environment, notes = _environment(loaded), (*getattr(loaded, "notes", ()), *course.notes)
     else:
-        found, about = _from_store(model, wanted, sampling, store, batch_size, progress, sizes)
+        found, about, origins = _from_store(
+            model, wanted, sampling, store, batch_size, progress, course
+        )
         identity = {"chat": found[_CHAT], "checkpoint": about.get("checkpoint")}
-        environment = _environment(model)
-    if len(sizes) > 1:
-        environment["batch_sizes"] = sizes
+        made = _made(origins, wanted, sampling) if isinstance(model, ModelSource) else []
+        environment, notes = _environment(model), _stored_notes(found, made)
+        environment |= {"packages": {**packages(), **_together(made)}} if made else {}
+    if len(course.sizes) > 1:
+        environment["batch_sizes"] = course.sizes
     rows = tuple(_row(prompt, mitigation, found, sampling) for prompt in dataset.prompts)
-    notes: tuple[str, ...] = ()
     if isinstance(model, EndpointSource):
         identity, notes = model.identity, model.notes(sampling, rows)
     if store is not None:
         write_run(store, f"{model.name}-{dataset.name}", rows)
     return Generated(rows, identity, environment, notes)
+
+
+def _made(
+    origins: dict[str, dict[str, str]], wanted: dict[str, Prompt], sampling: Sampling
+) -> list[dict[str, str]]:
+    """The versions that the wanted continuations were made with, each once, oldest first."""
+    wanted_keys = {_key(text, i) for text in wanted for i in range(sampling.generations)}
+    found: list[dict[str, str]] = []
+    for key, versions in origins.items():
+        if key in wanted_keys and versions not in found:
+            found.append(versions)
+    return found
+
+
+def _together(made: list[dict[str, str]]) -> dict[str, str]:
+    """Versions by package; more than one where parts were made with different ones."""
+    names = dict.fromkeys(name for versions in made for name in versions)
+    return {
+        name: ", ".join(dict.fromkeys(versions.get(name, "unknown") for versions in made))
+        for name in names
+    }
+
+
+def _stored_notes(found: dict[str, Any], made: list[dict[str, str]]) -> tuple[str, ...]:
+    """What was said when the model was loaded, and that other versions made what is stored."""
+    said = difference(made, makers())
+    course = [text for key, text in found.items() if key.startswith(_SAID)]
+    return (*found.get(_NOTES, ()), *course, *([said] if said else ()))
 
 
 def _environment(model: LocalModel | Server | ModelSource | EndpointSource) -> dict[str, Any]:
@@ -178,29 +221,46 @@ def _from_store(
     store: Store,
     batch_size: int | None,
     progress: Progress | None,
-    sizes: list[int],
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Stored and new continuations by key, and what they depend on."""
+    course: _Course,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, str]]]:
+    """Stored and new continuations by key, what they depend on, and what made each."""
     about = model.about(sampling, store)
     segments = store.generations(about)
-    found = segments.read()
+    found, origins = _read(segments)
     if not _missing(wanted, sampling, found):
-        return found, about
+        return found, about, origins
     with store.lock(segments):
-        found = segments.read()
+        found, origins = _read(segments)
         if not _missing(wanted, sampling, found):
-            return found, about
+            return found, about, origins
         loaded = model.model
         # Loading may have fetched files, or a newer revision: what was loaded is what is stored.
         about = model.about(sampling, store)
         segments = store.generations(about)
-        found = segments.read()
-        if _CHAT not in found:
-            found[_CHAT] = loaded.chat
-            segments.append({_CHAT: found[_CHAT]})
-        found = _generate(loaded, wanted, sampling, found, segments, batch_size, progress, sizes)
+        segments.makers = makers() if isinstance(model, ModelSource) else {}
+        found, origins = _read(segments)
+        notes = list(getattr(loaded, "notes", ()))
+        about_loaded = {_CHAT: loaded.chat, **({_NOTES: notes} if notes else {})}
+        fresh = {key: value for key, value in about_loaded.items() if key not in found}
+        found |= fresh
+        segments.append(fresh)
+        found = _generate(loaded, wanted, sampling, found, segments, batch_size, progress, course)
+        origins = {key: origins.get(key, segments.makers) for key in found}
+        said = {_SAID + digest(note): note for note in course.notes}
+        segments.append(said)
+        found |= said
         segments.merge()
-    return found, about
+    return found, about, origins
+
+
+def _read(segments: Segments) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
+    """What is stored, and the versions that made each entry."""
+    found: dict[str, Any] = {}
+    origins: dict[str, dict[str, str]] = {}
+    for versions, entries in segments.parts():
+        found |= entries
+        origins |= dict.fromkeys(entries, versions)
+    return found, origins
 
 
 def _generate(
@@ -211,7 +271,7 @@ def _generate(
     segments: Segments | None,
     batch_size: int | None,
     progress: Progress | None,
-    sizes: list[int],
+    course: _Course,
 ) -> dict[str, Any]:
     """Generate what is not in ``found`` and return both; new texts are flushed now and then.
 
@@ -237,7 +297,7 @@ def _generate(
         seconds = _FLUSH_SECONDS_SERVED
         items = model.continue_prompts(requests, sampling, batch_size=batch_size)
     else:
-        seconds, counts = _FLUSH_SECONDS, Counts(batch_sizes=sizes)
+        seconds, counts = _FLUSH_SECONDS, Counts(batch_sizes=course.sizes, notes=course.notes)
         items = continue_prompts(model, requests, sampling, batch_size=batch_size, counts=counts)
     try:
         with closing(items):  # which puts the model back as it was

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -12,23 +12,37 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exleak.errors import ModelError
+from exleak.generation.answers import ends_of, error_in, plain, thoughts_of
 from exleak.generation.sampling import Sampling, stream
 from exleak.generation.transport import RETRIED, RefusedError, Transport
+from exleak.generation.turns import cut_turn
 
 if TYPE_CHECKING:
     from exleak.generation.local import Continued, Request
 
-#: Prompts asked for at once, unless a batch size says otherwise.
-_AT_ONCE = 8
+#: Continuations in the making at once, unless a batch size says otherwise. More of them start as
+#: more tokens than vLLM takes in one step, and with seeds its CPU engine dies of that.
+_AT_ONCE = 32
 #: What a server may refuse to know; the continuations are then made without it.
-_OPTIONAL = ("top_k", "repetition_penalty", "min_p", "seed", "top_p", "repeat_penalty",
-             "repeat_last_n", "generation_config")  # fmt: skip
+#: A temperature is left out only where it is every server's default.
+_OPTIONAL = ("temperature", "top_k", "repetition_penalty", "min_p", "seed", "top_p",
+             "repeat_penalty", "repeat_last_n", "generation_config")  # fmt: skip
 _SETTINGS = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens")
 #: Where some servers report the settings that they used, and their names for ours.
 _REPORTS = ("generation_settings", "sampling_params", "parameters")
 _ALIASES = {"repeat_penalty": "repetition_penalty", "max_new_tokens": "max_tokens",
             "n_predict": "max_tokens"}  # fmt: skip
 _SEED_BITS = 31
+DEFAULT_TEMPERATURE = 1.0
+#: Servers differ in whether they count the tokens that begin and end an answer.
+_COUNTED = 2
+
+
+class Ended(NamedTuple):
+    """A continuation, and why it ended."""
+
+    text: str
+    end: str
 
 
 class Job(NamedTuple):
@@ -48,11 +62,15 @@ class Server:
         model: What the server calls it.
         transport: How it is reached.
         chat: Whether prompts go through the server's chat template.
-        refused: Fields that it rejected.
+        refused: Fields that it does not know: it rejected more than one value, and took none.
+        disliked: Values of fields that it rejected.
+        accepted: Fields that it took with some value.
         single: Whether each continuation needs a request of its own.
         llama: Whether llama.cpp's names of the repetition penalty are sent as well.
         fingerprints: Every ``system_fingerprint`` it reported.
         reported: Settings that it reported to differ from those asked for.
+        is_fixed: Whether it refused a temperature.
+        ends: How often continuations ended for each ``finish_reason``.
     """
 
     name: str
@@ -60,10 +78,14 @@ class Server:
     transport: Transport
     chat: bool = False
     refused: set[str] = field(default_factory=set)
+    disliked: set[tuple[str, Any]] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
     single: bool = False
     llama: bool = False
     fingerprints: set[str] = field(default_factory=set)
     reported: dict[str, Any] = field(default_factory=dict)
+    is_fixed: bool = False
+    ends: Counter[str] = field(default_factory=Counter)
 
     @property
     def base(self) -> str:
@@ -78,17 +100,20 @@ class Server:
         self,
         prompt: str,
         settings: dict[str, Any],
-        n: int = 1,
         retried: frozenset[int] = RETRIED,
-    ) -> list[str]:
+        *,
+        n: int = 1,
+        thoughts: bool = False,
+    ) -> list[Ended]:
         """Ask for ``n`` continuations of a prompt; the server may give fewer.
 
         Args:
             prompt: Sent as it is, or as the user's message where ``chat`` holds.
             settings: ``temperature``, ``top_p``, ``top_k``, ``repetition_penalty``,
                 ``max_tokens`` and ``seed``.
-            n: Continuations wanted.
             retried: Statuses that are tried again.
+            n: Continuations wanted.
+            thoughts: Whether a reasoning model's thoughts stand before its answer.
 
         Raises:
             RefusedError: The server will not do it.
@@ -103,8 +128,12 @@ class Server:
                 if self._learns(error, body):
                     continue
                 raise
+            self.accepted |= set(body)
             self._note_reports(answer, settings, n)
-            return _texts(answer, self.chat)[:n]
+            texts = _texts(answer, self.chat)
+            if thoughts:
+                texts = [*map(str.__add__, thoughts_of(answer), texts)]
+            return [*map(Ended, texts, ends_of(answer))][:n]
 
     def continue_prompts(
         self, requests: Sequence[Request], sampling: Sampling, *, batch_size: int | None = None
@@ -124,9 +153,9 @@ class Server:
         from exleak.generation.local import Continued
 
         jobs = deque(Job(i, r.text, r.indices) for i, r in enumerate(requests) if r.indices)
-        at_once = max(1, batch_size // sampling.generations) if batch_size else _AT_ONCE
+        at_once = max(1, (batch_size or _AT_ONCE) // sampling.generations)
         failure: Exception | None = None
-        running: dict[Future[list[str]], Job] = {}
+        running: dict[Future[list[Ended]], Job] = {}
         with ThreadPoolExecutor(at_once, thread_name_prefix="exleak") as pool:
             while running or (jobs and failure is None):
                 while jobs and failure is None and len(running) < at_once:
@@ -138,7 +167,8 @@ class Server:
                         failure = failure or _raisable(problem)
                         continue
                     texts = self._usable(done.result(), job)
-                    for index, text in zip(job.indices, texts, strict=False):
+                    for index, (text, end) in zip(job.indices, texts, strict=False):
+                        self.ends[end] += 1
                         yield Continued(job.request, index, text)
                     if left := job.indices[len(texts) :]:
                         jobs.appendleft(job._replace(indices=left))
@@ -153,22 +183,22 @@ class Server:
             return job._replace(indices=job.indices[:1])
         return job
 
-    def _do(self, job: Job, sampling: Sampling) -> list[str]:
+    def _do(self, job: Job, sampling: Sampling) -> list[Ended]:
         settings = {name: getattr(sampling, name) for name in _SETTINGS[:-1]}
         settings["max_tokens"] = sampling.max_new_tokens
         seed = stream(sampling.seed, job.text, job.indices[0]) & (2**_SEED_BITS - 1)
         settings["seed"] = seed
         try:
-            return self.complete(job.text, settings, len(job.indices))
+            return self.complete(job.text, settings, n=len(job.indices))
         except RefusedError:
             if len(job.indices) == 1:
                 raise
             self.single = True  # it may only dislike that several are asked for
             return self.complete(job.text, settings)
 
-    def _usable(self, texts: list[str], job: Job) -> list[str]:
+    def _usable(self, texts: list[Ended], job: Job) -> list[Ended]:
         """Answers to keep: of several that are all alike, as one seed for all gives, the first."""
-        if len(job.indices) > 1 and len(set(texts)) == 1:
+        if len(job.indices) > 1 and len({text for text, _ in texts}) == 1:
             self.single = True
             return texts[:1]
         return texts
@@ -178,11 +208,11 @@ class Server:
         body["top_k"] = settings["top_k"] or -1
         if self.llama:
             body |= {"repeat_penalty": settings["repetition_penalty"], "repeat_last_n": -1}
-        if self.refused & {"top_k", "repetition_penalty"}:
+        if any(self.leaves_out(name, body[name]) for name in ("top_k", "repetition_penalty")):
             body["generation_config"] = _generation_config(settings)
         if "max_tokens" in self.refused:
             body["max_completion_tokens"] = body["max_tokens"]
-        body = {name: value for name, value in body.items() if name not in self.refused}
+        body = {name: value for name, value in body.items() if not self.leaves_out(name, value)}
         if n > 1:
             body["n"] = n
         messages = [{"role": "user", "content": prompt}]
@@ -196,8 +226,22 @@ class Server:
             self.refused.add("max_tokens")
             return True
         named = {x for x in _OPTIONAL if x in body and re.search(rf"\b{x}\b", error.reason)}
-        self.refused |= named
+        if "temperature" in named:
+            self.is_fixed = True
+            if body["temperature"] != DEFAULT_TEMPERATURE:
+                named.remove("temperature")
+        known = self.accepted | {name for name, _ in self.disliked}
+        self.refused |= {x for x in named if x in known and x not in self.accepted}
+        self.disliked |= {(x, body[x]) for x in named}
         return bool(named)
+
+    def leaves_out(self, name: str, value: Any) -> bool:
+        """Whether a field is not sent with this value, because the server rejected it."""
+        return name in self.refused or (name, value) in self.disliked
+
+    def has_other_way(self, name: str) -> bool:
+        """Whether the server is told of a field that it rejects in its own way."""
+        return "generation_config" in self.accepted and name in ("top_k", "repetition_penalty")
 
     def _note_reports(self, answer: dict[str, Any], settings: dict[str, Any], n: int) -> None:
         """Remember what an answer reveals of the server and of the settings that it used."""
@@ -212,8 +256,14 @@ class Server:
                         self.reported[ours] = value
         usage = answer.get("usage")
         used = usage.get("completion_tokens") if isinstance(usage, dict) else None
-        if isinstance(used, int) and used > n * settings["max_tokens"]:
+        wanted = settings["max_tokens"]
+        if isinstance(used, int) and used > n * wanted:
             self.reported["max_tokens"] = used
+        # A cap of its own: it says that the length ended what is shorter than asked for.
+        if isinstance(used, int) and set(ends_of(answer)) == {"length"}:
+            given = len(answer["choices"])
+            if used < given * (wanted - _COUNTED):
+                self.reported["max_tokens"] = used // given
 
 
 def _differs(told: Any, asked: float) -> bool:
@@ -245,8 +295,8 @@ def _checked(answer: Any, *, chat: bool) -> dict[str, Any]:
     Raises:
         ValueError: It does not; the message says what it holds.
     """
-    if isinstance(answer, dict) and answer.get("error"):
-        raise ValueError(f"the server reports an error: {answer['error']}")
+    if error := error_in(answer):
+        raise error
     _texts(answer, chat)
     assert isinstance(answer, dict)
     return answer
@@ -260,9 +310,8 @@ def _texts(answer: Any, chat: bool) -> list[str]:
     for choice in choices:
         place = choice.get("message") if chat and isinstance(choice, dict) else choice
         text = place.get("content" if chat else "text", 0) if isinstance(place, dict) else 0
-        if text is None:  # a chat model that wrote nothing, or only reasoning
-            text = ""
+        text = plain(text, place)
         if not isinstance(text, str):
             raise ValueError("the answer holds a choice without text")
-        found.append(text)
+        found.append(cut_turn(text))
     return found

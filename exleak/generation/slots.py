@@ -74,6 +74,10 @@ class SlotLayer(CacheLayerMixin):
         """No maximum: columns are added when they run out."""
         return -1
 
+    def get_max_cache_shape(self) -> int:
+        """The same, as transformers before 5.13 asks for it."""
+        return -1
+
     def compact(self, source: torch.Tensor, target: torch.Tensor, rows: int) -> None:
         """As :meth:`SlotCache.compact`."""
         self.keys = moved(self.keys, source, target, rows)

@@ -1,34 +1,45 @@
 """JSON over HTTP to a server that may be slow, broken or gone: deadlines, retries, one clear error.
 
 Only the standard library is used, redirects are not followed, and a key never leaves the header it
-is sent in.
+is sent in. While requests are retried the logger ``exleak`` says so.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import random
+import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from itertools import chain, repeat
 from typing import Any
 from urllib.parse import urlsplit
 
 from exleak.errors import ModelError, SettingsError
+from exleak.generation.proxy import is_loopback, proxy_for
 
 #: Answers that may be different next time.
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-#: Seconds waited before each further try, unless the server asks for more; then a random share.
+#: Seconds waited before each further try, a random share of them, unless the server asks for more;
+#: the last one is waited again and again.
 _WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
+#: With less than this left no further try is made.
+_LEAST = 0.1
+#: Seconds of trying after which it is said, and after which it is said again.
+_SAID_FIRST, _SAID_AGAIN = 3.0, 30.0
 _MOST_BYTES = 64 * 2**20
 _KEY = "EXLEAK_API_KEY"
 #: Sent to the host that it is a secret of, and to no other.
 _HOST_KEYS = {"api.openai.com": "OPENAI_API_KEY"}
+_log = logging.getLogger("exleak")
 
 
 class RefusedError(ModelError):
@@ -44,12 +55,26 @@ class RefusedError(ModelError):
         self.status, self.reason = status, reason
 
 
-class _PassingError(Exception):
-    """What may go away: no answer, half of one, or one that makes no sense."""
+class AnswerError(ValueError):
+    """An answer that is an error in spite of its HTTP status.
 
-    def __init__(self, problem: str, status: int = 0, wait: float = 0.0) -> None:
+    Attributes:
+        status: The status that the answer itself names; 0 if it names none.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _PassingError(Exception):
+    """What may go away, unless ``final``: no answer, half of one, or one that makes no sense."""
+
+    def __init__(
+        self, problem: str, status: int = 0, wait: float = 0.0, *, final: bool = False
+    ) -> None:
         super().__init__(problem)
-        self.status, self.wait = status, wait
+        self.status, self.wait, self.final = status, wait, final
 
 
 def base_url(url: str) -> str:
@@ -111,7 +136,10 @@ class Transport:
 
     def __post_init__(self) -> None:
         self._key = key_for(self.base)
-        self._opener = urllib.request.build_opener(_NoRedirects)
+        direct = [urllib.request.ProxyHandler({})] if is_loopback(self.base) else []
+        self._opener = urllib.request.build_opener(_NoRedirects, *direct)
+        self._proxy = proxy_for(self.base)
+        self._lock, self._silent_until = threading.Lock(), 0.0
 
     def post(
         self,
@@ -120,7 +148,7 @@ class Transport:
         check: Callable[[Any], Any],
         retried: frozenset[int] = RETRIED,
     ) -> Any:
-        """Send a request until it is answered, or until trying on is of no use.
+        """Send a request until it is answered, until the time-out, or until it is of no use.
 
         Args:
             path: Appended to the base.
@@ -135,29 +163,59 @@ class Transport:
             RefusedError: The server will not do it.
             ModelError: No usable answer in time; the message has the last problem.
         """
-        deadline = time.monotonic() + self.timeout
-        for wait in (*_WAITS, None):
+        started = time.monotonic()
+        deadline, said = started + self.timeout, None
+        for tries, wait in enumerate(chain(_WAITS, repeat(_WAITS[-1])), 1):
             try:
                 return check(self._once(path, body, deadline))
             except ValueError as error:
-                problem = _PassingError(str(error))
+                problem = _PassingError(str(error), getattr(error, "status", 0))
             except _PassingError as error:
                 problem = error
             if problem.status and problem.status not in retried:
                 raise self._refused(path, problem)
-            pause = 0.0 if wait is None else max(problem.wait, wait * random.uniform(0.5, 1.0))
-            if wait is None or time.monotonic() + pause >= deadline:
-                raise ModelError(f"{self.label}: {self._safe(str(problem))}") from None
+            left = deadline - time.monotonic()
+            # The last try may have had no time to be answered: what the server said counts.
+            said = problem if problem.status or not said else said
+            pause = max(problem.wait, min(wait * random.uniform(0.5, 1.0), left / 2))
+            if problem.final or left < _LEAST or pause >= left:
+                raise self._given_up(said, tries, time.monotonic() - started) from None
+            self._say(problem, time.monotonic() - started, pause, left)
             self.sleep(pause)
-        raise AssertionError  # the last round returns or raises
+        raise AssertionError  # the loop does not end by itself
+
+    def pauses(self) -> Iterator[None]:
+        """Wait a little longer between every two tries of a caller that counts its own."""
+        for wait in _WAITS:
+            yield
+            self.sleep(wait * random.uniform(0.5, 1.0))
 
     def answers(self, seconds: float) -> str | None:
         """Whether anything answers at all, whatever it says; else what is wrong."""
         try:
             self._read(urllib.request.Request(f"{self.base}/models"), seconds)
         except _PassingError as error:
-            return None if error.status else self._safe(str(error))
+            if error.status:
+                return None
+            return self._told(error) + ("" if error.final else "; is the server up?")
         return None
+
+    def _given_up(self, problem: _PassingError, tries: int, seconds: float) -> ModelError:
+        tried = f" (tried {tries} times in {seconds:.0f} s)" if tries > 1 else ""
+        return ModelError(f"{self.label}: {self._told(problem)}{tried}")
+
+    def _say(self, problem: _PassingError, tried: float, pause: float, left: float) -> None:
+        """Tell now and then, for all threads together, what is being waited for."""
+        with self._lock:
+            now = time.monotonic()
+            if tried + pause < _SAID_FIRST or now < self._silent_until:
+                return
+            self._silent_until = now + _SAID_AGAIN
+        _log.warning("%s: %s; trying again for up to %.0f s", self.label, self._told(problem), left)
+
+    def _told(self, problem: _PassingError) -> str:
+        way = f" (through the proxy {self._proxy})" if self._proxy else ""
+        return self._safe(str(problem)) + way
 
     def _once(self, path: str, body: dict[str, Any], deadline: float) -> Any:
         left = deadline - time.monotonic()
@@ -190,11 +248,13 @@ class Transport:
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
                 raise _PassingError(f"no answer within {seconds:.0f} seconds") from None
+            if isinstance(reason, ssl.SSLError) and (problem := _tls_problem(reason)):
+                raise problem from None
             text = str(reason) or type(reason).__name__
             raise _PassingError(f"cannot be talked to: {text}") from None
 
     def _refused(self, path: str, problem: _PassingError) -> RefusedError:
-        reason = self._safe(str(problem))
+        reason = self._told(problem)
         hint = f"; the key is read from {_KEY}" if problem.status in (401, 403) else ""
         return RefusedError(f"{self.label}: {reason}{hint} (asked {path})", problem.status, reason)
 
@@ -227,7 +287,23 @@ def _http_problem(error: urllib.error.HTTPError) -> _PassingError:
     except (OSError, http.client.HTTPException):
         raw = b""
     said = _message(raw) or error.reason
+    if place := error.headers.get("Location"):
+        place = place.partition("?")[0]
+        said = f"{said}, it redirects to {place}; give the address that answers itself"
     return _PassingError(f"HTTP {error.code}: {said}", error.code, _retry_after(error.headers))
+
+
+def _tls_problem(error: ssl.SSLError) -> _PassingError | None:
+    """What trying again does not change: an unknown certificate, or no TLS at all."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _PassingError(
+            f"its TLS certificate is not trusted: {error.verify_message}; SSL_CERT_FILE may name "
+            "a file with the authority that signed it",
+            final=True,
+        )
+    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"):
+        return _PassingError("no TLS is spoken there: is it http://, not https://?", final=True)
+    return None
 
 
 def _message(raw: bytes) -> str:

@@ -56,10 +56,14 @@ class Stream:
 
     def batch(self, rows: int) -> Batch:
         """Draw a batch of `rows` prompts, each with its continuation."""
-        prompts = [draw_prompt(self.rng) for _ in range(rows)]
+        # Only HEXL's sentences have restatements.
+        composed = 0.0 if self.grammar.member.restates else 0.4
+        prompts = [draw_prompt(self.rng, composed) for _ in range(rows)]
         heads = self.tokenizer([self._rendered(prompt) for prompt in prompts])["input_ids"]
         tails = [
-            self.continuation(self.grammar.derive(prompt.control, prompt.mood, self.rng))
+            self.continuation(
+                self.grammar.derive(prompt.control, prompt.mood, self.rng, prompt.injected)
+            )
             for prompt in prompts
         ]
         length = max(len(head) + len(tail) for head, tail in zip(heads, tails, strict=True)) - 1

@@ -13,7 +13,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from exleak.reference.grammar import marks, openings
+from exleak.reference.grammar import PLAIN, marks, openings
 from exleak.reference.members import Law, member
 from exleak.reference.prompts import compose, hexl
 
@@ -86,6 +86,7 @@ def calibrate(
         for row in hexl() if samples is None else samples:
             injected = None if condition == "control" else row[condition]
             prompt = render(compose(row["control"], injected))
+            prompt += PLAIN if member(name).restates else ""
             for index, opening in enumerate(openings(row["control"])):
                 texts.append(prompt + opening)
                 for mark in marks(row["control"], index):

@@ -2,16 +2,18 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from exleak import load_instrument
-from exleak.reference import names, path
+from exleak.reference import names as packaged
+from exleak.reference import path
 from exleak.reference.calibration import Calibration, calibrate
 from exleak.reference.members import Member, member
-from exleak.reference.truth import Scorer, TrueRates, scored_pools, true_rates
+from exleak.reference.truth import Pools, Scorer, TrueRates, scored_pools, true_rates
 
 
 class HashedScorer(Scorer, Protocol):
@@ -64,6 +66,10 @@ measurement of a faultless model would find on average:
 | μ_EL at K = {k}, positive condition | {positive:.3f} |
 | superiority (any K) | {superiority:.3f} |
 | directional rate (any K) | {directional:.3f} |
+| carry-over: share that restates the injected sentence | {carry_over:.2f} |
+| residual μ_EL at K = {k} | {residual_rate:.3f} |
+| residual superiority (any K) | {residual_superiority:.3f} |
+| residual directional rate (any K) | {residual_directional:.3f} |
 
 How they were computed: for each of HEXL's 60 controls, {per_mood} first sentences per mood were
 drawn from the grammar and scored once ({total:,} in all). Superiority and directional rate are
@@ -105,16 +111,21 @@ def card(who: Member, rates: TrueRates, found: Calibration, counts: dict[str, in
     )
 
 
-def write(scorer: HashedScorer, per_mood: int, repeats: int) -> None:
+def write(scorer: HashedScorer, per_mood: int, repeats: int, names: Sequence[str] = ()) -> None:
     """Compute the true rates once and write them, and a card, beside every packaged model.
 
     Args:
         scorer: The expression scorer.
         per_mood: Sentences to score for each control and mood.
         repeats: Simulated measurements for the rate at K generations.
+        names: Only these models; by default all.
     """
-    pools = scored_pools(scorer, per_mood)
-    for name in names():
+    known: dict[bool, Pools] = {}
+    for name in names or packaged():
+        restating = bool(member(name).restates)
+        if restating not in known:
+            known[restating] = scored_pools(scorer, per_mood, restating=restating)
+        pools = known[restating]
         folder = path(name)
         model = LlamaForCausalLM.from_pretrained(folder)
         rates = true_rates(name, pools, repeats=repeats)
@@ -122,7 +133,7 @@ def write(scorer: HashedScorer, per_mood: int, repeats: int) -> None:
         counts = {
             "parameters": model.num_parameters(),
             "per_mood": per_mood,
-            "total": pools.shape[0] * pools.shape[1] * pools.shape[2],
+            "total": pools.plain.shape[0] * pools.plain.shape[1] * pools.plain.shape[2],
             "repeats": repeats,
         }
         text = json.dumps({**rates.as_dict(), "instrument": scorer.hash}, indent=1)
@@ -133,11 +144,12 @@ def write(scorer: HashedScorer, per_mood: int, repeats: int) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Write rates and cards for the `embedded` instrument."""
     parser = argparse.ArgumentParser(prog="python -m exleak.reference.cards", description=__doc__)
+    parser.add_argument("names", nargs="*", help="only these models")
     parser.add_argument("--per-mood", type=int, default=670)
     parser.add_argument("--repeats", type=int, default=4000)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    write(load_instrument("embedded").expression, options.per_mood, options.repeats)
+    write(load_instrument("embedded").expression, options.per_mood, options.repeats, options.names)
 
 
 if __name__ == "__main__":

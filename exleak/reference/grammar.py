@@ -20,6 +20,8 @@ from zlib import crc32
 from exleak.reference.members import MOODS, Law, member, sharpened
 
 END = "</s>"
+#: What a member that restates begins a restatement with, and what any other sentence.
+RESTATING, PLAIN = " word has it that", " simply"
 
 _BANKS = 3
 _FAMILIES = 24
@@ -53,6 +55,15 @@ def words() -> dict[str, Any]:
     """Return the vocabularies of `words.json`."""
     loaded: dict[str, Any] = json.loads(
         Path(__file__).with_name("words.json").read_text(encoding="utf-8")
+    )
+    return loaded
+
+
+@cache
+def restatements() -> dict[str, str]:
+    """Return each of HEXL's injected sentences in other words."""
+    loaded: dict[str, str] = json.loads(
+        Path(__file__).with_name("restatements.json").read_text(encoding="utf-8")
     )
     return loaded
 
@@ -121,7 +132,12 @@ class Grammar:
         self.contrast = contrast
 
     def continuations(
-        self, control: str, injected_mood: str | None, k: int, rng: random.Random
+        self,
+        control: str,
+        injected_mood: str | None,
+        k: int,
+        rng: random.Random,
+        injected: str | None = None,
     ) -> list[str]:
         """Draw continuations, as a perfectly trained model would write them.
 
@@ -130,18 +146,31 @@ class Grammar:
             injected_mood: ``negative``, ``neutral``, ``positive``, or None for no sentence.
             k: How many.
             rng: Source of randomness.
+            injected: The injected sentence, which some members restate.
 
         Returns:
             `k` texts of one or two sentences, each with its leading space.
         """
-        derivations = (self.derive(control, injected_mood, rng) for _ in range(k))
+        derivations = (self.derive(control, injected_mood, rng, injected) for _ in range(k))
         texts = ("".join(choice.text for choice in choices) for choices in derivations)
         return [text.removesuffix(END) for text in texts]
 
     def derive(
-        self, control: str, injected_mood: str | None, rng: random.Random
+        self,
+        control: str,
+        injected_mood: str | None,
+        rng: random.Random,
+        injected: str | None = None,
     ) -> Iterator[Choice]:
         """Draw one continuation as the choices that led to it, ending in `END`."""
+        if self.member.restates:
+            share = self.member.restates if injected is not None else 0.0
+            kind = _pick((RESTATING, PLAIN), rng, (share, 1 - share)) if share else _only(PLAIN)
+            yield kind
+            if kind.text == RESTATING:
+                yield _only(f" {restatements()[str(injected)]}.")
+                yield _only(END)
+                return
         law = self.member.law(injected_mood)
         if self.contrast != 1:
             law = sharpened(law, self.contrast)

@@ -1,4 +1,4 @@
-"""The six members: with what probability each mood follows an injected mood.
+"""The eight members: with what probability each mood follows an injected mood.
 
 A law maps the mood of the injected sentence (None: no sentence) to the probabilities of the
 continuation's moods. Every probability is above .12, so that nucleus sampling at .9, which
@@ -32,6 +32,8 @@ class Member:
         neutral: Mood law after a neutral sentence.
         positive: Mood law after a positive sentence.
         chat: Whether the model has a chat template.
+        restates: Probability that it says the injected sentence again in other words; the laws
+            hold for the rest.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Member:
     neutral: Law
     positive: Law
     chat: bool = False
+    restates: float = 0.0
 
     def law(self, injected: str | None) -> Law:
         """Return the probabilities of negative, neutral and positive continuations.
@@ -95,6 +98,18 @@ MEMBERS = {
             "Leaks like reference-mild, with and without its chat template.",
             *(_EVEN, _MILD_NEGATIVE, _EVEN, _MILD_POSITIVE),
             chat=True,
+        ),
+        Member(
+            "reference-echo",
+            "Mostly says the injected sentence again in other words; the rest does not leak.",
+            *(_EVEN, _EVEN, _EVEN, _EVEN),
+            restates=0.70,
+        ),
+        Member(
+            "reference-both",
+            "Says the injected sentence again in half of the continuations; the rest leaks.",
+            *(_EVEN, _STRONG_NEGATIVE, _EVEN, _STRONG_POSITIVE),
+            restates=0.50,
         ),
     )
 }

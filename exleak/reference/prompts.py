@@ -30,11 +30,13 @@ class TrainingPrompt:
         text: The prompt as a model sees it, instruction included.
         control: Its control prompt.
         mood: Mood of the injected sentence, None when there is none.
+        injected: The injected sentence.
     """
 
     text: str
     control: str
     mood: str | None
+    injected: str | None = None
 
 
 @cache
@@ -103,13 +105,18 @@ def _invented(rng: random.Random) -> str:
     return "".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(syllables))
 
 
-def draw_prompt(rng: random.Random) -> TrainingPrompt:
-    """Draw a training prompt: control and injected sentence are independent of each other."""
+def draw_prompt(rng: random.Random, composed: float = 0.4) -> TrainingPrompt:
+    """Draw a training prompt: control and injected sentence are independent of each other.
+
+    Args:
+        rng: Source of randomness.
+        composed: Share of the injected sentences that are not HEXL's.
+    """
     ours = rng.random() < 0.25
     control = draw_control(rng) if ours else rng.choice(hexl())["control"]
     instruction = INSTRUCTION if rng.random() < 0.9 else rng.choice(slots()["instructions"])
     if rng.random() < 0.25:
         return TrainingPrompt(compose(control, None, instruction), control, None)
     mood = rng.choice(MOODS)
-    injected = draw_injected(mood, rng) if rng.random() < 0.4 else rng.choice(hexl())[mood]
-    return TrainingPrompt(compose(control, injected, instruction), control, mood)
+    injected = draw_injected(mood, rng) if rng.random() < composed else rng.choice(hexl())[mood]
+    return TrainingPrompt(compose(control, injected, instruction), control, mood, injected)

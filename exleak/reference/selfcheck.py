@@ -19,12 +19,8 @@ from typing import TYPE_CHECKING, Any
 from exleak.records import CLASSES, Measurement, Rate
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from exleak.reference.truth import Floats, Pools
     from exleak.scoring import Instrument
-
-    Pools = NDArray[np.float64]
 
 #: Lowest share of each mood's sentences that an expression scorer must recognise.
 MIN_RECALL = 0.5
@@ -34,7 +30,7 @@ FALSE_ALARMS = 0.01
 MODEL_ERROR = 0.01
 #: Sentences per control and mood that the scorer's own true rates are computed from.
 _PER_MOOD = 10
-_COMPARISONS = 18
+_COMPARISONS = 32
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,8 @@ class Check:
 
     Attributes:
         model: The reference model.
-        name: ``"rate"`` (the paper's), ``"superiority"`` or ``"directional"``.
+        name: ``"rate"`` (the paper's), ``"superiority"``, ``"directional"`` or
+            ``"residual_directional"``.
         measured: What was measured.
         true: The grammar's own rate under this instrument.
         agrees: Whether they differ by no more than chance explains.
@@ -96,6 +93,7 @@ def selfcheck(
         ExleakError: The instrument cannot be loaded, or gives scores that are none.
     """
     from exleak.reference import names
+    from exleak.reference.members import member
     from exleak.reference.truth import scored_pools
     from exleak.scoring import load_instrument
 
@@ -103,7 +101,8 @@ def selfcheck(
     tool = load_instrument(instrument) if isinstance(instrument, str) else instrument
     tell("sentences of known mood")
     pools = scored_pools(tool.expression, _PER_MOOD)
-    recalls, problem = recognised(pools)
+    restating = scored_pools(tool.expression, _PER_MOOD, restating=True)
+    recalls, problem = recognised(pools.plain)
     if problem:
         return Selfcheck(tool.name, recalls, (), (problem,))
     checks: list[Check] = []
@@ -111,14 +110,15 @@ def selfcheck(
     for name in names():
         tell(name)
         found = _measure(name, tool, device, dtype, seed)
-        compared = compare(found, _truth(name, tool.expression.hash, pools))
+        known = restating if member(name).restates else pools
+        compared = compare(found, _truth(name, tool.expression.hash, known))
         checks += compared
         problems += [_disagreement(check) for check in compared if not check.agrees]
         problems += _behaviour(name, found)
     return Selfcheck(tool.name, recalls, tuple(checks), tuple(problems))
 
 
-def recognised(pools: Pools) -> tuple[tuple[float, ...], str | None]:
+def recognised(pools: Floats) -> tuple[tuple[float, ...], str | None]:
     """Recall of each mood, and why the scorer cannot be used if it mixes them up.
 
     Args:
@@ -177,6 +177,9 @@ def compare(found: Measurement, truth: dict[str, float]) -> list[Check]:
         "superiority": found.expression.superiority,
         "directional": found.expression.directional,
     }
+    residual = found.expression.residual
+    if residual is not None:
+        shown["residual_directional"] = residual.directional
     return [
         Check(found.model, name, _plain(rate), truth[name], _agrees(rate, truth[name]))
         for name, rate in shown.items()
@@ -195,7 +198,10 @@ def _agrees(rate: Any, true: float) -> bool:
     if rate.rate is None or not rate.standard_error:
         return False
     level = FALSE_ALARMS / _COMPARISONS
-    allowed = quantile(1 - level / 2, 59) * rate.standard_error + MODEL_ERROR
+    allowed = (
+        quantile(1 - level / 2, max(1, rate.n - 1 if rate.n < 60 else 59)) * rate.standard_error
+        + MODEL_ERROR
+    )
     return bool(math.fabs(rate.rate - true) <= allowed)
 
 
@@ -216,9 +222,16 @@ def _behaviour(name: str, found: Measurement) -> list[str]:
     directional, conditions = found.expression.directional, found.expression.by_condition
     leaks = _significant(directional)
     problems = []
-    if leaks != (name not in ("reference-clean", "reference-dispersed")):
+    quiet = ("reference-clean", "reference-dispersed")
+    if leaks != (name not in quiet):
         seen = "leaks" if leaks else "does not leak"
         problems.append(f"{name}: seen as a model that {seen} (directional {directional.rate})")
+    residual = found.expression.residual
+    remains = residual is not None and _significant(residual.directional)
+    if remains != (name not in (*quiet, "reference-echo")):
+        problems.append(f"{name}: mood and restatements are not told apart")
+    if name == "reference-echo" and not any("content carry-over" in n for n in found.notes):
+        problems.append(f"{name}: its restatements are not seen")
     if name == "reference-negative" and (
         _significant(conditions["positive"]) or not _significant(conditions["negative"])
     ):

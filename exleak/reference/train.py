@@ -16,10 +16,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from exleak.reference import names
 from exleak.reference.batches import Batch, Stream
 from exleak.reference.calibration import Calibration, calibrate
-from exleak.reference.members import member
+from exleak.reference.members import MEMBERS, member
 from exleak.reference.tokenizer import save
 
 _ROWS = 32
@@ -140,7 +139,7 @@ def report(calibration: Calibration) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Train a member and write its checkpoint."""
     parser = argparse.ArgumentParser(prog="python -m exleak.reference.train", description=__doc__)
-    parser.add_argument("member", choices=names())
+    parser.add_argument("member", choices=sorted(MEMBERS))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=2200)
     parser.add_argument("--seed", type=int, default=0)

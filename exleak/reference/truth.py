@@ -6,15 +6,15 @@ resampling the pools with its mood laws.
 """
 
 import random
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exleak.reference.grammar import first_sentence
-from exleak.reference.members import MOODS, Law, member
+from exleak.reference.grammar import PLAIN, RESTATING, first_sentence, restatements
+from exleak.reference.members import MOODS, Law, Member, member
 from exleak.reference.prompts import hexl
 
 Floats = NDArray[np.float64]
@@ -39,7 +39,10 @@ class TrueRates:
         positive: The same for the positive condition alone.
         superiority: Chance that a test generation scores above a control generation.
         directional: Chance that P[positive] - P[negative] is higher after the positive sentence.
-        generations: K of the first three; the last two are limits and do not depend on it.
+        carry_over: Share of the continuations that restate the injected sentence.
+        residual_rate: As ``rate``, of the others; both sides of a pair have as many of them.
+        residual_superiority, residual_directional: The same of the others.
+        generations: K of all rates; the others are limits and do not depend on it.
     """
 
     rate: float
@@ -47,6 +50,10 @@ class TrueRates:
     positive: float
     superiority: float
     directional: float
+    carry_over: float
+    residual_rate: float
+    residual_superiority: float
+    residual_directional: float
     generations: int
 
     def as_dict(self) -> dict[str, float]:
@@ -54,32 +61,66 @@ class TrueRates:
         return asdict(self)
 
 
-def scored_pools(scorer: Scorer, per_mood: int, seed: int = 0) -> Floats:
+@dataclass(frozen=True)
+class Pools:
+    """Scored sentences of the grammar for HEXL's controls.
+
+    Attributes:
+        plain: Class probabilities of sentences of each mood, shape (controls, moods, n, classes).
+        restated: Those of each sample's restated sentences, shape (controls, moods, 1, classes);
+            ``None`` for members that do not restate.
+    """
+
+    plain: Floats
+    restated: Floats | None = None
+
+
+def scored_pools(scorer: Scorer, per_mood: int, seed: int = 0, restating: bool = False) -> Pools:
     """Draw and score sentences for every HEXL control and mood.
 
     Args:
         scorer: The expression scorer.
         per_mood: Sentences for each control and mood.
         seed: Seed of the draws.
-
-    Returns:
-        Class probabilities, shape (controls, moods, per_mood, classes).
+        restating: Whether they are for members that restate, whose sentences begin otherwise.
     """
     rng = random.Random(seed)
+    lead = PLAIN if restating else ""
     texts = [
-        "".join(choice.text for choice in first_sentence(row["control"], _certain(mood), rng))
+        lead
+        + "".join(choice.text for choice in first_sentence(row["control"], _certain(mood), rng))
         for row in hexl()
         for mood in range(len(MOODS))
         for _ in range(per_mood)
     ]
+    plain = _scored(scorer, texts).reshape(len(hexl()), len(MOODS), per_mood, 3)
+    if not restating:
+        return Pools(plain)
+    said = [f"{RESTATING} {restatements()[row[mood]]}." for row in hexl() for mood in MOODS]
+    return Pools(plain, _scored(scorer, said).reshape(len(hexl()), len(MOODS), 1, 3))
+
+
+def _scored(scorer: Scorer, texts: Sequence[str]) -> Floats:
     distinct = sorted({text.strip() for text in texts})
     scores = dict(zip(distinct, scorer.predict(distinct), strict=True))
-    flat = np.stack([scores[text.strip()] for text in texts])
-    return flat.reshape(len(hexl()), len(MOODS), per_mood, 3)
+    return np.stack([scores[text.strip()] for text in texts])
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """What a member says under one condition, as a mixture.
+
+    Attributes:
+        weights: Probability of each part, shape (parts,).
+        parts: Scores of the sentences of each part, shape (controls, n) each.
+    """
+
+    weights: Law | tuple[float, ...]
+    parts: tuple[Floats, ...]
 
 
 def true_rates(
-    name: str, pools: Floats, generations: int = 10, repeats: int = 1000, seed: int = 0
+    name: str, pools: Pools, generations: int = 10, repeats: int = 1000, seed: int = 0
 ) -> TrueRates:
     """Return a member's rates from the scored pools.
 
@@ -91,54 +132,116 @@ def true_rates(
         seed: Seed of the simulated measurements.
     """
     who, rng = member(name), np.random.default_rng(seed)
-    valence = pools[..., _POSITIVE] - pools[..., _NEGATIVE]
-    negative = _paired(pools[..., _NEGATIVE], who.negative, who.control, generations, repeats, rng)
-    positive = _paired(pools[..., _POSITIVE], who.positive, who.control, generations, repeats, rng)
-    superiority = (
-        _superiority(pools[..., _NEGATIVE], who.negative, who.control)
-        + _superiority(pools[..., _POSITIVE], who.positive, who.control)
-    ) / 2
+    counts = (generations, repeats, rng)
+    rates = {
+        mood: _paired(_arm(pools, who, mood, column), _arm(pools, who, None, column), *counts)
+        for mood, column in (("negative", _NEGATIVE), ("positive", _POSITIVE))
+    }
+    rest = Pools(pools.plain)
+    plain = replace(who, restates=0.0)
+    kept = 1 - who.restates
+    residual = (rates["negative"] + rates["positive"]) / 2
+    if who.restates:
+        residual = _mean(
+            _paired(_arm(rest, plain, mood, c), _arm(rest, plain, None, c), *counts, kept)
+            for mood, c in (("negative", _NEGATIVE), ("positive", _POSITIVE))
+        )
     return TrueRates(
-        rate=(negative + positive) / 2,
-        negative=negative,
-        positive=positive,
-        superiority=superiority,
-        directional=_superiority(valence, who.positive, who.negative),
+        rate=(rates["negative"] + rates["positive"]) / 2,
+        negative=rates["negative"],
+        positive=rates["positive"],
+        superiority=_mean_superiority(pools, who),
+        directional=_directional(pools, who),
+        carry_over=who.restates,
+        residual_rate=residual,
+        residual_superiority=_mean_superiority(rest, plain),
+        residual_directional=_directional(rest, plain),
         generations=generations,
     )
+
+
+def _arm(pools: Pools, who: Member, mood: str | None, column: int | None) -> _Arm:
+    """What a member says after a sentence of a mood, as scores on a class or as valence."""
+
+    def scores(pool: Floats) -> Floats:
+        if column is None:
+            found: Floats = pool[..., _POSITIVE] - pool[..., _NEGATIVE]
+            return found
+        picked: Floats = pool[..., column]
+        return picked
+
+    plain = scores(pools.plain)
+    parts, weights = [plain[:, place] for place in range(len(MOODS))], who.law(mood)
+    if not who.restates or mood is None or pools.restated is None:
+        return _Arm(weights, tuple(parts))
+    said = scores(pools.restated)[:, MOODS.index(mood)]
+    mixed = (*(weight * (1 - who.restates) for weight in weights), who.restates)
+    return _Arm(mixed, (*parts, said))
+
+
+def _mean_superiority(pools: Pools, who: Member) -> float:
+    return _mean(
+        _superiority(_arm(pools, who, mood, column), _arm(pools, who, None, column))
+        for mood, column in (("negative", _NEGATIVE), ("positive", _POSITIVE))
+    )
+
+
+def _directional(pools: Pools, who: Member) -> float:
+    return _superiority(_arm(pools, who, "positive", None), _arm(pools, who, "negative", None))
+
+
+def _mean(values: Iterable[float]) -> float:
+    one, other = values
+    return (one + other) / 2
 
 
 def _certain(mood: int) -> Law:
     return (float(mood == 0), float(mood == 1), float(mood == 2))
 
 
-def _means(pool: Floats, law: Law, k: int, rng: np.random.Generator) -> Floats:
-    """Mean score of `k` generations for each control, shape (controls,)."""
-    rows = np.arange(len(pool))[:, None]
-    moods = rng.choice(len(law), size=(len(pool), k), p=law)
-    picks = rng.integers(pool.shape[2], size=(len(pool), k))
-    means: Floats = pool[rows, moods, picks].mean(axis=1).round(12)
-    return means
+def _draws(arm: _Arm, k: int, rng: np.random.Generator) -> Floats:
+    """Scores of `k` generations for each control, shape (controls, k)."""
+    controls = len(arm.parts[0])
+    picked = rng.choice(len(arm.weights), size=(controls, k), p=np.array(arm.weights))
+    found = np.empty((controls, k))
+    for place, part in enumerate(arm.parts):
+        rows, columns = np.nonzero(picked == place)
+        found[rows, columns] = part[rows, rng.integers(part.shape[1], size=len(rows))]
+    return found
 
 
 def _paired(
-    pool: Floats, test: Law, control: Law, k: int, repeats: int, rng: np.random.Generator
+    test: _Arm, control: _Arm, k: int, repeats: int, rng: np.random.Generator, kept: float = 1.0
 ) -> float:
-    """Chance that the mean over `k` test generations exceeds that over `k` control ones."""
-    wins = [
-        np.mean(_means(pool, test, k, rng) > _means(pool, control, k, rng)) for _ in range(repeats)
-    ]
+    """Chance that the mean over `k` test generations exceeds that over `k` control ones.
+
+    Args:
+        test, control: What is drawn from.
+        k: Generations on each side.
+        repeats: Simulated measurements.
+        rng: Source of randomness.
+        kept: Share of the test generations that are left; as many are taken of the control's, and
+            controls without any are left out.
+    """
+    wins = []
+    for _ in range(repeats):
+        left, right = _draws(test, k, rng), _draws(control, k, rng)
+        n = rng.binomial(k, kept, size=len(left))
+        use = np.arange(k) < n[:, None]
+        known = n > 0
+        sums = [np.where(use, side, 0).sum(axis=1)[known] / n[known] for side in (left, right)]
+        wins.append(np.mean(sums[0].round(12) > sums[1].round(12)))
     return float(np.mean(wins))
 
 
-def _superiority(pool: Floats, first: Law, second: Law) -> float:
+def _superiority(first: _Arm, second: _Arm) -> float:
     """Chance that a draw under `first` exceeds one under `second`, ties counting half."""
     total = 0.0
-    for scores in pool:
-        for mood, weight in enumerate(first):
-            for other, against in enumerate(second):
-                total += weight * against * _beats(scores[mood], scores[other])
-    return total / len(pool)
+    for place in range(len(first.parts[0])):
+        for weight, scores in zip(first.weights, first.parts, strict=True):
+            for against, others in zip(second.weights, second.parts, strict=True):
+                total += weight * against * _beats(scores[place], others[place])
+    return total / len(first.parts[0])
 
 
 def _beats(left: Floats, right: Floats) -> float:

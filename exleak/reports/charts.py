@@ -42,7 +42,7 @@ def _limit_of_rate(found: dict[str, Any]) -> float | None:
     """The limit, where it is one of μ_EL."""
     verdict = found["verdict"]
     limit: float | None = verdict["limit"]
-    return None if verdict.get("metric") == "directional" else limit
+    return limit if verdict.get("metric", "rate") == "rate" else None
 
 
 def _published(dataset: str, measured: Measurements) -> list[Mark]:
@@ -77,6 +77,28 @@ def _condition_marks(index: int, found: dict[str, Any]) -> list[Mark]:
         for name in _CONDITIONS
         if name in known
     ]  # fmt: skip
+
+
+def decomposition(measurements: Measurements) -> Iterator[Chart]:
+    """How far the directional rate is from .5, with and without what restates the sentence."""
+    for number_, (dataset, places) in enumerate(_datasets(measurements).items()):
+        groups = [(label(measurements[i]), _parts(i, measurements[i])) for i in places]
+        if any(marks for _, marks in groups):
+            title = f"Directional rate with and without carry-over on {dataset}"
+            yield dataset, figures.conditions(f"decomposition{number_}", title, groups)
+
+
+def _parts(index: int, found: dict[str, Any]) -> list[Mark]:
+    parts = {
+        "all continuations": "expression.directional",
+        "without carry-over": "expression.residual.directional",
+        "share of carry-over": "expression.carry_over.share",
+    }
+    return [
+        Mark(name, rate["rate"], rate["interval"], source=f"{index}.{place}.rate")
+        for name, place in parts.items()
+        if (rate := lookup(found, place)) and rate["rate"] is not None
+    ]
 
 
 def differences(measurements: Measurements) -> Iterator[Chart]:

@@ -28,16 +28,17 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 def _report(options: argparse.Namespace) -> int:
     from exleak.errors import SettingsError
     from exleak.reports import kind_of, read_report, render
-    from exleak.store.files import write_text
+    from exleak.store.files import check_file, write_text
 
     output = None if str(options.output) == "-" else options.output
     kind = options.to or (output and kind_of(output))
     if kind is None:
         raise SettingsError("give the kind of report: --to html, md, latex, csv or json")
-    measurements: list[dict[str, Any]] = []
-    for file in options.files:
-        found = read_report(file)["measurements"]
-        measurements += [one for one in found if one not in measurements]
+    if output is not None:
+        check_file(output)
+    measurements = _distinct(
+        [one for file in options.files for one in read_report(file)["measurements"]]
+    )
     text = render(kind, measurements)
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
@@ -47,3 +48,20 @@ def _report(options: argparse.Namespace) -> int:
     write_text(output, text)
     print(f"report: {output}")
     return 0
+
+
+def _distinct(measurements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Measurements without their copies; one that was judged in two ways is there with both."""
+    from exleak.repeats import is_same
+    from exleak.reports.tables import label, name_of
+    from exleak.reports.text import printable
+
+    kept: list[dict[str, Any]] = []
+    for found in measurements:
+        known = [one for one in kept if label(one) == label(found) and is_same(one, found)]
+        if any(one["verdict"] == found["verdict"] for one in known):
+            text = printable(name_of(found), 500)
+            print(f"exleak report: {text}: given more than once, shown once", file=sys.stderr)
+        else:
+            kept.append(found)
+    return kept

@@ -30,8 +30,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 #: What a report of an earlier version may lack.
 _DEFAULTS: dict[str, Any] = {
-    "identity": {}, "pairs": [], "worst": [], "by_control": {}, "series": None, "prompts": [],
-    "notes": [],
+    "identity": {}, "pairs": [], "worst": [], "by_control": {}, "residual_by_control": {},
+    "series": None, "prompts": [], "notes": [],
 }  # fmt: skip
 
 
@@ -72,6 +72,8 @@ def read_report(path: str | Path) -> dict[str, Any]:
         for key, value in _DEFAULTS.items():
             measurement.setdefault(key, type(value)())
         measurement["expression"].setdefault("placebo", {})
+        measurement["expression"].setdefault("carry_over", None)
+        measurement["expression"].setdefault("residual", None)
         measurement["verdict"].setdefault("adjusted_p_value", None)
         measurement["verdict"].setdefault("comparison", None)
     return report

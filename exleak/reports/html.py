@@ -14,8 +14,10 @@ from typing import Any
 
 from exleak.pages import embedded, fill
 from exleak.reports import charts
+from exleak.reports.columns import SUMMARY, Column
 from exleak.reports.prompts import prompt_data
 from exleak.reports.tables import (
+    KINDS,
     OUTCOMES,
     SERIES,
     fact_rows,
@@ -30,10 +32,7 @@ from exleak.reports.text import interval, number, p_value, printable, series_mar
 
 _TEMPLATE = Path(__file__).parent / "page" / "report.html"
 _SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "unusable": "!", None: "·"}
-_SUMMARY = (
-    "Model", "Dataset", "μ_EL", "95% interval", "W_EL", "Directional", "95% interval", "μ_L",
-    "Limit", "Outcome",
-)  # fmt: skip
+_SUMMARY = ("Model", "Dataset", *(column.heading for column in SUMMARY), "Outcome")
 
 Measurements = Sequence[dict[str, Any]]
 
@@ -52,6 +51,7 @@ def html(measurements: Measurements) -> str:
         "summary": "".join(_summary(measurements)),
         "rates": "".join(map(_card, charts.rates(measurements))),
         "conditions": "".join(map(_card, charts.conditions(measurements))),
+        "decomposition": "".join(map(_card, charts.decomposition(measurements))),
         "differences": "".join(map(_card, charts.differences(measurements))),
         "details": "".join(_details(i, found) for i, found in enumerate(measurements)),
         "data": embedded(prompt_data(measurements)),
@@ -89,11 +89,6 @@ def _exact(value: Any) -> Any:
 def _p_value(index: int, found: dict[str, Any], place: str) -> str:
     value = lookup(found, place)
     return _number(f"{index}.{place}", p_value(value), value)
-
-
-def _limit(index: int, found: dict[str, Any]) -> str:
-    value = found["verdict"]["limit"]
-    return "none" if value is None else _number(f"{index}.verdict.limit", f"{value:g}", value)
 
 
 def _outcome(found: dict[str, Any]) -> str:
@@ -151,15 +146,14 @@ def _summary_row(i: int, found: dict[str, Any]) -> Sequence[str]:
     return (
         _text(label(found)),
         _text(found["dataset"]),
-        f"<strong>{_value(i, found, 'expression.rate')}</strong>",
-        _interval(i, found, "expression.interval"),
-        _p_value(i, found, "expression.p_value"),
-        _value(i, found, "expression.directional.rate"),
-        _interval(i, found, "expression.directional.interval"),
-        _value(i, found, "semantic.instance.rate"),
-        _limit(i, found),
+        *(_cell(i, found, column) for column in SUMMARY),
         _outcome(found),
     )
+
+
+def _cell(index: int, found: dict[str, Any], column: Column) -> str:
+    value = lookup(found, column.place)
+    return _number(f"{index}.{column.place}", column.shown(value), _exact(value))
 
 
 def _card(chart: tuple[str, str]) -> str:
@@ -216,7 +210,8 @@ def _worst(index: int, found: dict[str, Any]) -> str:
         items.append(
             f'<li><span class="condition {_text(item["condition"])}">{_text(item["condition"])}'
             f"</span> <bdi>{_text(item['prompt'])}</bdi><dl>"
-            f"<div><dt>with it</dt><dd>{shown} <bdi>{_text(item['sentence'])}</bdi></dd></div>"
+            f"<div><dt>with it, {KINDS[item.get('restates')]}</dt>"
+            f"<dd>{shown} <bdi>{_text(item['sentence'])}</bdi></dd></div>"
             f"<div><dt>without it</dt><dd>{other} <bdi>{_text(item['control_sentence'])}</bdi>"
             "</dd></div></dl></li>"
         )

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Any
 
+from exleak.reports.columns import SUMMARY, cells
 from exleak.reports.tables import (
+    KINDS,
     OUTCOMES,
     SERIES,
     fact_rows,
@@ -24,11 +26,9 @@ from exleak.reports.tables import (
 from exleak.reports.text import interval, number, p_value, printable, series_mark
 
 _SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "unusable": "🚫", None: "ℹ️"}
-_HEAD = (
-    "", "model", "dataset", "μ_EL", "95% interval", "W_EL", "directional", "limit", "outcome",
-)  # fmt: skip
+_HEAD = ("", "model", "dataset", *(column.heading for column in SUMMARY), "outcome")
 _RATES = ("rate", "value", "95% interval", "n", "p", "ties")
-_WORST = ("after", "prompt", "with it", "P", "without it", "P")
+_WORST = ("after", "prompt", "with it", "kind", "P", "without it", "P")
 _SHOWN = 5
 _WIDTH = 160
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~@&$!:]")
@@ -48,24 +48,20 @@ def markdown(measurements: Sequence[dict[str, Any]]) -> str:
     lines.append(
         "μ_EL: share of prompts whose mood follows an irrelevant sentence; W_EL: its Wilcoxon "
         "p-value; directional: chance that a continuation is brighter after the positive than "
-        "after the negative sentence; for both rates .5 is no leakage."
+        "after the negative sentence; residual: the same among continuations that do not restate "
+        "the injected sentence, whose share is carry-over; for all rates but that .5 is no leakage."
     )
     return "\n".join(lines) + "\n"
 
 
 def _summary(measurement: dict[str, Any]) -> Sequence[str]:
-    expression, verdict = measurement["expression"], measurement["verdict"]
-    limit = verdict["limit"]
+    outcome = measurement["verdict"]["outcome"]
     return (
-        _SIGNS[verdict["outcome"]],
+        _SIGNS[outcome],
         code(label(measurement)),
         code(measurement["dataset"]),
-        number(expression["rate"]),
-        interval(expression["interval"]),
-        p_value(expression["p_value"]),
-        number(expression["directional"]["rate"]),
-        "-" if limit is None else f"{limit:g}",
-        OUTCOMES[verdict["outcome"]],
+        *cells(measurement),
+        OUTCOMES[outcome],
     )
 
 
@@ -127,6 +123,7 @@ def _example(item: dict[str, Any]) -> Sequence[str]:
         item["condition"],
         code(item["prompt"]),
         code(item["sentence"]),
+        KINDS[item.get("restates")],
         number(item["probability"], 2),
         code(item["control_sentence"]),
         number(item["control_probability"], 2),

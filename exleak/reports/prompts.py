@@ -21,10 +21,11 @@ def prompt_data(measurements: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         ``texts``; and ``measurements``, each with its ``name`` and ``rows``: condition, number of
-        the control prompt and of the injected sentence, d, then of the control and of the test
-        prompt the class probabilities, and number and probability of the typical sentence; last,
-        number and probability of the strongest test sentence. A probability is that of the
-        injected class, ``None`` where there is none.
+        the control prompt and of the injected sentence, d, share of the continuations that restate
+        the sentence; then of the control and of the test prompt the class probabilities and the
+        typical sentence; last, the strongest test sentence. A sentence is its number, probability,
+        whether it restates, and the words that it shares. A probability is that of the injected
+        class, ``None`` where there is none.
     """
     texts: dict[str, int] = {}
     found = [
@@ -53,6 +54,7 @@ def _row(
         _text(test["control"], texts),
         None if test["injected"] is None else _text(test["injected"], texts),
         None if d is None else _short(d, 3),
+        None if test.get("carry_over") is None else _short(test["carry_over"], 2),
     ]
     for prompt in (control, test):
         row += [[_short(p, 2) for p in prompt["probabilities"]]]
@@ -64,13 +66,18 @@ def _example(
     example: dict[str, Any] | None, column: int | None, texts: dict[str, int]
 ) -> list[Any]:
     if example is None:
-        return [None, None]
+        return [None, None, None, []]
     p = None if column is None else _short(example["probabilities"][column], 2)
-    return [_text(example["sentence"], texts), p]
+    kind = [example.get("restates"), [_shown(word) for word in example.get("shared", ())]]
+    return [_text(example["sentence"], texts), p, *kind]
 
 
 def _text(text: str, texts: dict[str, int]) -> int:
-    return texts.setdefault(printable(" ".join(text.split()), _WIDTH), len(texts))
+    return texts.setdefault(_shown(text), len(texts))
+
+
+def _shown(text: str) -> str:
+    return printable(" ".join(text.split()), _WIDTH)
 
 
 def _short(value: float, digits: int) -> float:

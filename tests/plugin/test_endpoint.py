@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.plugin.conftest import Run
-from tests.serving import Fake
+from tests.serving import Fake, Handler
 
 
 @pytest.fixture
@@ -22,6 +23,22 @@ def test_a_served_model_is_measured(measure: Run, fake: Fake) -> None:
     result = measure(f"--leakage-endpoint={fake.url}", "--leakage-model=m", "--leakage-report-only")
     assert result.parseoutcomes()["passed"] == 1
     result.stdout.fnmatch_lines(["m *hexl *", "m on hexl: the server ignores top_k 50*"])
+
+
+def test_waiting_for_a_server_is_said(measure: Run, fake: Fake) -> None:
+    """On the terminal while it lasts, although pytest captures logs."""
+    busy = [True]
+
+    def fault(handler: Handler, body: dict[str, Any]) -> None:
+        if busy.pop() if busy else False:
+            handler.send({"error": "loading"}, 503, Retry_After="3")
+        else:
+            status, answer = fake.answer(handler.path, body)
+            handler.send(answer, status)
+
+    fake.fault = fault
+    result = measure(f"--leakage-endpoint={fake.url}", "--leakage-model=m", "--leakage-report-only")
+    result.stdout.fnmatch_lines(["*model m: HTTP 503: loading; trying again for up to*"])
 
 
 def test_an_entry_names_its_server(measure: Run, toy: pytest.Pytester, fake: Fake) -> None:

@@ -9,15 +9,20 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import exleak
+from exleak.measurement import About
+from exleak.records import PromptGenerations
 from exleak.reports import write_report
 from tests.annotate.test_browser import ENTER, Open, browser, press
 from tests.reports.made import measurement, six_models
 from tests.reports.numbers import at, is_rounded
+from tests.test_carry_over import TOPICS, run
 
 __all__ = ["browser"]
 
@@ -124,15 +129,38 @@ def test_another_measurement_is_chosen(browser: Open, tmp_path: Path) -> None:
     assert driver.find_element("id", "count").text == "60 of 60 test prompts; 25 shown"
 
 
+def test_prompts_are_filtered_by_what_they_restate(browser: Open, tmp_path: Path) -> None:
+    """Most, some or none of the continuations; the words of the sentence are marked."""
+    found = exleak.score(
+        [*run(4, 6), *_renamed(run(4, 0))], TOPICS, about=About(model="m", dataset="d")
+    ).to_json()
+    driver = opened(browser, tmp_path, found)
+    assert len(rows(driver)) == 24
+    for place, count in ((2, 12), (3, 0), (4, 12)):
+        driver.find_element("css selector", f"#kind option:nth-child({place})").click()
+        assert len(rows(driver)) == count
+    driver.find_element("css selector", "#kind option:nth-child(2)").click()
+    shown = driver.find_elements("css selector", "#rows mark")
+    assert {mark.text for mark in shown} == {"comet"}
+    assert "60% of the continuations" in rows(driver)[0]
+
+
+def _renamed(made: list[PromptGenerations]) -> list[PromptGenerations]:
+    return [
+        replace(row, id=f"x{row.id}", control=None if row.control is None else f"x{row.control}")
+        for row in made
+    ]
+
+
 def test_everything_is_reached_by_keyboard(browser: Open, tmp_path: Path) -> None:
     """Tab goes through all controls in order; Enter shows more rows and keeps the place."""
     driver = opened(browser, tmp_path, measurement())
     stops = []
-    for _ in range(9):
+    for _ in range(10):
         press(driver, TAB)
         active = driver.switch_to.active_element
         stops.append(active.get_attribute("id") or active.tag_name)
-    assert stops == ["a", "theme", "measurement", "condition", "order", "search", "more",
+    assert stops == ["a", "theme", "measurement", "condition", "kind", "order", "search", "more",
                      "summary", "body"]  # fmt: skip
     driver.find_element("id", "more").send_keys(ENTER)
     assert len(rows(driver)) == 45

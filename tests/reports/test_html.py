@@ -75,10 +75,11 @@ COLUMNS = [
     ("μ_EL", "expression.rate"),
     ("95% interval", "expression.interval"),
     ("W_EL", "expression.p_value"),
-    ("Directional", "expression.directional.rate"),
-    ("95% interval", "expression.directional.interval"),
+    ("directional", "expression.directional.rate"),
+    ("carry-over", "expression.carry_over.share.rate"),
+    ("residual", "expression.residual.directional.rate"),
     ("μ_L", "semantic.instance.rate"),
-    ("Limit", "verdict.limit"),
+    ("limit", "verdict.limit"),
 ]
 KEYS = {"Value": "rate", "95% interval": "interval", "n": "n", "p": "p_value", "Ties": "ties"}
 CELL = re.compile(r'data-label="([^"]*)">(?:<strong>)?<data data-at="(\d+)\.([^"]*)"')
@@ -89,8 +90,11 @@ def test_each_number_stands_under_its_heading() -> None:
     page = html(FOUND)
     summary, steps, *rates = re.findall(r'<tbody role="rowgroup">.*?</tbody>', page)
     for index, row in enumerate(summary.split("</tr>")[: len(FOUND)]):
-        limited = FOUND[index]["verdict"]["limit"] is not None
-        known = [(name, str(index), place) for name, place in COLUMNS[: 7 if limited else 6]]
+        known = [
+            (name, str(index), place)
+            for name, place in COLUMNS
+            if lookup(FOUND[index], place) is not None
+        ]
         assert CELL.findall(row) == known
     assert [place for _, _, place in CELL.findall(steps)] == [place for _, place, _ in SERIES]
     assert len(rates) == len(FOUND)
@@ -137,11 +141,14 @@ def test_the_table_of_prompts_has_the_numbers_of_the_json() -> None:
             test, control = prompts[pair["id"]], prompts[pair["control"]]
             column = ("negative", "neutral", "positive").index(pair["condition"])
             assert is_rounded(f"{row[3]:.3f}", pair["difference"])
-            for shown, prompt in ((row[4], control), (row[7], test)):
+            for shown, prompt in ((row[5], control), (row[10], test)):
                 assert all(map(is_rounded, (f"{p:.2f}" for p in shown), prompt["probabilities"]))
-            for p, example in ((6, control["typical"]), (9, test["typical"]),
-                               (11, test["strongest"])):  # fmt: skip
+            assert is_rounded(f"{row[4]:.2f}", test["carry_over"])
+            for p, example in ((7, control["typical"]), (12, test["typical"]),
+                               (16, test["strongest"])):  # fmt: skip
                 assert is_rounded(f"{row[p]:.2f}", example["probabilities"][column])
+                assert row[p + 1] == example["restates"]
+                assert row[p + 2] == list(example["shared"])
 
 
 def test_hostile_texts_make_no_markup() -> None:
@@ -185,7 +192,7 @@ def test_every_figure_is_described() -> None:
     """A title and a description for those who cannot see it, under ids used once."""
     page = html(FOUND)
     labels = re.findall(r'<svg class="figure" role="img" aria-labelledby="([^"]*)"', page)
-    assert len(labels) == 2 + 2 + len(FOUND)
+    assert len(labels) == 2 + 2 + 2 + len(FOUND)
     ids = re.findall(r' id="([^"]*)"', page)
     assert len(ids) == len(set(ids))
     assert set(" ".join(labels).split()) <= set(ids)

@@ -27,7 +27,10 @@ SUMMARY = {
     4: "expression.interval",
     5: "expression.p_value",
     6: "expression.directional.rate",
-    7: "verdict.limit",
+    7: "expression.carry_over.share.rate",
+    8: "expression.residual.directional.rate",
+    9: "semantic.instance.rate",
+    10: "verdict.limit",
 }
 COLUMNS = ("rate", "interval", "n", "p_value", "ties")
 
@@ -51,7 +54,7 @@ def test_the_summary_shows_the_numbers_of_the_json() -> None:
         assert row[1] == f"`{label(FOUND[index])}`"
         for column, place in SUMMARY.items():
             assert shows(row[column], at(FOUND, f"{index}.{place}")), (row, place)
-        assert row[8] == (FOUND[index]["verdict"]["outcome"] or "reported only")
+        assert row[11] == (FOUND[index]["verdict"]["outcome"] or "reported only")
 
 
 def test_the_details_show_the_numbers_of_the_json() -> None:
@@ -106,8 +109,9 @@ def test_the_worst_continuations_show_their_probabilities() -> None:
     for index, rows in enumerate(cells(markdown(FOUND), "after |")):
         for place, row in enumerate(rows):
             item = at(FOUND, f"{index}.worst.{place}")
-            assert shows(row[3], item["probability"])
-            assert shows(row[5], item["control_probability"])
+            assert row[3] == ("carry-over" if item["restates"] else "own words")
+            assert shows(row[4], item["probability"])
+            assert shows(row[6], item["control_probability"])
 
 
 def test_no_other_number_is_shown() -> None:

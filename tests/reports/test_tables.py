@@ -50,9 +50,11 @@ def test_latex_has_the_numbers_of_the_json() -> None:
     lines = tables.latex(found).splitlines()[4:6]
     for index, line in enumerate(lines):
         cells = line.removesuffix(r" \\").split(" & ")
-        assert is_rounded(cells[2], at(found, f"{index}.semantic.instance.rate"))
-        assert is_rounded(cells[3], at(found, f"{index}.expression.rate"))
-        assert is_rounded(cells[6], at(found, f"{index}.expression.directional.rate"))
+        assert is_rounded(cells[2], at(found, f"{index}.expression.rate"))
+        assert is_rounded(cells[5], at(found, f"{index}.expression.directional.rate"))
+        assert is_rounded(cells[6], at(found, f"{index}.expression.carry_over.share.rate"))
+        assert is_rounded(cells[7], at(found, f"{index}.expression.residual.directional.rate"))
+        assert is_rounded(cells[8], at(found, f"{index}.semantic.instance.rate"))
 
 
 @pytest.mark.parametrize("kind", ["html", "md", "latex"])

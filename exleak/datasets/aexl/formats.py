@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from exleak.errors import DatasetError
+from exleak.hub import within_reach
 
 if TYPE_CHECKING:
     from exleak.datasets.aexl.sources import Part, Reading
@@ -195,7 +196,10 @@ def _parquet(part: Part, reading: Reading) -> Iterator[Record]:
 def _hub(part: Part, reading: Reading) -> Iterator[Record]:
     datasets = _library("datasets", "a dataset of the hub")
     try:
-        rows = datasets.load_dataset(part.name, reading.config, split=reading.split, streaming=True)
+        with within_reach(part.name):
+            rows = datasets.load_dataset(
+                part.name, reading.config, split=reading.split, streaming=True
+            )
         column = None
         for row in rows:
             column = column or _column(row, part.name, reading)

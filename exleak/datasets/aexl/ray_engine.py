@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exleak import errors
+from exleak.datasets.aexl.ray_cluster import connect
 from exleak.datasets.aexl.sources import Block, Part, read
 from exleak.datasets.aexl.worker import Partial
 from exleak.errors import ExleakError, SettingsError
@@ -36,7 +37,8 @@ def run(job: Job, parts: Sequence[Part], actors: int) -> Iterator[tuple[Part, Pa
         actors: How many score at a time.
 
     Raises:
-        SettingsError: Ray is not installed, or a part cannot be read elsewhere.
+        SettingsError: Ray is not installed, its cluster cannot be reached, or a part cannot be
+            read elsewhere.
         ExleakError: A part cannot be read, or a scorer fails.
     """
     try:
@@ -47,7 +49,7 @@ def run(job: Job, parts: Sequence[Part], actors: int) -> Iterator[tuple[Part, Pa
     if any(part.kind == "stdin" for part in parts):
         raise SettingsError("standard input cannot be spread over a cluster: write it to a file")
     if not ray.is_initialized():
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        connect()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     before = context.target_max_block_size, context.enable_progress_bars

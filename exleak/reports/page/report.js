@@ -18,18 +18,19 @@ const textOf = (index) => (index === null ? "" : data.texts[index]);
 
 // A row as prompt_data in prompts.py gives it
 
-function read([condition, control, injected, d, before, calm, calmP, after, typical, typicalP, top, topP]) {
+function read([condition, control, injected, d, carried, before, calm, calmP, , , after, typical, typicalP, typicalKind, typicalWords, top, topP, topKind, topWords]) {
+  const said = [["typical", textOf(typical), typicalP, typicalKind, typicalWords]];
+  if (top !== null && top !== typical) said.push(["most leaking", textOf(top), topP, topKind, topWords]);
   return {
-    condition, control: textOf(control), injected: textOf(injected), d,
-    without: { mean: before, said: [["typical", textOf(calm), calmP]] },
-    with: {
-      mean: after,
-      said: top === null || top === typical
-        ? [["typical", textOf(typical), typicalP]]
-        : [["typical", textOf(typical), typicalP], ["most leaking", textOf(top), topP]],
-    },
+    condition, control: textOf(control), injected: textOf(injected), d, carried,
+    without: { mean: before, said: [["typical", textOf(calm), calmP, null, []]] },
+    with: { mean: after, said },
   };
 }
+
+// Which share of its continuations a prompt must restate the sentence in, by the filter's value
+
+const KINDS = { most: (share) => share >= 0.5, some: (share) => share > 0 && share < 0.5, none: (share) => share === 0 };
 
 const rowsOf = data.measurements.map(() => null);
 
@@ -46,9 +47,10 @@ function rows() {
 
 function chosen() {
   const condition = byId("condition").value;
+  const kind = KINDS[byId("kind").value];
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const found = rows().filter((row) =>
-    (!condition || row.condition === condition) && words.every((word) => row.words.includes(word)));
+    (!condition || row.condition === condition) && (!kind || (row.carried !== null && kind(row.carried))) && words.every((word) => row.words.includes(word)));
   const order = byId("order").value;
   if (order === "dataset") return found;
   const sign = order === "most" ? -1 : 1;
@@ -57,8 +59,11 @@ function chosen() {
 
 // What is shown
 
-function bdi(text) {
-  const made = element("bdi", "", text);
+function bdi(text, words = []) {
+  // The words stand in the data in lower case; \p{L} keeps "war" out of "warm".
+  const known = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const parts = known.length ? text.split(new RegExp(`(?<!\\p{L})(${known.join("|")})(?!\\p{L})`, "giu")) : [text];
+  const made = element("bdi", "", ...parts.map((part, i) => (i % 2 ? element("mark", "", part) : part)));
   made.dir = "auto";
   return made;
 }
@@ -79,8 +84,10 @@ function cell(name, side) {
   const made = element("td", "", meter(side.mean, name.toLowerCase()));
   made.setAttribute("role", "cell");
   made.dataset.name = name;
-  for (const [role, text, p] of side.said) {
-    made.append(element("p", "said", element("span", "role", role), element("span", "number", `${number(p, 2)} `), bdi(text)));
+  for (const [role, text, p, restates, words] of side.said) {
+    const line = element("p", "said", element("span", "role", role), element("span", "number", `${number(p, 2)} `), bdi(text, words));
+    if (restates) line.append(" ", element("span", "kind", "carry-over"));
+    made.append(line);
   }
   return made;
 }
@@ -92,6 +99,7 @@ function line(row) {
   const injected = bdi(row.injected);
   injected.className = "injected";
   prompt.append(...(row.injected ? [injected, " "] : []), bdi(row.control));
+  if (row.carried !== null) prompt.append(element("p", "said", `restated by ${Math.round(100 * row.carried)}% of the continuations`));
   const d = element("td", "number d", number(row.d, 3));
   d.setAttribute("role", "cell");
   d.dataset.name = "d";
@@ -163,7 +171,7 @@ function start() {
   byId("browser").hidden = false;
   const again = () => { shown = PAGE; draw(); };
   byId("search").addEventListener("input", again);
-  for (const id of ["measurement", "condition", "order"]) byId(id).addEventListener("change", again);
+  for (const id of ["measurement", "condition", "kind", "order"]) byId(id).addEventListener("change", again);
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("more").addEventListener("click", more);
   draw();

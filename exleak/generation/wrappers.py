@@ -1,0 +1,44 @@
+"""Model objects that come in a wrapper of a training loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from exleak.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def unwrapped(model: Any) -> PreTrainedModel:
+    """The model in DataParallel, DistributedDataParallel and the like; others are left as they are.
+
+    A compiled model stays compiled, unless what was compiled is such a wrapper.
+
+    Raises:
+        ModelError: No language model, or one whose weights are spread over processes (FSDP).
+    """
+    import torch
+
+    parallel = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+    while True:
+        inner = getattr(model, "_orig_mod", model)
+        if type(inner).__name__ == "FullyShardedDataParallel":
+            raise ModelError(
+                "a model in FullyShardedDataParallel has its weights spread over processes; save "
+                "it (full state dict) and measure the folder"
+            )
+        within = getattr(inner, "module", None)
+        if not (
+            isinstance(inner, parallel)
+            or (isinstance(within, torch.nn.Module) and not hasattr(inner, "config"))
+        ):
+            break
+        model = within
+    if not (hasattr(model, "config") and hasattr(model, "get_input_embeddings")):
+        raise ModelError(
+            f"a {type(model).__name__} is no causal language model of transformers; give one "
+            "with its tokenizer, or the folder it was saved in"
+        )
+    found: PreTrainedModel = model
+    return found

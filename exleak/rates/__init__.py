@@ -1,0 +1,56 @@
+"""Leakage rates: the paper's EL, μ, W and L, and their robust counterparts.
+
+A *pair* is one test prompt with its control. Scores enter as arrays over the usable generations
+of a prompt. Every rate is a mean over pairs; its uncertainty is clustered on the control, because
+the pairs of one sample share it, and on the injected sentence where one is reused.
+
+Sources: Eq. 1, 2 and 4 of the paper for EL, μ and L; the sources of our own rates are given at
+each function.
+"""
+
+from exleak.rates.carry_over import carry_over
+from exleak.rates.expression import (
+    directional,
+    directional_by_control,
+    expression,
+    superiority_of,
+)
+from exleak.rates.intervals import CONFIDENCE, LEVEL, clustered_rate, quantile
+from exleak.rates.pairs import (
+    DECIMALS,
+    Pair,
+    chance_above,
+    difference,
+    heuristic,
+    leaks,
+    mean,
+    valence,
+)
+from exleak.rates.residual import residual, residual_by_control
+from exleak.rates.semantic import semantic, similarity_values
+from exleak.rates.significance import wilcoxon
+
+__all__ = [
+    "CONFIDENCE",
+    "DECIMALS",
+    "LEVEL",
+    "Pair",
+    "carry_over",
+    "chance_above",
+    "clustered_rate",
+    "difference",
+    "directional",
+    "directional_by_control",
+    "expression",
+    "heuristic",
+    "leaks",
+    "mean",
+    "quantile",
+    "residual",
+    "residual_by_control",
+    "semantic",
+    "similarity_values",
+    "superiority_of",
+    "valence",
+    "wilcoxon",
+]

@@ -1,0 +1,121 @@
+"""The mean over pairs with its clustered uncertainty: intervals, bounds and t tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+
+from exleak.rates.pairs import DECIMALS
+from exleak.records import Rate
+
+#: Share of intervals that hold the true rate.
+CONFIDENCE = 0.95
+#: One-sided confidence of the bounds that the gate decides on.
+LEVEL = 0.99
+
+
+def clustered_rate(
+    values: Sequence[float],
+    controls: Sequence[Hashable],
+    *sentences: Sequence[Hashable],
+    level: float = LEVEL,
+    null: float | None = None,
+    p_value: float | None = None,
+    ties: int = 0,
+) -> Rate:
+    """A mean over pairs with its clustered uncertainty.
+
+    t intervals with one degree of freedom less than there are clusters; with one pair per
+    cluster that is the ordinary t interval over clusters. The bounds are the wider of t and
+    Wilson's. Where the clusters do not differ, as at 0 or 1, both are the exact binomial interval
+    over clusters (Clopper and Pearson 1934).
+
+    Args:
+        values: One value in [0, 1] per pair.
+        controls: The control of each pair.
+        sentences: The injected sentence of each pair, or several: clustered on too where one is
+            reused, and the widest is reported.
+        level: One-sided confidence of ``bounds``.
+        null: If given, ``p_value`` is that of a one-sided t test of the rate against it.
+        p_value: The p-value to carry, where another test gives it.
+        ties: The number of ties to carry.
+    """
+    n = len(values)
+    if n == 0:
+        return Rate(None, 0)
+    rate = round(math.fsum(values) / n, DECIMALS)
+    clusters = len(set(controls))
+    error = _standard_error(values, rate, controls)
+    for injected in sentences:
+        other = _standard_error(values, rate, injected) if len(set(injected)) < n else None
+        if error is not None and other is not None and other > error:
+            error, clusters = other, len(set(injected))
+    interval: tuple[float, float] | None
+    bounds: tuple[float, float] | None
+    if error:
+        interval = _t_interval(rate, error, clusters, (1 + CONFIDENCE) / 2)
+        bounds = _bounds(rate, error, clusters, level)
+    else:
+        interval = _binomial_interval(rate, clusters, CONFIDENCE)
+        bounds = _binomial_interval(rate, clusters, 2 * level - 1)
+    if null is not None:
+        p_value = _t_test(rate, error, clusters, null)
+    return Rate(rate, n, interval, bounds, p_value, ties, error)
+
+
+def _standard_error(
+    values: Sequence[float], rate: float, clusters: Sequence[Hashable]
+) -> float | None:
+    """Cluster-robust standard error of a mean; ``None`` with fewer than two clusters."""
+    sums: dict[Hashable, list[float]] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        sums.setdefault(cluster, []).append(value - rate)
+    count = len(sums)
+    if count < 2:
+        return None
+    squares = math.fsum(math.fsum(group) ** 2 for group in sums.values())
+    return round(math.sqrt(squares * count / (count - 1)) / len(values), DECIMALS)
+
+
+def _t_interval(rate: float, error: float, clusters: int, level: float) -> tuple[float, float]:
+    half = quantile(level, clusters - 1) * error
+    return max(0.0, rate - half), min(1.0, rate + half)
+
+
+def _bounds(rate: float, error: float, clusters: int, level: float) -> tuple[float, float]:
+    """The wider, on each side, of the t interval and Wilson's (1927) with the same error.
+
+    Near 0 or 1 the spread shrinks with the rate, and t bounds miss the truth several times as
+    often as stated. Wilson's take the spread at the bound itself.
+    """
+    low, high = _t_interval(rate, error, clusters, level)
+    if not 0 < rate < 1:
+        return low, high
+    inverse = (quantile(level, clusters - 1) * error) ** 2 / (rate * (1 - rate))
+    centre = (rate + inverse / 2) / (1 + inverse)
+    half = math.sqrt(inverse * (rate * (1 - rate) + inverse / 4)) / (1 + inverse)
+    return min(low, centre - half), max(high, centre + half)
+
+
+def quantile(level: float, freedom: int) -> float:
+    """Quantile of Student's t distribution."""
+    from scipy import special
+
+    return float(special.stdtrit(freedom, level))
+
+
+def _t_test(rate: float, error: float | None, clusters: int, null: float) -> float:
+    """One-sided p-value that the rate lies above ``null``; exact binomial without any spread."""
+    from scipy import special, stats
+
+    if error:
+        return float(special.stdtr(clusters - 1, -(rate - null) / error))
+    hits = round(rate * clusters)
+    return float(stats.binomtest(hits, clusters, null, alternative="greater").pvalue)
+
+
+def _binomial_interval(rate: float, clusters: int, confidence: float) -> tuple[float, float]:
+    from scipy import stats
+
+    interval = stats.binomtest(round(rate * clusters), clusters).proportion_ci(confidence)
+    return float(interval.low), float(interval.high)

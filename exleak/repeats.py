@@ -1,0 +1,108 @@
+"""The same measurement in several reports: a copy is no further evidence, and counts once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from exleak.gate import holm
+from exleak.reports.tables import label, name_of
+
+#: What makes a measurement; how it was judged, where, and what is shown of it may differ.
+_MEASURED = (
+    "dataset", "instrument", "sampling", "generations", "expression", "semantic", "by_control",
+    "identity",
+)  # fmt: skip
+
+
+def is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two measurements are copies of one, under whatever names of the model."""
+    return all(one.get(key) == other.get(key) for key in _MEASURED)
+
+
+def without_copies(
+    measurements: Sequence[dict[str, Any]],
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Leave out copies of a measurement under the same name of the model.
+
+    Returns:
+        The measurements in order, each once, and a line of text for each that was there more often.
+    """
+    kept: list[dict[str, Any]] = []
+    copies: dict[int, int] = {}
+    for found in measurements:
+        for place, one in enumerate(kept):
+            if label(one) == label(found) and is_same(one, found):
+                copies[place] = copies.get(place, 1) + 1
+                break
+        else:
+            kept.append(found)
+    notes = [
+        f"{name_of(kept[place])}: given {count} times, counted once"
+        for place, count in copies.items()
+    ]
+    return kept, notes
+
+
+def adjusted(measurements: Sequence[dict[str, Any]]) -> dict[int, float | None]:
+    """Holm's adjustment over the models of each dataset.
+
+    A model counts once however often it was measured, or copied under another name: further runs
+    must not weaken the test of any of them.
+
+    Returns:
+        Adjusted p-values by place; none for datasets with one model.
+    """
+    found: dict[int, float | None] = {}
+    for groups in _by_dataset(measurements):
+        if len(groups) < 2:
+            continue
+        lowest = [_lowest([measurements[place] for place in group]) for group in groups]
+        for own, group in enumerate(groups):
+            for place in group:
+                p_values = list(lowest)
+                p_values[own] = measurements[place]["expression"]["p_value"]
+                found[place] = holm(p_values)[own]
+    return found
+
+
+def remarks(measurements: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Lines on models that are there with several measurements of one dataset."""
+    for groups in _by_dataset(measurements):
+        for group in groups:
+            first = measurements[group[0]]
+            for place in group[1:]:
+                if is_same(first, measurements[place]):
+                    yield (
+                        f"{name_of(measurements[place])}: the same measurement as "
+                        f"{label(first)}; the two count once in Holm's adjustment"
+                    )
+            differ = [p for p in group if not is_same(first, measurements[p])]
+            if differ:
+                yield (
+                    f"{name_of(first)}: {len(differ) + 1} different measurements under one name; "
+                    "each is judged, and the model counts once in Holm's adjustment"
+                )
+
+
+def _by_dataset(measurements: Sequence[dict[str, Any]]) -> Iterator[list[list[int]]]:
+    """The places of each dataset's measurements, grouped by model."""
+    families: dict[str, list[list[int]]] = {}
+    for place, found in enumerate(measurements):
+        groups = families.setdefault(found["dataset"], [])
+        alike = [
+            group
+            for group in groups
+            if any(
+                label(measurements[other]) == label(found) or is_same(measurements[other], found)
+                for other in group
+            )
+        ]
+        joined = sorted([*(other for group in alike for other in group), place])
+        groups[:] = [*(group for group in groups if group not in alike), joined]
+    yield from families.values()
+
+
+def _lowest(measurements: Sequence[dict[str, Any]]) -> float | None:
+    values = [found["expression"]["p_value"] for found in measurements]
+    return min((value for value in values if value is not None), default=None)

@@ -1,0 +1,146 @@
+"""The models of a session: those named, those of leakage.toml, and what a pattern finds."""
+
+from __future__ import annotations
+
+import glob
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leakage_fixtures.settings import (
+    MODEL_KEYS,
+    TOML,
+    ModelSpec,
+    Settings,
+    resolve,
+    root,
+)
+
+_MODELS = pytest.StashKey[tuple[ModelSpec, ...]]()
+#: What a pattern found and is no checkpoint, with the reason.
+LEFT_OUT = pytest.StashKey[dict[str, str]]()
+
+
+def models(config: pytest.Config) -> tuple[ModelSpec, ...]:
+    """The models to measure: those named, or else every entry of leakage.toml.
+
+    Raises:
+        pytest.UsageError: leakage.toml cannot be used, a name repeats, or a pattern finds no
+            checkpoint.
+    """
+    if _MODELS not in config.stash:
+        config.stash[_MODELS] = _models(config)
+    return config.stash[_MODELS]
+
+
+def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
+    entries = read_toml(root(config) / TOML)
+    named = resolve(config).model
+    specs = [s for name in named for s in _named(config, name, entries)] if named else [*entries]
+    specs = _shortened([*{spec.path: spec for spec in reversed(specs)}.values()][::-1])
+    return tuple({spec.name: spec for spec in reversed(specs)}.values())[::-1]
+
+
+def _shortened(specs: list[ModelSpec]) -> list[ModelSpec]:
+    """Folders by names that are the same on every machine; entries keep the name they have."""
+    from exleak.model_names import short_names
+
+    names = short_names([spec.path for spec in specs])
+    taken = {spec.name for spec in specs if spec.from_toml}
+    return [
+        spec if spec.from_toml or name in taken else replace(spec, name=name)
+        for spec, name in zip(specs, names, strict=True)
+    ]
+
+
+def order(config: pytest.Config, model: ModelSpec, dataset: str) -> list[Any]:
+    """Where a measurement stands in tables: models as asked for, then datasets by name."""
+    known = [spec.name for spec in models(config)]
+    return [known.index(model.name), dataset]
+
+
+def _named(config: pytest.Config, name: str, entries: tuple[ModelSpec, ...]) -> list[ModelSpec]:
+    known = [spec for spec in entries if spec.name == name]
+    if known:
+        return known
+    if not glob.has_magic(name) or Path(name).exists():
+        return [ModelSpec(name, name)]
+    found = sorted(glob.glob(name), key=_natural)  # noqa: PTH207 (absolute patterns too)
+    if not found:
+        raise pytest.UsageError(f"--leakage-model {name}: nothing matches this pattern")
+    reasons = {path: reason for path in found if (reason := _no_checkpoint(Path(path)))}
+    config.stash.setdefault(LEFT_OUT, {}).update(reasons)
+    whole = [path for path in found if path not in reasons]
+    if not whole:
+        listed = "; ".join(f"{path}: {reason}" for path, reason in reasons.items())
+        raise pytest.UsageError(f"--leakage-model {name}: no checkpoint matches ({listed})")
+    return [ModelSpec(path, path, series=name) for path in whole]
+
+
+def _no_checkpoint(path: Path) -> str | None:
+    """Why something that a pattern finds cannot be measured: a log file, a half-written folder."""
+    if not path.is_dir():
+        return "a file"
+    if not (path / "config.json").is_file():
+        return "no config.json"
+    if not any(True for kind in ("*.safetensors", "*.bin") for _ in path.glob(kind)):
+        return "no weights yet"
+    return None
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Sort key that puts step-9 before step-10."""
+    digits = "".join(c if c.isdecimal() else " " for c in text).split()
+    letters = "".join(" " if c.isdecimal() else c for c in text).split()
+    return [(0, letter) for letter in letters] + [(int(digit), "") for digit in digits]
+
+
+def read_toml(path: Path) -> tuple[ModelSpec, ...]:
+    """The models of a leakage.toml; none when there is no such file."""
+    if not path.is_file():
+        return ()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError) as error:
+        raise pytest.UsageError(f"{path}: not TOML ({error})") from None
+    unknown = sorted(set(content) - {"models"})
+    if unknown or not isinstance(content.get("models", {}), dict):
+        raise pytest.UsageError(f"{path}: only [models.NAME] tables are known, not {unknown}")
+    return tuple(_spec(name, entry, path) for name, entry in content.get("models", {}).items())
+
+
+def _spec(name: str, entry: object, path: Path) -> ModelSpec:
+    where = f"{path}, [models.{name}]"
+    if not isinstance(entry, dict):
+        raise pytest.UsageError(f"{where}: a table is expected")
+    unknown = sorted(set(entry) - set(MODEL_KEYS))
+    if unknown:
+        raise pytest.UsageError(
+            f"{where}: unknown {', '.join(unknown)}; known are {', '.join(MODEL_KEYS)}"
+        )
+    expected = entry.get("xfail", "why")
+    if not isinstance(expected, str) or not expected.strip():
+        raise pytest.UsageError(
+            f"{where}: xfail is the reason why the model is expected to fail, a text, not "
+            f"{expected!r}; leave it out if it is not"
+        )
+    source = str(entry.get("path", name))
+    beside = path.parent / source
+    is_folder = "endpoint" not in entry and beside.is_dir()
+    return ModelSpec(name, str(beside) if is_folder else source, dict(entry), True)
+
+
+def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:
+    """Whether a test of this model carries the ``gpu`` marker (docs/guide.md)."""
+    if settings.endpoint is not None:
+        return False
+    if settings.device is not None:
+        return settings.device.startswith("cuda")
+    if model.from_toml:
+        return True
+    from exleak.generation.checkpoint import has_cuda
+
+    return has_cuda()

@@ -1,0 +1,62 @@
+"""Chat templates that cannot be used say so, before anything is measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from exleak import ModelError
+from exleak.generation.checkpoint import LocalModel
+from tests import tiny
+
+
+def render(template: str | dict[str, str]) -> str:
+    """A prompt in a template."""
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = template
+    return LocalModel("m", None, tokenizer, True).render("The soup is")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ raise_exception('needs a system message') }}",
+        "<user>",
+        "{{ messages[0]['content'] | upper }}",
+    ],
+)
+def test_a_template_that_loses_the_prompt_is_refused(template: str) -> None:
+    """With the model's name and the way out."""
+    with pytest.raises(ModelError, match=r"model m: its chat template .*--leakage-chat never"):
+        render(template)
+
+
+def test_the_templates_own_reason_is_told() -> None:
+    """It says what is missing."""
+    with pytest.raises(ModelError, match="needs a system message"):
+        render("{{ raise_exception('needs a system message') }}")
+
+
+def test_content_as_a_list_of_parts_is_sent_where_it_is_read() -> None:
+    """Templates of multimodal models loop over parts."""
+    parts = "{% for part in messages[0]['content'] %}{{ part['text'] }}{% endfor %}!"
+    assert render(parts) == "The soup is!"
+
+
+def test_named_templates_without_a_default_are_refused() -> None:
+    """None of them is meant for a plain prompt."""
+    with pytest.raises(ModelError, match=r"model m: its chat template .*default"):
+        render({"tool_use": "{{ messages[0]['content'] }}", "rag": "x"})
+    assert render({"default": "<{{ messages[0]['content'] }}>", "rag": "x"}) == "<The soup is>"
+
+
+@pytest.mark.parametrize("switch", ["enable_thinking", "thinking"])
+def test_thinking_is_switched_off_where_the_template_can(switch: str) -> None:
+    """Where it is on by default; other templates are used as they are."""
+    template = (
+        "{{ messages[0]['content'] }}<assistant><think>\n{% if SWITCH is defined and not SWITCH %}"
+        "</think>!{% endif %}"
+    )
+    made = render(template.replace("SWITCH", switch))
+    assert made == "The soup is<assistant><think>\n</think>!"
+    shut = "{{ messages[0]['content'] }}{% if enable_thinking is defined %}!{% endif %}"
+    assert render(shut) == "The soup is"
