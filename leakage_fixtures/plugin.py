@@ -106,6 +106,17 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    """Keep syrupy, which ends its session here, from snapshots that wait for another run."""
+    if not session.config.pluginmanager.hasplugin("syrupy"):
+        return (yield)
+    from leakage_fixtures.snapshots import waiting
+
+    with waiting():
+        return (yield)
+
+
 class Session:
     """Hooks that need what this session measured."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from syrupy.data import SnapshotCollections
 from syrupy.exceptions import SnapshotDoesNotExist
+from syrupy.extensions.base import AbstractSyrupyExtension
 from syrupy.extensions.json import JSONSnapshotExtension
 
 if TYPE_CHECKING:
@@ -61,19 +64,7 @@ def exists(snapshot: Any) -> bool:
 
 
 class RatesSnapshotExtension(JSONSnapshotExtension):
-    """JSON snapshots that match while every rate lies in the recorded interval.
-
-    They are never unused: each run measures the models that it was asked for, and the snapshots of
-    the others wait for their own run. syrupy would fail the session, or delete them.
-    """
-
-    def discover_snapshots(self, *args: Any, **kwargs: Any) -> SnapshotCollections:
-        """Every snapshot beside a test but those of rates."""
-        others = SnapshotCollections()
-        for found in super().discover_snapshots(*args, **kwargs):
-            if not _is_of_rates(Path(found.location)):
-                others.add(found)
-        return others
+    """JSON snapshots that match while every rate lies in the recorded interval."""
 
     def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
         """Whether identities are equal and rates are within the recorded intervals."""
@@ -85,7 +76,33 @@ class RatesSnapshotExtension(JSONSnapshotExtension):
         return all(_within(new["rates"][name], rate) for name, rate in old["rates"].items())
 
 
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Let no snapshot of rates count as unused, whichever of syrupy's extensions finds it.
+
+    Each run measures the models that it was asked for, and the snapshots of the others wait for
+    their own run. syrupy would fail the session, or delete them. Every extension claims files in
+    ``__snapshots__``, the one of its plain ``snapshot`` fixture too.
+    """
+    discover = AbstractSyrupyExtension.discover_snapshots
+
+    def others(self: AbstractSyrupyExtension, **about: Any) -> SnapshotCollections:
+        kept = SnapshotCollections()
+        for found in discover(self, **about):
+            if not _is_of_rates(Path(found.location)):
+                kept.add(found)
+        return kept
+
+    AbstractSyrupyExtension.discover_snapshots = others  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        AbstractSyrupyExtension.discover_snapshots = discover  # type: ignore[method-assign]
+
+
 def _is_of_rates(path: Path) -> bool:
+    if path.suffix != ".json":
+        return False
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -56,7 +56,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _runs(store: Store) -> list[Path]:
-    return sorted(store.runs.glob("*.jsonl"))
+    return sorted(store.runs.glob("*.jsonl")) if store.owns(store.runs) else []
 
 
 def _about(about: dict[str, Any] | None) -> str:

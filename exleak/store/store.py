@@ -77,22 +77,19 @@ class Store:
     def mark(self) -> None:
         """Say that this folder is a store, and keep it out of git, where exleak makes it.
 
-        A folder that somebody else made may hold files for git; in it, only the store's own
-        folders are kept out.
+        A folder that somebody else made may hold files for git; in it, only those of the store's
+        folders are kept out that exleak makes.
         """
-        places = [self.root]
-        if self.root.is_dir() and not self.is_one() and self._is_shared():
-            places = [self.root / name for name in _FOLDERS]
-        for place in places:
-            ignore = place / ".gitignore"
+        is_own = _is_marked(self.root) or not self._is_shared()
+        for place in [self.root] if is_own else self._folders:
             with contextlib.suppress(OSError):  # the first write of an entry says so
-                if not ignore.exists():
-                    write_text(ignore, f"{_MARK}\n*\n")
+                if is_own and not _is_marked(place) or _is_free(place):
+                    write_text(place / ".gitignore", f"{_MARK}\n*\n")
 
     def _is_shared(self) -> bool:
         """Whether the folder holds what is not the store's."""
         own = {*_FOLDERS, self.memo.name}
-        return any(path.name not in own for path in self.root.iterdir())
+        return self.root.is_dir() and any(path.name not in own for path in self.root.iterdir())
 
     @contextmanager
     def lock(self, segments: Segments) -> Iterator[None]:
@@ -112,9 +109,17 @@ class Store:
         finally:
             lock.release()
 
+    @property
+    def _folders(self) -> list[Path]:
+        return [self.root / name for name in _FOLDERS]
+
     def is_one(self) -> bool:
         """Whether the folder is a store, and not something else of somebody's."""
-        return any(map(_is_marked, (self.root, *(self.root / name for name in _FOLDERS))))
+        return any(map(_is_marked, (self.root, *self._folders)))
+
+    def owns(self, folder: Path) -> bool:
+        """Whether exleak made one of the store's folders, so that its files may be removed."""
+        return _is_marked(self.root) or _is_marked(folder)
 
     def all(self) -> Iterator[tuple[str, Segments, dict[str, Any] | None]]:
         """Kind, segments and description of everything stored; no description, no use."""
@@ -124,6 +129,10 @@ class Store:
                     continue
                 head = _head(folder)
                 yield kind, Segments(folder, head or ""), json.loads(head) if head else None
+
+
+def _is_free(folder: Path) -> bool:
+    return not folder.is_dir() or not any(folder.iterdir())
 
 
 def _is_marked(folder: Path) -> bool:
