@@ -45,7 +45,7 @@ bounded = settings(max_examples=200, deadline=None, suppress_health_check=[Healt
 @example(["You see ", f"{INJECTED} It's bad. {CONTROL} painting. B"], WHOLE)
 @example(["Yes, ", "She failed", ". He can swim. B"], FAILED)
 def test_a_complete_answer_never_changes(pieces: list[str], first: FirstSentence) -> None:
-    """Wherever a generation may be cut, its answer is that of the whole text, and stays complete."""
+    """Wherever a generation may be cut, its answer is that of the whole text, and stays so."""
     text = "".join(pieces)
     final, complete = first.read(text), False
     for end in range(len(text) + 1):

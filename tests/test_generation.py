@@ -516,7 +516,7 @@ def test_a_checkpoint_cut_short_cannot_be_loaded(tmp_path: Path) -> None:
     path = tiny.save_checkpoint(tmp_path / "torn")
     weights = path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    with pytest.raises(ModelError, match=f"model {path}: cannot be loaded from its folder: "):
+    with pytest.raises(ModelError, match="model torn: cannot be loaded from its folder: "):
         load_model(path)
 
 

@@ -135,8 +135,9 @@ def _setting_notes(
 ) -> Iterable[str]:
     asked = {name: getattr(sampling, name) for name, no in _NEUTRAL.items()
              if getattr(sampling, name) != no}  # fmt: skip
+    told = {name for name in server.refused if server.has_other_way(name)}
     refused = {item for item in asked.items()
-               if server.leaves_out(*item) and not server.has_other_way(item[0])}  # fmt: skip
+               if server.leaves_out(*item) and item[0] not in told}  # fmt: skip
     if sampling.temperature == DEFAULT_TEMPERATURE and server.is_fixed:
         del asked["temperature"]
     elif honoured["temperature"] is False:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from exleak.reference.selfcheck import Check, Selfcheck
 
-_DESCRIPTION = """Measure six small models whose leakage is known, and compare: on a new machine, a
-new GPU, or with a classifier of your own. Takes a minute or two; the exit status is 0 if the
+_DESCRIPTION = """Measure eight small models whose leakage is known, and compare: on a new machine,
+a new GPU, or with a classifier of your own. Takes a minute or two; the exit status is 0 if the
 instrument is sound, 1 if it is not."""
 _LABELS = {
     "rate": "μ_EL",

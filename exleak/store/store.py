@@ -83,7 +83,7 @@ class Store:
         is_own = _is_marked(self.root) or not self._is_shared()
         for place in [self.root] if is_own else self._folders:
             with contextlib.suppress(OSError):  # the first write of an entry says so
-                if is_own and not _is_marked(place) or _is_free(place):
+                if (is_own and not _is_marked(place)) or _is_free(place):
                     write_text(place / ".gitignore", f"{_MARK}\n*\n")
 
     def _is_shared(self) -> bool:
