@@ -16,6 +16,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+#: Bytes that are no character, controls, private and undefined marks: no language has them.
+_DAMAGED = re.compile("[\ufffd\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ue000-\uf8ff]|<unused\\d+>")
 #: A sentence with more letters of other scripts than this share is not English.
 _MAX_OTHER_SCRIPT = 0.4
 #: What has to speak for another language: so much where nothing speaks for English, else so much
@@ -79,13 +81,15 @@ def _lower(word: str) -> str:
 
 @lru_cache(maxsize=65536)
 def is_english(sentence: str) -> bool:
-    """Whether a sentence may be English; what cannot be told is.
+    """Whether a sentence may be English; what cannot be told is, damaged text too.
 
     >>> is_english("She paints the garden."), is_english("Sie malt den Garten und das Haus.")
     (True, False)
     >>> is_english("Paella."), is_english("彼女は絵を描く。")
     (True, False)
     """
+    if _DAMAGED.search(sentence):
+        return True
     sentence = _ADDRESS.sub(" ", sentence)
     letters = [character for character in sentence if character.isalpha()]
     other = sum(not _is_latin(character) for character in letters)
