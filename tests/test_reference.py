@@ -76,7 +76,7 @@ def test_loads_in_float32_and_writes_the_language_of_its_grammar(name: str) -> N
     prompts = [compose(row["control"], row["positive"]) for row in rows]
     encoded = tokenizer(prompts, return_tensors="pt", padding=True)
     torch.manual_seed(0)
-    sampling = {"top_p": 0.9, "top_k": 50, "repetition_penalty": 1.1, "max_new_tokens": 24}
+    sampling = {"top_p": 0.9, "top_k": 50, "repetition_penalty": 1.1, "max_new_tokens": 64}
     written = model.generate(**encoded, do_sample=True, num_return_sequences=3, **sampling)
     texts = tokenizer.batch_decode(
         written[:, encoded["input_ids"].shape[1] :], skip_special_tokens=True
