@@ -49,8 +49,8 @@ class Guard:
 
     def close(self, session: pytest.Session, *, measured: bool) -> None:
         """Set the exit status: a session that was asked for leakage and has none is not green."""
-        if self.config.option.collectonly:
-            return
+        if self.config.option.collectonly or getattr(self.config.option, "setuponly", False):
+            return  # setuponly: --setup-plan too; no test is called
         if session.exitstatus == pytest.ExitCode.TESTS_FAILED:
             if self.failures == {"inconclusive"}:
                 session.exitstatus = INCONCLUSIVE
@@ -65,7 +65,7 @@ class Guard:
         if not settings.in_use(self.config):
             return None
         vanished = sorted(self.selected - self.finished)
-        if vanished and not self.config.option.setupplan:
+        if vanished:
             shown = "\n".join(f"    {nodeid}" for nodeid in vanished[:5])
             return (
                 f"{len(vanished)} of {len(self.selected)} selected tests never finished:\n{shown}"

@@ -40,7 +40,9 @@ def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
     entries = read_toml(root(config) / TOML)
     named = resolve(config).model
     specs = [s for name in named for s in _named(config, name, entries)] if named else [*entries]
-    specs = _shortened([*{spec.path: spec for spec in reversed(specs)}.values()][::-1])
+    # Entries may share a folder and judge it by different limits; paths are the same model twice.
+    distinct = {spec.name if spec.from_toml else spec.path: spec for spec in reversed(specs)}
+    specs = _shortened([*distinct.values()][::-1])
     return tuple({spec.name: spec for spec in reversed(specs)}.values())[::-1]
 
 

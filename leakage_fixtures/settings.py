@@ -6,6 +6,7 @@ everyone who has the plugin installed.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -355,8 +356,13 @@ def _ini(config: pytest.Config, option: Option) -> Any:
 def _beside_ini(config: pytest.Config, option: Option, value: str) -> str:
     """A path of the ini file, which is relative to that file's folder."""
     place = config.rootpath / Path(value).expanduser()
-    is_path = option.name == "report" or (option.name in ("model", "dataset") and place.exists())
+    is_path = option.name == "report" or (option.name in ("model", "dataset") and _is_there(place))
     return str(place) if is_path else value
+
+
+def _is_there(place: Path) -> bool:
+    """Whether there is such a file or folder, or, for a pattern, one that matches."""
+    return place.exists() or next(glob.iglob(str(place)), None) is not None  # noqa: PTH207
 
 
 def _convert(option: Option, value: Any, where: str) -> Any:
