@@ -197,6 +197,6 @@ def _close(sentence: str, before: str) -> str:
         if (closer := CLOSER.get(mark)) is None:
             continue
         body = sentence.rstrip(closer)
-        if mark not in body and closer not in body:
+        if mark not in body and not any(end in body for end in closer):
             sentence = body
     return sentence.strip()

@@ -28,21 +28,55 @@ CONTENT = re.compile(rf"[^\W\d_]|[{_EMOJI}]")
 _WHITE_SPACE = re.compile(r"\s")
 _WORD_CHARACTER = re.compile(r"\w")
 
+
+def _spell(ranges: str) -> str:
+    """The characters of a character class, one by one."""
+    found = re.findall(r"(.)-(.)|(.)", ranges)
+    return "".join(
+        single or "".join(map(chr, range(ord(low), ord(high) + 1))) for low, high, single in found
+    )
+
+
 _BREAKS = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
-TERMINATORS = ".!?…։؟۔।॥၊။።‼‽⁇⁈⁉。．｡！？"
-_LINE_BREAK = re.compile(f"[{_BREAKS}]")
-MAY_END = re.compile(f"[{TERMINATORS}{_BREAKS}]")
-# A quote opens only where a word could start, and a bracket behind a colon is a face.
-_STOP = re.compile(
-    rf"(?P<end>[{TERMINATORS}]+)|(?P<open>(?<![^\s(\[*_—–-])[\"“«「『](?=\S)|(?<![:;=\-'])[(\[])"
+# Sentence terminals of scripts that sentencex does not know: they have no other use.
+_FINAL = (
+    "\u037e\u061d\u061e\u0700-\u0702\u07f9\u0837\u0839\u083d\u083e\u0f0d-\u0f11\u1362\u1367\u1368"
+    "\u166e\u1735\u1736\u17d4\u17d5\u1803\u1809\u1944\u1945\u1aa8-\u1aab\u1b5a\u1b5b\u1b5e\u1b5f"
+    "\u1c3b\u1c3c\u1c7e\u1c7f\u2cf9-\u2cfb\u2e2e\u2e3c\u2e53\u2e54\ua4ff\ua60e\ua60f\ua6f3\ua6f7"
+    "\ua876\ua877\ua8ce\ua8cf\ua92f\ua9c8\ua9c9\uaa5d-\uaa5f\uaaf0\uaaf1\uabeb"
 )
+TERMINATORS = ".!?…⋯‥։؟۔।॥။‼‽⁇⁈⁉。．｡！？" + _spell(_FINAL)
+_GREEK = "\u0370-\u037d\u037f-\u03ff\u1f00-\u1fff"
+_LINE_BREAK = re.compile(f"[{_BREAKS}]")
+MAY_END = re.compile(f"[{TERMINATORS};{_BREAKS}]")
+_IS_FINAL = re.compile(f"[{_FINAL};]")
+# A quote opens only where a word could start, which is anywhere in scripts without spaces, and a
+# bracket behind a colon is a face. A semicolon behind a Greek letter is a question mark.
+_NO_SPACES = "\u3001-\u303f\u3040-\u30ff\u4e00-\u9fff\uff0c\uff1a"
+_STOP = re.compile(
+    rf"(?P<end>[{TERMINATORS}]+|(?<=[{_GREEK}]);)"
+    rf"|(?P<open>(?<![^\s(\[*_—–\-{_NO_SPACES}])[\"“«»„‚‹›](?=\S|[ \u00a0\u202f]\w)"
+    r"|[「『｢（【《〈〔]|(?<![:;=\-'])[(\[{])"
+)
+_CLOSING_BRACKETS = re.compile(r"[)\]}）】》〉〕｣]+")
+# "… he said" in Japanese: the particle that follows a quote within a sentence.
+_QUOTED = re.compile(r"[」』]\s*\Z")
+_PARTICLES = ("と", "っ")
 # What belongs to the sentence behind its terminator: closing marks, then emoji.
 _TRAILER = re.compile(
-    rf"(?:[\"'”’)\]»」』*_]+(?!\w))?(?:\s*[{_EMOJI}][{_EMOJI}\ufe0f\u200d\U000e0020-\U000e007f]*)*"
+    r"(?:[」』｣）】》〉〕]+|(?:[ \u00a0\u202f](?=[»›]))?[\"'”’“‘)\]}»«›‹*_]+(?!\w))?"
+    rf"(?:\s*[{_EMOJI}][{_EMOJI}\ufe0f\u200d\U000e0020-\U000e007f]*)*"
 )
-CLOSER = dict(zip("\"“«「『([*_'‘", "\"”»」』)]*_'’", strict=True))
+#: What may close each mark.
+CLOSER = {
+    **dict(zip("\"“«»‹›「『｢（【《〈〔([{*_'‘", "\"”»«›‹」』｣）】》〉〕)]}*_'’", strict=True)),
+    "„": "“”",
+    "‚": "‘’",
+}
+_INNER_MARKS = " \u00a0\u202f'\"”’»*_"
 _SPAN_LIMIT = 160
 _LOOKAHEAD = 30
+_ELLIPSES = str.maketrans(dict.fromkeys("…⋯‥", "..."))
 
 
 def first_sentence(text: str) -> str:
@@ -89,7 +123,7 @@ def is_settled(text: str) -> bool:
     >>> is_settled("home. T"), is_settled("home.")
     (True, False)
     """
-    return not text.endswith(tuple(TERMINATORS))
+    return not text.endswith((*TERMINATORS, ";"))
 
 
 def is_usable(sentence: str) -> bool:
@@ -131,8 +165,8 @@ def _end(line: str, content: int, closed: bool) -> tuple[int, bool]:
             certain &= known
             if closer < 0:
                 continue
-            start, position = len(line[:closer].rstrip("'’*_")) - 1, closer + 1
-            if line[start] not in TERMINATORS:
+            start, position = len(line[:closer].rstrip(_INNER_MARKS)) - 1, closer + 1
+            if start < 0 or line[start] not in TERMINATORS:
                 continue
         if start < content:
             continue
@@ -152,7 +186,8 @@ def _span(line: str, opener: re.Match[str], closed: bool) -> tuple[int, bool]:
     a single quote without its partner would keep a row going until its last token.
     """
     limit = opener.end() + _SPAN_LIMIT
-    index = line.find(CLOSER[opener.group()], opener.end(), limit)
+    found = [line.find(closer, opener.end(), limit) for closer in CLOSER[opener.group()]]
+    index = min((place for place in found if place >= 0), default=-1)
     return index, closed or index >= 0 or len(line) >= limit
 
 
@@ -179,12 +214,24 @@ def _decide(line: str, start: int, end: int, closed: bool) -> tuple[bool, bool]:
 def _breaks(line: str, start: int, word: int, stop: int) -> bool:
     """Whether sentencex, given `line[:stop]`, begins a sentence behind `start`, up to `word`."""
     head, gap, rest = line[:start], line[start:word], line[word:stop]
+    if _IS_FINAL.match(gap):
+        return True
+    if rest.startswith(_PARTICLES) and _QUOTED.search(gap):
+        return False
     if not line.isascii():
         # sentencex does not know the one-character ellipsis, and 1.0.32 panics on "J\u00a0.".
         head, gap, rest = (
-            replace_surrogates(_WHITE_SPACE.sub(" ", part).replace("…", "..."))
+            replace_surrogates(_WHITE_SPACE.sub(" ", part).translate(_ELLIPSES))
             for part in (head, gap, rest)
         )
+    if _begins(head, gap, rest):
+        return True
+    # sentencex knows no end before a closing bracket.
+    open_gap = _CLOSING_BRACKETS.sub("", gap)
+    return open_gap != gap and not rest[0].islower() and _begins(head, open_gap, rest)
+
+
+def _begins(head: str, gap: str, rest: str) -> bool:
     first, last = len(head), len(head) + len(gap)
     sentences = sentencex.segment("en", head + gap + rest)
     return any(first < end <= last for end in accumulate(map(len, sentences)))

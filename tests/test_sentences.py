@@ -32,11 +32,13 @@ WHOLE = FirstSentence(prompt=f"{INJECTED} It's bad. {CONTROL}")
 FIRSTS = st.sampled_from([FIRST, SHORT, WHOLE])
 
 MARKS = [*".!?…\"'“”‘’()[]«»「」*_-–:;,。！ʼ`", "...", "?!", ". . .", "''", "**", ").", '."', ".”"]
+MARKS += [*"」『』（）】〈〉{}„‚‘›‹⋯။།។።;", ".)", ".)*", '.")', "。」", ". »"]
 SPACES = [" ", " ", " ", "\n", "\n\n", "\t", "\r\n", "\u2028", "\u00a0", "\u200b"]
 WORDS = [
     *["a", "I", "S", "é", "The", "then", "Then", "She", "painting", "次", "こ", "İ", "ß", "3", "5"],
     *["Dr.", "Mr", "e.g.", "U.S.", "p.m.", "No.", "J.", "Jan", "www.foo.com", "a@b.co", "1.", "1)"],
     *["Her", "passion", "is", "isn't", "I lost", "my keys on the way here", "He", "can", "cannot"],
+    *["ς", "ου", "と", "って", "は", "ཡིན", "रूप", "រូប"],
     *["• ", "- ", "[1]", "<b>", "Yahoo!", ":(", "Her passion is", "Complete the", "It’s", "²", "١"],
 ]
 INTRODUCTIONS = [
@@ -158,7 +160,9 @@ def test_nothing_ends_without_a_piece_that_may_end_it(
         assert not first.is_complete("".join(pieces))
 
 
-@pytest.mark.parametrize("piece", [".", "so? ", "\n", "…", "", "\ufffd", "b.c", "\u2028", "。"])
+@pytest.mark.parametrize(
+    "piece", [";", "ου;", "។", "ན།", ".", "so? ", "\n", "…", "", "\ufffd", "b.c", "\u2028", "。"]
+)
 def test_pieces_that_may_end_a_sentence(piece: str) -> None:
     """Terminators, line breaks, and what may be half of one."""
     assert may_end(piece)
@@ -251,6 +255,66 @@ def test_quotes_and_brackets_are_kept_whole(text: str, sentence: str) -> None:
     """A quote is not split, closing marks stay with their sentence, faces open no bracket."""
     assert first_sentence(text) == sentence
     assert is_complete(text)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "rest"),
+    [
+        ("သူမ၊ သူ ပန်းချီဆွဲသည်။", "သူ ပျော်သည်။"),
+        ("Τι κάνεις;", " Είμαι καλά."),
+        ("Τι κάνεις\u037e", " Είμαι καλά."),
+        ("He came; she left.", " Then"),
+        ("ང་བོད་པ་ཡིན།", " ཁྱེད་རང་ག་འདྲ་ཡིན།"),
+        ("བཀྲ་ཤིས་བདེ་ལེགས༎", " ཁྱེད"),
+        ("គាត់គូររូប។", " គាត់សប្បាយ។"),
+        ("ሥዕል ትወዳለች።", " ደስተኛ ናት።"),
+        ("ምን ትወዳለች፧", " ደስተኛ ናት።"),
+        ("Նա նկարում է։", " Հետո քնում է։"),
+        ("ᠮᠣᠩᠭᠣᠯ᠃", " ᠪᠢ"),
+        ("ꯃꯤꯇꯩ꯫", " ꯑ"),
+        ("वह चित्र बनाती है।", " फिर सोती है।"),
+        ("وہ تصویر بناتی ہے۔", " پھر"),
+        ("「私は絵が好きだ。」", "彼女は言った。"),
+        ("「はい。」と彼女は言った。", "次だ。"),
+        ("彼は「もう。いい。」と言った。", "次だ。"),
+        ("『絵を描く。』", "次だ。"),
+        ("（彼女は笑った。）", "それから寝る。"),
+        ("【絵を描く。】", "それから寝る。"),
+        ("《好。》", "他走了。"),
+        ("他说：“我很高兴。”", "然后走了。"),
+        ("彼女は絵を描く……", "それから寝る。"),
+        ("彼女は絵を描く⋯⋯", "それから寝る。"),
+        ("„Sie malt.“", " Dann schläft sie."),
+        ("»Sie malt.«", " Dann schläft sie."),
+        ("« Elle peint. »", " Puis elle dort."),
+        ("‹Elle peint.›", " Puis elle dort."),
+    ],
+)
+def test_sentences_end_in_other_scripts(sentence: str, rest: str) -> None:
+    """At their own marks, and behind their own closing quotes and brackets."""
+    assert first_sentence(sentence + rest) == sentence
+    assert is_complete(f"{sentence}{rest} x")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "rest"),
+    [
+        ("(She smiled.)", " Then she left."),
+        ("[She smiled!]", " Then she left."),
+        ("{She smiled?}", " Then she left."),
+        ("She left (and smiled.)", " Then she slept."),
+        ('("She smiled.")', " Then she left."),
+        ("*(She smiled.)*", " Then she left."),
+        ("(She has a Ph.D.)", " Then she left."),
+        ("The firm (Hall Inc.) sells soap.", " Then"),
+        ("It (believe me. Really!) works.", " Then"),
+        ("She paints (a lot).", " Then she left."),
+    ],
+)
+def test_a_stop_within_a_closing_bracket_ends_a_sentence(sentence: str, rest: str) -> None:
+    """Unless the sentence goes on behind the bracket."""
+    assert first_sentence(sentence + rest) == sentence
+    assert is_complete(f"{sentence}{rest} x")
 
 
 def test_a_stray_quote_is_given_up() -> None:
