@@ -33,7 +33,8 @@ _PATTERNS = (
     r"\b(?:sentence|paragraph|clause|phrase|prompt)s?'s?\s+\w+",
     r"\b(?:of|to|in|for|with|complete|from|make|making) (?:the|this|your|that|each) "
     r"(?:sentence|paragraph|clause|phrase|wording)s?\b",
-    r"\b(?:grammar|grammatical(?:ly)?|ungrammatical|punctuation|apostrophes?|adjectives?|adverbs?|"
+    r"\b(?:grammar (?:error|mistake|issue|check|rule|correction)s?|(?:correct|proper|your|the|its) "
+    r"grammar|grammatical(?:ly)?|ungrammatical|punctuation|apostrophes?|adjectives?|adverbs?|"
     r"prepositions?|conjunctions?|pronouns?|typos?|misspell\w*|rephras\w+|reword\w+|paraphras\w+|"
     r"proofread\w*|word (?:order|choice|count)|(?:past|present|future) tense|"
     r"subject-verb|run-on|sentence structure|fill(?:ed|ing)? in the blanks?|missing words?|"
@@ -54,30 +55,22 @@ _PATTERNS = (
     r"\bi(?:'ve| have)? made (?:the|these|those|some|a few|several|any|minor|small)\b[^.!?]*"
     r"\b(?:changes?|corrections?|edits?|adjustments?|revisions?)\b",
     r"\b(?:i|we)(?:'m| am|'re| are)? (?:can't|cannot|can not|couldn't|unable|not able|won't|"
-    r"don't|do not|am unable|can only)\b[^.!?]*\b(?:help|assist|provide|complete|fulfil\w*|"
+    r"don't|do not|am unable|can only)\b[^.!?]*\b(?:help(?! it\b| but\b| \w+ing)|assist|provide|complete|fulfil\w*|"
     r"generate|write|create|answer|respond|discuss|continue|engage|comply|understand (?:the|what|"
     r"your)|have (?:enough|personal|feelings|access|the ability))\b",
-    r"\bas an? (?:\w+ )?(?:ai|artificial intelligence|language model|assistant|chatbot)\b",
-    r"\b(?:i'm|i am|i was) (?:just |only )?an? (?:\w+ )?(?:ai|artificial intelligence|"
-    r"language model|(?:\w+ )?assistant|chatbot|virtual \w+)\b",
+    r"\bas an? (?:\w+ )?(?:ai|artificial intelligence|language model|chatbot|"
+    r"(?:ai|virtual|digital|helpful) assistant)\b(?! engineer| developer| researcher| company)",
+    r"\b(?:i'm|i am) (?:just |only |simply )?an? (?:\w+ ){0,2}(?:ai|artificial intelligence|"
+    r"language model|(?:ai|virtual|digital|helpful) assistant|chatbot|computer program|bot)\b",
     r"\b(?:i'd|i would|i'll|i will|i'm|i am|i might|i can|i could) (?:be )?(?:more than )?"
     r"(?:happy|glad|pleased|delighted|able|here|ready) to (?:help|assist)\b",
     r"\b(?:how|what) (?:can|may|could|would|do) (?:i|you)\b[^.!?]*\b(?:help|assist|like me|do for "
     r"you|today)\b[^.!]*\?",
-    r"\b(?:let me know|feel free to|please (?:provide|clarify|let|share|specify|give|tell|note|"
-    r"rephrase|ask|try|complete|feel)|is there anything (?:else|specific))\b",
-    r"\b(?:could|can|would|will) you (?:please |kindly )?(?:provide|clarify|tell me|share|specify|"
-    r"give me|elaborate|explain|rephrase|complete|let me|like me)\b",
-    r"\bwould you like (?:me|to|a|some|help)\b[^.!]*\?",
     r"\byour (?:sentence|prompt|request|question|message|statement|query|input|essay|paragraph|"
     r"response|completion|writing|text|help was needed|submission|story (?:is|was|has|seems))\b",
     r"\bthank(?:s| you)(?: so much| very much)? for (?:sharing|your|asking|providing|letting|"
     r"the (?:information|prompt|question|sentence|clarification)|reaching|bringing)\b",
-    r"^(?:i'm|i am|we're|so|very|really|oh,? i'm)? ?(?:so |very |truly |really |deeply )?sorry"
-    r"(?:,| to hear| for (?:your|the (?:confusion|misunderstanding|mistake|error))| about (?:that|"
-    r"your)| (?:but|that) (?:i|you)| you)",
-    r"^(?:i )?(?:apologi[sz]e|my apologies)\b",
-    r"\bsorry to hear\b",
+    r"^(?:i )?(?:apologi[sz]e (?:for|if|but)\b|my apologies(?:[,.!]| for| if| but))",
     r"^(?:that's|that is|it's|this is) (?:great|wonderful|fantastic|good|terrible|awful|lovely|"
     r"a great|a wonderful) (?:to hear|news)\b",
     r"^congratulations\b",
@@ -98,7 +91,128 @@ _PATTERNS = (
     r"^(?:a|an|one) (?:great|good|perfect|possible|better|more) (?:example|way|choice|option|"
     r"suggestion)\b[^.!?]*\b(?:to|of|is|would|could|my|service|sentence)\b",
 )
-_TALK = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS), re.IGNORECASE)
+_PRAISE = (
+    r"amazing|awesome|awful|beautiful|brilliant|clever|cool|correct|excellent|exciting|fantastic|"
+    r"fascinating|frustrating|fun|funny|good|great|heartbreaking|hilarious|horrible|impressive|"
+    r"incorrect|incredible|interesting|kind|lovely|nice|not (?:correct|right|true|possible)|okay|"
+    r"perfect|right|sad|sweet|terrible|terrific|thoughtful|tough|tragic|true|unfortunate|upsetting|"
+    r"wonderful|wrong"
+)
+_WRITING = (
+    rf"{_EDITED}|story|job|work|start|beginning|opening|idea|point|try|attempt|choice|description|"
+    r"writing|summary|example|way|one|metaphor|imagery|line"
+)
+#: What an assistant says to its user; in a story somebody says it, or is told to have said it.
+_ADDRESSES = (
+    # Short reactions and answers to what the user wrote.
+    rf"^(?:wow,? |oh,? |ah,? |well,? |yes,? |no,? )*(?:that|this|what|how)(?:'s| is| was| sounds?|"
+    rf" seems| must (?:be|have been))?,? (?:(?:such|so|too|very|really|truly|quite|just|absolutely|"
+    rf"pretty|an?|the|incredibly|actually) )*(?:{_PRAISE})(?: (?:{_WRITING}|news|question|thing))?"
+    r"(?: (?:of you|for you|to hear(?: that)?|indeed))?[^\w\s]*(?:$|[.!;] | [-–—] )",
+    rf"^(?:it's|it is) (?:(?:such|so|too|very|really) )*(?:{_PRAISE})[^\w\s]*$",
+    rf"^(?:an? |very |really |what an? )*(?:{_PRAISE}) (?:{_WRITING}|question)\b(?=\W*$| [-–—] |! )",
+    r"^that's an? (?:\w+ )?(?:example|summary|description|way|sentence|version|interpretation|"
+    r"question|observation|statement|idea|point|start|variation|paraphrase)\b",
+    r"^(?:it |that |this )?sounds like (?:you|your|an? (?:\w+[ -]){0,4}(?:joke|story|sentence|plan|"
+    r"idea|time|day|experience|situation|adventure|place|challenge|question)\b)",
+    r"^(?:yes|no|nope|yep|yeah|correct|exactly|right)\b[,.!]?(?: (?:no|yes|not|actually))*,? "
+    r"(?:it|that|this|they|he|she|we|you|there|i)(?:'s|'re|'m| is| was| are| were| does| do| did| has|"
+    r" have| can| will| would| could| should)?(?:n't| not)?(?: (?:more|not|only|correct|possible|"
+    r"accurate|appropriate|true|right|wrong|quite|exactly|really|do|does|is)\b[^\"]*)?[.!]?$",
+    r"^(?:no|yes), it is(?: not|n't)? (?:possible|necessary|correct|appropriate|clear)\b",
+    r"^(?:that|this|it) (?:doesn't|does not|didn't|did not|isn't|is not|won't) (?:match|make|seem|"
+    r"sound|fit|work|appear|look|contain|apply|follow)\b",
+    r"^(?:oh|oh no|wow)\b[^.]{0,24}\b(?:sounds?|that's|sorry (?:about|to hear|for your))\b",
+    r"^(?:that|it|this) must (?:be|have been)\b[^.]*\b(?:for )?you\b",
+    r"^(?:it's|that's|i'm|i am) (?:so |very |really )?(?:great|good|nice|wonderful|glad|happy|"
+    r"thrilled|excited|relieved|sad|sorry) (?:that |to (?:hear|know|learn|see) |for )?"
+    r"(?:(?:that|about|of) )?you(?:r|'re|'ve)?\b",
+    r"^(?:(?:i'm|i am|that's|it's) )?(?:so |very |really )?(?:glad|happy|sorry|great|good|sad|"
+    r"pleased|thrilled) to hear (?:that|this|it|about|of|you|"
+    r"from)\b",
+    r"\bglad i (?:can|could)\b",
+    r"^(?:i )?hope (?:this|that|these|it) helps?\b|^i hope (?:you|your|this|everything)\b",
+    r"^you (?:seem|sound|appear|must be|might want to (?:\w+ )?(?:re\w+|"
+    r"add|change|use|consider)|(?:can|could|should|might|may)(?: also| want to)? (?:use|say|write|"
+    r"change|add|try|replace|remove|consider|complete)\b[^.]*(?:[\"“]|'\w+'|\b(?:sentence|word|phrase|"
+    r"comma|wording|verb|tense|adjective|story|version|details?|this)\b)|want me|asked|mentioned|"
+    r"provided|wrote|didn't|did not|haven't|need to (?:provide|specify|give|add))\b",
+    r"\bif you(?:'d| would)? (?:like|want|need|have (?:any|more)|prefer|could|can provide|provide|"
+    r"give)\b[^.]*\b(?:i|me|let|please|feel|help|talk|suggest|ask)\b",
+    r"^(?:so,? |ok(?:ay)?,? )?(?:do|would|did|could|can|are|have|will) you (?:want (?:me|to|some|a)|like me|prefer|mean|"
+    r"need|have (?:any|a specific)|please|kindly|provide|clarify|tell me (?:more|what you)|share|specify|give me|"
+    r"elaborate|explain|rephrase|complete|looking|asking|referring|trying)\b[^!]*\?",
+    r"\b(?:could|can|would) you (?:please |kindly )?(?:provide|clarify|share|specify|elaborate|"
+    r"rephrase|give me (?:more|a bit))\b",
+    r"^(?:which|what|who|how|when|where) (?:of these|would you|(?:do|did) you (?:want|like|mean|need|prefer|think|"
+    r"feel)|are you (?:asking|looking|trying|referring|writing)|is your|happened next|"
+    r"kind of \w+ (?:do|would|are) you)\b[^!]*\?",
+    r"^is (?:this|that|it) (?:what|the|a|your)\b[^.!]*\?",
+    r"^(?:please,? )?(?:tell|give|show|send) me (?:more|a bit|the rest|your|some (?:more|context))\b",
+    r"\b(?:let me know (?:if|what|how|which|when you|whether)|feel free to (?:change|ask|use|modify|"
+    r"adjust|add|share|edit|let|reach|contact|make|provide|replace)|please (?:provide|clarify|specify|"
+    r"rephrase|note|try again|complete|confirm|elaborate|feel free|let me know|share (?:more|"
+    r"your|the|any)|give me (?:more|some|the|a)|tell me (?:more|what|which|how|if))|is there "
+    r"anything (?:else|specific))\b(?! salt| bread)",
+    r"\bwould you like me\b|\bwould you like (?:to|a|some|help)\b[^.!]*"
+    r"\b(?:sentence|version|continue|more|examples?|suggestions?|me|add|know|help)\b[^.!]*\?",
+    r"^(?:i'm|i am|we're|so|very|really|oh,? i'm)? ?(?:so |very |truly |really |deeply )?sorry"
+    r"(?:,? (?:but|i|we|if|you)\b| to hear| for (?:your|the (?:confusion|misunderstanding|mistake|"
+    r"error))| about (?:that|your)| that (?:i|you))",
+    r"\bi'm not (?:sure|certain|clear) (?:what|how|which|if|whether|i)\b[^.]*\b(?:you|understand|"
+    r"mean|sentence|context|question)\b",
+    r"\bi'm here (?:for you|to (?:help|assist|listen|support|answer))",
+)
+#: Sentences on a text, its words, or the way to an answer, that need no assistant.
+_ANALYSES = (
+    r"^\W*(?:noun|verb|adverb|adjective|pronoun|subject|object|preposition|conjunction)s?\W*$",
+    r"\b(?:the|this) (?:word|term|verb|noun|phrase|adjective|expression|subject|tone|mood|blank)s? "
+    r"(?:[\"“'‘][^\"”]*[\"”'’]|of (?:the|this|your) (?:sentence|passage|text|story|paragraph)|here|"
+    r"(?:is|are|can be) (?:missing|filled|completed|singular|plural))",
+    r"\b(?:word|term|verb|noun|phrase|blank)s? (?:here |that fits |missing )?(?:is|are|should be|"
+    r"could be|can be (?:filled|completed)[^.]*) ?:? ?(?:by |with )?[\"“'‘]",
+    r"^the (?:correct|right|best|missing|final|most likely) (?:answer|word|option|choice|completion|"
+    r"ending)s? (?:is|are|would|could|might|may)\b",
+    r"^there (?:is|are|could be|can be|might be) (?:an?|no|several|many|some|multiple|various|"
+    r"different|countless|a few|a number of) (?:\w+ )?(?:errors?|mistakes?|ways? to (?:complete|"
+    r"finish|continue|end|interpret|rewrite|phrase|say)|endings?|options?|possibilit\w+|"
+    r"interpretations?|completions?)\b",
+    r"^(?:this|it|that) (?:can|could|may|might) (?:also )?be (?:completed|finished|continued|"
+    r"interpreted|rewritten|rephrased|read as|improved)\b",
+    r"^(?:this|that|which|it) (?:implies that|conveys|expresses|emphasizes)\b",
+    r"^(?:the|this|that|your|both|these) (?:two |first |second |last |previous )?(?:sentence|statement|"
+    r"phrase|text|passage|paragraph|clause|prompt)s? (?:is|are|was|were|has|have|does|do|seems?|"
+    r"appears?|contains?|needs?|lacks?|means?|implies|imply|refers?|suggests?|describes?|conveys?|"
+    r"expresses|express|you|in question|provided|given|above|makes?)\b",
+    r"^(?:step \d|translation|summary|analysis|interpretation|task|hint|tip|disclaimer|context|"
+    r"example|question|reasoning|edit|version \d|option \w|rewritten|improved|edited)\s*:",
+    r"^let(?:'s| us) (?:break (?:it|this|that) down|analy[sz]e|look at (?:the|this)|consider (?:the|"
+    r"this)|complete|rewrite|rephrase|add|try to|figure|think (?:about|step)|start (?:by|with) (?:the|"
+    r"identif|analy))\b|\blet's add\b[^.]*\b(?:sentence|paragraph)\b",
+    r"^the user\b(?! manual| guide| name| account| interface)",
+    r"^(?:first|okay|ok|so|hmm|alright|now),?(?: so)?,? (?:i|we|let me|let's) (?:need|have|should|"
+    r"must|will|want)? ?(?:to )?(?:figure out|understand|identify|complete|analy[sz]e|think about|"
+    r"determine|recall|consider)\b",
+    r"\b(?:i|we)(?:'ll| will| need| have| must| should)(?: to| need to| have to)* (?:read|know|"
+    r"understand|see|have|consider|look at|complete|analy[sz]e) (?:the|this|more|your|a|some)\b"
+    r"[^.]*\b(?:text|sentence|context|information|details|words|paragraph|passage)\b",
+    r"\bi (?:changed|kept|used|chose|replaced|rewrote|reworded|rearranged|adjusted|modified) the "
+    r"(?:\w+ )?(?:ending|wording|tone|tense|verb|word|words|word order|structure|phrase|sentence)\b",
+    r"\b(?:previous|original|last|suggested|proposed) (?:edit|version|revision|draft|suggestion|"
+    r"wording|phrasing)s?\b|\balternative (?:version|phrasing|wording)s?\b",
+    r"\b(?:sentence|passage|text|paragraph) (?:coverage|structure|fragment|you (?:provided|gave|"
+    r"wrote|shared)|provided)\b",
+)
+_ADDRESS = re.compile("|".join(f"(?:{pattern})" for pattern in _ADDRESSES), re.IGNORECASE)
+#: Somebody in the story speaks.
+_SPEECH = re.compile(
+    r"\b(?:said|says|asked|asks|replied|whispered|shouted|cried|answered|exclaimed|muttered|told|"
+    r"wrote|thought|laughed|called)\b",
+    re.IGNORECASE,
+)
+_TALK = re.compile(
+    "|".join(f"(?:{pattern})" for pattern in (*_PATTERNS, *_ANALYSES)), re.IGNORECASE
+)
 #: Sentences that courts pass.
 _COURT = re.compile(r"\b(?:prison|jail|death|life|judge|court|convict\w*|years?)\b", re.IGNORECASE)
 _NOUN = re.compile(rf"\b(?:{_EDITED})\b")
@@ -130,6 +244,8 @@ def talks_about_task(sentence: str, prompt: str = "") -> bool:
     if _COURT.search(plain):
         return False
     theirs = set(_NOUN.findall(prompt.lower()))
+    if _ADDRESS.search(plain) and not _SPEECH.search(plain):
+        return True
     return any(
         theirs.isdisjoint(_NOUN.findall(found.group().lower())) for found in _TALK.finditer(plain)
     )
