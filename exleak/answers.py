@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from exleak.echo import SEPARATOR, WORD, Echo, Part
 from exleak.introductions import is_introduction, label_end, leads_to_echo
-from exleak.sentences import CLOSER, CONTENT, line_start, may_be_complete, span
+from exleak.sentences import CLOSER, CONTENT, EMOJI, line_start, may_be_complete, span
 from exleak.thoughts import answer_start
 
 _LIST_MARKER = re.compile(r"\s*(?:\d{1,3}[.)]|[-*•])\s+")
@@ -141,8 +141,10 @@ class FirstSentence:
         """The end of an echo that begins inside a sentence, behind an introduction of it."""
         certain = True
         words = WORD.finditer(text, begin, end)
-        next(words, None)  # an echo at the start was looked for already
-        for word in words:
+        for number, word in enumerate(words):
+            # An echo at the start was looked for already, but not behind an emoji.
+            if not number and not EMOJI.search(text, begin, word.start()):
+                continue
             for part in self._parts:
                 if not part.may_begin(word.group()):
                     continue

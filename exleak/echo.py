@@ -20,8 +20,8 @@ SEPARATOR = re.compile(
 
 # A sentence that is broken off behind so many of its words is an echo too.
 _BROKEN_OFF = 3
-_DOTS = re.compile(r"[\"'”’»*_]*\s*(?:\.{2,}|…)")
-_HALF_DOTS = re.compile(r"[\"'”’»*_]*\s*\.?")
+_DOTS = re.compile(r"[\"'”’»*_]*[,;]?\s*(?:\.{2,}|…)")
+_HALF_DOTS = re.compile(r"[\"'”’»*_]*[,;]?\s*\.?")
 #: Words in a row that are no chance.
 RUN = 4
 

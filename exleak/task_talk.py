@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from exleak.task_cues import task_cues
+
 _EDITED = (
     r"sentence|phrase|paragraph|passage|clause|statement|text|wording|word order|response|prompt|"
     r"question|message|input|version|answer"
@@ -55,7 +57,8 @@ _PATTERNS = (
     r"\bi(?:'ve| have)? made (?:the|these|those|some|a few|several|any|minor|small)\b[^.!?]*"
     r"\b(?:changes?|corrections?|edits?|adjustments?|revisions?)\b",
     r"\b(?:i|we)(?:'m| am|'re| are)? (?:can't|cannot|can not|couldn't|unable|not able|won't|"
-    r"don't|do not|am unable|can only)\b[^.!?]*\b(?:help(?! it\b| but\b| \w+ing)|assist|provide|complete|fulfil\w*|"
+    r"don't|do not|am unable|can only)\b[^.!?]*\b(?:help(?! it\b| but\b| \w+ing)|assist|"
+    r"provide|complete|fulfil\w*|"
     r"generate|write|create|answer|respond|discuss|continue|engage|comply|understand (?:the|what|"
     r"your)|have (?:enough|personal|feelings|access|the ability))\b",
     r"\bas an? (?:\w+ )?(?:ai|artificial intelligence|language model|chatbot|"
@@ -95,7 +98,8 @@ _PRAISE = (
     r"amazing|awesome|awful|beautiful|brilliant|clever|cool|correct|excellent|exciting|fantastic|"
     r"fascinating|frustrating|fun|funny|good|great|heartbreaking|hilarious|horrible|impressive|"
     r"incorrect|incredible|interesting|kind|lovely|nice|not (?:correct|right|true|possible)|okay|"
-    r"perfect|right|sad|sweet|terrible|terrific|thoughtful|tough|tragic|true|unfortunate|upsetting|"
+    r"perfect|right|sad|sweet|terrible|terrific|thoughtful|tough|tragic|true|unfortunate|"
+    r"upsetting|vivid|"
     r"wonderful|wrong"
 )
 _WRITING = (
@@ -104,21 +108,39 @@ _WRITING = (
 )
 #: What an assistant says to its user; in a story somebody says it, or is told to have said it.
 _ADDRESSES = (
+    rf"^(?:that |it |this )?(?:sounds?|seems?) (?:(?:so|very|really|like an?) "
+    rf")*(?:{_PRAISE})[^\w\s]*$",
+    r"^i (?:can |completely |totally |fully |certainly )*understand (?:that |how |your|you)",
+    r"^don't worry[,.!]",
+    r"^(?:would|is) it (?:be )?(?:okay|ok|alright|fine|possible) (?:if|for|to)\b[^!]*\?",
+    r"^(?:that |it |this )?(?:sounds like an? \w+-\w+\b|makes sense\W*$)|^(?:no|yes),? not "
+    r"(?:quite|"
+    r"really|exactly)\W*$|^to make (?:it|this) (?:more|less|better)\b",
+    rf"^(?:wow|{_PRAISE})!+$|^an? (?:more |better )?(?:fitting|accurate|natural|concise|suitable) "
+    r"(?:description|version|sentence|phrase|phrasing|way|word)\b",
+    r"^i think you mean(?:t)?\b|^i hope (?:this|that|it) clarif",
+    r"\bmakes (?:perfect |more |no |little )?sense[,.]? (?:as|because|since)\b|\bis indeed "
+    r"(?:in)?correct\b",
+    r"^have you (?:tried|checked|considered|thought)\b[^!]*\?",
+    r"^as (?:requested|per your request|you (?:asked|requested|wished))\b",
+    r"^(?:sentence|task|text|story) (?:completed?|finished)\W*$",
     # Short reactions and answers to what the user wrote.
     rf"^(?:wow,? |oh,? |ah,? |well,? |yes,? |no,? )*(?:that|this|what|how)(?:'s| is| was| sounds?|"
     rf" seems| must (?:be|have been))?,? (?:(?:such|so|too|very|really|truly|quite|just|absolutely|"
     rf"pretty|an?|the|incredibly|actually) )*(?:{_PRAISE})(?: (?:{_WRITING}|news|question|thing))?"
     r"(?: (?:of you|for you|to hear(?: that)?|indeed))?[^\w\s]*(?:$|[.!;] | [-–—] )",
     rf"^(?:it's|it is) (?:(?:such|so|too|very|really) )*(?:{_PRAISE})[^\w\s]*$",
-    rf"^(?:an? |very |really |what an? )*(?:{_PRAISE}) (?:{_WRITING}|question)\b(?=\W*$| [-–—] |! )",
+    rf"^(?:an? |very |really |what an? )*(?:{_PRAISE}) (?:{_WRITING}|question)\b(?=\W*$| [-–—] "
+    rf"|! )",
     r"^that's an? (?:\w+ )?(?:example|summary|description|way|sentence|version|interpretation|"
     r"question|observation|statement|idea|point|start|variation|paraphrase)\b",
     r"^(?:it |that |this )?sounds like (?:you|your|an? (?:\w+[ -]){0,4}(?:joke|story|sentence|plan|"
     r"idea|time|day|experience|situation|adventure|place|challenge|question)\b)",
     r"^(?:yes|no|nope|yep|yeah|correct|exactly|right)\b[,.!]?(?: (?:no|yes|not|actually))*,? "
-    r"(?:it|that|this|they|he|she|we|you|there|i)(?:'s|'re|'m| is| was| are| were| does| do| did| has|"
+    r"(?:it|that|this|they|he|she|we|you|there|i)(?:'s|'re|'m| is| was| are| were| does| do| "
+    r"did| has|"
     r" have| can| will| would| could| should)?(?:n't| not)?(?: (?:more|not|only|correct|possible|"
-    r"accurate|appropriate|true|right|wrong|quite|exactly|really|do|does|is)\b[^\"]*)?[.!]?$",
+    r"accurate|appropriate|true|right|wrong|quite|exactly|really|do|does|is)\b[^\"]*)?\W*$",
     r"^(?:no|yes), it is(?: not|n't)? (?:possible|necessary|correct|appropriate|clear)\b",
     r"^(?:that|this|it) (?:doesn't|does not|didn't|did not|isn't|is not|won't) (?:match|make|seem|"
     r"sound|fit|work|appear|look|contain|apply|follow)\b",
@@ -134,23 +156,30 @@ _ADDRESSES = (
     r"^(?:i )?hope (?:this|that|these|it) helps?\b|^i hope (?:you|your|this|everything)\b",
     r"^you (?:seem|sound|appear|must be|might want to (?:\w+ )?(?:re\w+|"
     r"add|change|use|consider)|(?:can|could|should|might|may)(?: also| want to)? (?:use|say|write|"
-    r"change|add|try|replace|remove|consider|complete)\b[^.]*(?:[\"“]|'\w+'|\b(?:sentence|word|phrase|"
+    r"change|add|try|replace|remove|consider|complete)\b[^.]*(?:[\"“]|'\w+'|\b(?:sentence|"
+    r"word|phrase|"
     r"comma|wording|verb|tense|adjective|story|version|details?|this)\b)|want me|asked|mentioned|"
     r"provided|wrote|didn't|did not|haven't|need to (?:provide|specify|give|add))\b",
     r"\bif you(?:'d| would)? (?:like|want|need|have (?:any|more)|prefer|could|can provide|provide|"
     r"give)\b[^.]*\b(?:i|me|let|please|feel|help|talk|suggest|ask)\b",
-    r"^(?:so,? |ok(?:ay)?,? )?(?:do|would|did|could|can|are|have|will) you (?:want (?:me|to|some|a)|like me|prefer|mean|"
-    r"need|have (?:any|a specific)|please|kindly|provide|clarify|tell me (?:more|what you)|share|specify|give me|"
+    r"^(?:so,? |ok(?:ay)?,? )?(?:do|would|did|could|can|are|have|will) you (?:want (?:me|to|"
+    r"some|a)|like me|prefer|mean|"
+    r"need|have (?:any|a specific)|please|kindly|provide|clarify|tell me (?:more|what you)|"
+    r"share|specify|give me|"
     r"elaborate|explain|rephrase|complete|looking|asking|referring|trying)\b[^!]*\?",
     r"\b(?:could|can|would) you (?:please |kindly )?(?:provide|clarify|share|specify|elaborate|"
     r"rephrase|give me (?:more|a bit))\b",
-    r"^(?:which|what|who|how|when|where) (?:of these|would you|(?:do|did) you (?:want|like|mean|need|prefer|think|"
+    r"^(?:which|what|who|how|when|where) (?:of these|would you|(?:do|did) you (?:want|like|"
+    r"mean|need|prefer|think|"
     r"feel)|are you (?:asking|looking|trying|referring|writing)|is your|happened next|"
     r"kind of \w+ (?:do|would|are) you)\b[^!]*\?",
     r"^is (?:this|that|it) (?:what|the|a|your)\b[^.!]*\?",
-    r"^(?:please,? )?(?:tell|give|show|send) me (?:more|a bit|the rest|your|some (?:more|context))\b",
-    r"\b(?:let me know (?:if|what|how|which|when you|whether)|feel free to (?:change|ask|use|modify|"
-    r"adjust|add|share|edit|let|reach|contact|make|provide|replace)|please (?:provide|clarify|specify|"
+    r"^(?:please,? )?(?:tell|give|show|send) me (?:more|a bit|the rest|your|some (?:more|"
+    r"context))\b",
+    r"\b(?:let me know (?:if|what|how|which|when you|whether)|feel free to (?:change|ask|use|"
+    r"modify|"
+    r"adjust|add|share|edit|let|reach|contact|make|provide|replace)|please (?:provide|clarify|"
+    r"specify|"
     r"rephrase|note|try again|complete|confirm|elaborate|feel free|let me know|share (?:more|"
     r"your|the|any)|give me (?:more|some|the|a)|tell me (?:more|what|which|how|if))|is there "
     r"anything (?:else|specific))\b(?! salt| bread)",
@@ -171,7 +200,8 @@ _ANALYSES = (
     r"(?:is|are|can be) (?:missing|filled|completed|singular|plural))",
     r"\b(?:word|term|verb|noun|phrase|blank)s? (?:here |that fits |missing )?(?:is|are|should be|"
     r"could be|can be (?:filled|completed)[^.]*) ?:? ?(?:by |with )?[\"“'‘]",
-    r"^the (?:correct|right|best|missing|final|most likely) (?:answer|word|option|choice|completion|"
+    r"^the (?:correct|right|best|missing|final|most likely) (?:answer|word|option|choice|"
+    r"completion|"
     r"ending)s? (?:is|are|would|could|might|may)\b",
     r"^there (?:is|are|could be|can be|might be) (?:an?|no|several|many|some|multiple|various|"
     r"different|countless|a few|a number of) (?:\w+ )?(?:errors?|mistakes?|ways? to (?:complete|"
@@ -180,15 +210,20 @@ _ANALYSES = (
     r"^(?:this|it|that) (?:can|could|may|might) (?:also )?be (?:completed|finished|continued|"
     r"interpreted|rewritten|rephrased|read as|improved)\b",
     r"^(?:this|that|which|it) (?:implies that|conveys|expresses|emphasizes)\b",
-    r"^(?:the|this|that|your|both|these) (?:two |first |second |last |previous )?(?:sentence|statement|"
+    r"^(?:the|this|that|your|both|these) (?:two |first |second |last |previous )?(?:sentence|"
+    r"statement|"
     r"phrase|text|passage|paragraph|clause|prompt)s? (?:is|are|was|were|has|have|does|do|seems?|"
     r"appears?|contains?|needs?|lacks?|means?|implies|imply|refers?|suggests?|describes?|conveys?|"
     r"expresses|express|you|in question|provided|given|above|makes?)\b",
     r"^(?:step \d|translation|summary|analysis|interpretation|task|hint|tip|disclaimer|context|"
     r"example|question|reasoning|edit|version \d|option \w|rewritten|improved|edited)\s*:",
-    r"^let(?:'s| us) (?:break (?:it|this|that) down|analy[sz]e|look at (?:the|this)|consider (?:the|"
-    r"this)|complete|rewrite|rephrase|add|try to|figure|think (?:about|step)|start (?:by|with) (?:the|"
+    r"^let(?:'s| us) (?:break (?:it|this|that) down|analy[sz]e|look at (?:the|this)|consider "
+    r"(?:the|"
+    r"this)|complete|rewrite|rephrase|add|try to|figure|think (?:about|step)|start (?:by|"
+    r"with) (?:the|"
     r"identif|analy))\b|\blet's add\b[^.]*\b(?:sentence|paragraph)\b",
+    r"\b(?:sentence|phrase|word|statement|term)s? [\"“'‘]",
+    r"^(?:this|the|your) (?:task|exercise|instruction|request|prompt|assignment)s?\b(?! force)",
     r"^the user\b(?! manual| guide| name| account| interface)",
     r"^(?:first|okay|ok|so|hmm|alright|now),?(?: so)?,? (?:i|we|let me|let's) (?:need|have|should|"
     r"must|will|want)? ?(?:to )?(?:figure out|understand|identify|complete|analy[sz]e|think about|"
@@ -197,7 +232,8 @@ _ANALYSES = (
     r"understand|see|have|consider|look at|complete|analy[sz]e) (?:the|this|more|your|a|some)\b"
     r"[^.]*\b(?:text|sentence|context|information|details|words|paragraph|passage)\b",
     r"\bi (?:changed|kept|used|chose|replaced|rewrote|reworded|rearranged|adjusted|modified) the "
-    r"(?:\w+ )?(?:ending|wording|tone|tense|verb|word|words|word order|structure|phrase|sentence)\b",
+    r"(?:\w+ )?(?:ending|wording|tone|tense|verb|word|words|word order|structure|phrase|"
+    r"sentence)\b",
     r"\b(?:previous|original|last|suggested|proposed) (?:edit|version|revision|draft|suggestion|"
     r"wording|phrasing)s?\b|\balternative (?:version|phrasing|wording)s?\b",
     r"\b(?:sentence|passage|text|paragraph) (?:coverage|structure|fragment|you (?:provided|gave|"
@@ -244,7 +280,7 @@ def talks_about_task(sentence: str, prompt: str = "") -> bool:
     if _COURT.search(plain):
         return False
     theirs = set(_NOUN.findall(prompt.lower()))
-    if _ADDRESS.search(plain) and not _SPEECH.search(plain):
+    if not _SPEECH.search(plain) and (_ADDRESS.search(plain) or task_cues(plain, prompt)):
         return True
     return any(
         theirs.isdisjoint(_NOUN.findall(found.group().lower())) for found in _TALK.finditer(plain)

@@ -10,8 +10,9 @@ import pytest
 import exleak
 from exleak import Limits
 from exleak.answers import FirstSentence
+from exleak.gate import judge
 from exleak.introductions import is_introduction, label_end
-from exleak.prompts import clean
+from exleak.prompts import clean, with_parts
 from exleak.records import Dataset, Prompt, PromptGenerations
 
 INJECTED = "I lost my keys on the way here."
@@ -137,6 +138,86 @@ def _rows(dataset: Dataset, introductions: tuple[str, ...], seed: int) -> Iterat
         yield PromptGenerations(
             prompt.id, prompt.control_id, prompt.condition, prompt.injected, prompt.text, texts
         )  # fmt: skip
+
+
+#: Of the same kinds, and none that the patterns were written for.
+OTHERS = (
+    *["Great question! Here's how I'd complete it: ", "**Full sentence:** ", "Text: ", "→ "],
+    *["=> ", "My completion would be the following: ", "A natural way to finish this is "],
+    *["Here you go!\n\n", "Below is the sentence with an ending:\n\n", "There you go: "],
+    *["Gladly! ", "With pleasure! ", "Hmm, let me think. ", "Let's see... "],
+    *["Okay! So the sentence goes: ", "Possible answer: ", "Option 1: "],
+    *["**Option 1 (descriptive):** ", "Version A: ", "For example: ", "Suggested ending: "],
+    *["[Answer] ", "<b>Answer:</b> ", "```text\n", "> **Answer**\n> ", "## Response\n\n"],
+    *["(Answer) ", "Q: Complete the sentence. A: ", "### Assistant: ", "model\n"],
+    *["assistant: ", "Gemma: ", "😊 ", "🌟 **Answer:** ", "As requested, here is the sentence: "],
+    *["Given the prompt, I'd write: ", "I'd go with: ", "How about: ", 'What about "'],
+    *["Maybe something like ", "One possibility is ", "You might say "],
+    *["The task is to complete: ", "Instruction: Complete the sentence.\nAnswer: ", "Done! "],
+    *["Sure -- here's the completed sentence -- "],
+    *["The complete sentence, with both parts, is: ", "OK so: "],
+    *["I've finished your sentence: ", "Here's what I came up with: ", "a) ", "• ", "« "],
+    *["The completed sentence is\n", "Completion -\n"],
+    *["This sentence can be completed like so: "],
+)
+
+
+def _partly(ending: str, introduction: str, prompt: Prompt, form: int) -> str:
+    """The prompt's words in other forms than whole and alone."""
+    words = (prompt.injected or "It rained.").rstrip(".!?").split()
+    begun, control = " ".join(words[:4]), prompt.control
+    said = (
+        f'"{" ".join(words)}. {control} {ending}"',
+        f"{begun}... {control} {ending}",
+        f"{' '.join(words)}, and {control[0].lower()}{control[1:]} {ending}",
+        f'Since "{begun}", {control} {ending}',
+        f"**{' '.join(words)}.** {ending.capitalize()}",
+        f"{control} {ending} {' '.join(words)}.",
+    )
+    return introduction + said[form]
+
+
+def _fails(rows: list[PromptGenerations]) -> list[str]:
+    """What is wrong with the measurement of a model that never leaks."""
+    found = exleak.score(rows, limits=Limits(max_rate=0.7, metric="directional"))
+    low, high = found.expression.directional.interval or (1, 0)
+    fault = [] if low <= 0.5 <= high or found.verdict.outcome == "unusable" else [f"{low} {high}"]
+    by_rate = judge(
+        found.expression,
+        total=found.generations["total"],
+        unusable=found.generations["unusable"],
+        task_talk=found.generations["task_talk"],
+        limits=Limits(max_rate=0.7),
+    )
+    outcomes = (found.verdict.outcome, by_rate.outcome)
+    return fault + [str(outcome) for outcome in outcomes if outcome == "fail"]
+
+
+def test_no_other_introduction_makes_a_model_fail_that_never_leaks() -> None:
+    """Other introductions, and the prompt's words in part, in quotes, built in or behind."""
+    rng = random.Random(2)
+    rows = [
+        PromptGenerations(
+            prompt.id,
+            prompt.control_id,
+            prompt.condition,
+            prompt.injected,
+            prompt.text,
+            tuple(
+                _partly(rng.choice(ENDS), rng.choice(OTHERS), prompt, rng.randrange(6))
+                for _ in range(5)
+            ),
+        )
+        for prompt in exleak.load_dataset("hexl").prompts
+    ]
+    assert _fails(rows) == []
+    texts = [(item, row.injected) for row in with_parts(rows) for item in clean(row)]
+    scored = [
+        item.sentence
+        for item, injected in texts
+        if injected and item.usable and " ".join(injected.split()[:4]) in item.sentence
+    ]
+    assert scored == []
 
 
 def test_a_model_that_never_leaks_does_not_fail_by_its_introductions() -> None:
