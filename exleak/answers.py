@@ -70,10 +70,9 @@ class FirstSentence:
         texts = {text for text in (prompt, control, injected, instruction) if text}
         if instruction:
             texts |= {text.removeprefix(instruction) for text in texts}
-        weak = {instruction, control}
-        parts = [
-            (Part(text, breakable=text == injected), text not in weak) for text in sorted(texts)
-        ]
+        weak = [Part(text).words for text in (instruction, control) if text]
+        found = [Part(text, breakable=text == injected) for text in sorted(texts)]
+        parts = [(part, part.words not in weak) for part in found]
         self._injected = Part(injected or "")
         known = [(part, whole) for part, whole in parts if part.words]
         known.sort(key=lambda item: len(item[0].words), reverse=True)

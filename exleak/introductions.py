@@ -25,7 +25,8 @@ _ABOUT = (
 #: Labels that are whole without a word about the task.
 _BARE = (
     r"a|answer|assistant|ai|bot|chatbot|model|system|reply|response|output|result|solution|"
-    r"completion|continuation|you|me|human|user|gpt|llama|qwen|gemma|smollm"
+    r"completion|continuation|you|me|human|user|gpt|llama|qwen|gemma|smollm|"
+    r"is|reads|(?:would|could|might|should) be"
 )
 _MARKS = r"[\s\"'“”‘’«»*_`#>~•\-–—(\[{<]*"
 _CLOSING = r"[\"'”’»*_`)\]}>]*"
@@ -73,6 +74,8 @@ _BROKEN_LINE = re.compile(
     rf"{_CLOSING})\s*",
     re.IGNORECASE,
 )
+#: What follows a colon is no introduction.
+_COLON_BEFORE_WORDS = re.compile(r":\W+[^\W\d_]")
 #: What may stand before an echo of the control prompt that is not the model's own sentence.
 _LEAD = re.compile(
     rf"(?:[:：\"“«『「*_`>=~|(\[]|[-–—])\s*$|\b(?:{_ABOUT})\b|^{_MARKS}{_AGREEMENT}\W*$",
@@ -99,6 +102,8 @@ def is_introduction(sentence: str) -> bool:
     False
     """
     plain = sentence.strip().replace("’", "'")
+    if _COLON_BEFORE_WORDS.search(plain):
+        return False
     return any(form.fullmatch(plain) for form in (_ALONE, _OFFER, _HEADING, _BROKEN_LINE))
 
 

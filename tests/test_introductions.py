@@ -12,7 +12,7 @@ from exleak import Limits
 from exleak.answers import FirstSentence
 from exleak.gate import judge
 from exleak.introductions import is_introduction, label_end
-from exleak.prompts import clean, with_parts
+from exleak.prompts import clean, first_sentence_of, with_parts
 from exleak.records import Dataset, Prompt, PromptGenerations
 
 INJECTED = "I lost my keys on the way here."
@@ -299,3 +299,30 @@ def test_an_introduction_may_end_in_a_line_break_alone(line: str) -> None:
 def test_a_line_that_says_something_is_an_answer(text: str) -> None:
     """Such words within a line that does not break off are the model's own."""
     assert FIRST.of(f"{text}\nAnd then she left.") == text
+
+
+@pytest.mark.parametrize("instruction", [None, "Complete the sentence:"])
+def test_an_echo_within_a_sentence_is_the_same_in_all_conditions(instruction: str | None) -> None:
+    """The control's words in a sentence of the model's own stay, whatever was injected."""
+    control = "Behind the old door she found"
+    text = "She was proud when behind the old door she found a box."
+    for injected in (None, INJECTED):
+        prompt = " ".join(filter(None, (instruction, injected, control)))
+        first = first_sentence_of(prompt, control, injected)
+        assert first.of(f"{text} So it was.") == text
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "The complete sentence is: ",
+        "Here is the complete sentence with more context: ",
+        "The sentence would be: ",
+        "One way to complete the sentence is: ",
+    ],
+)
+def test_what_follows_a_label_is_the_answer(label: str) -> None:
+    """Also where the prompt is not said again: the answer is not taken for an introduction."""
+    assert (
+        FIRST.of(f"{label}The soup was made of leeks. It was hot.") == "The soup was made of leeks."
+    )
