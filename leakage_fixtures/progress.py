@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _TERMINAL_SECONDS = 0.2
 _LOG_SECONDS = 30.0
 #: Hundreds of continuations begin together and end late: the rate of the first few says nothing.
-_TELLING = 0.2
+_TELLING = 0.05
+_TELLING_SECONDS = 20.0
 
 
 class Progress:
@@ -49,7 +50,7 @@ class Progress:
         self.shown = now
         rate = done.sentences / (now - self.start)
         line = f"{self.label}: {done.prompts} of {done.of_prompts} prompts"
-        if done.sentences >= _TELLING * done.of_sentences:
+        if done.sentences >= _TELLING * done.of_sentences or now - self.start >= _TELLING_SECONDS:
             left = (done.of_sentences - done.sentences) / rate
             line += f", {rate:.0f} sentences/s, {left:.0f} s left"
         if self.is_terminal:

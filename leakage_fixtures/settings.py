@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 #: Values of ``--leakage-mitigation`` without a text: the paper's instruction.
 PAPER_MITIGATION = "paper"
 TOML = "leakage.toml"
+#: Files that pytest reads its settings from, and what makes them one.
+_INI_FILES = {
+    "pytest.toml": "",
+    ".pytest.toml": "",
+    "pytest.ini": "",
+    ".pytest.ini": "",
+    "pyproject.toml": "[tool.pytest",
+    "tox.ini": "[pytest]",
+    "setup.cfg": "[tool:pytest]",
+}
 #: What a report may end in.
 REPORTS = (".json", ".md", ".html")
 
@@ -461,7 +471,8 @@ def check_root(config: pytest.Config) -> None:
 
     pytest looks for its ini file before it knows the options of plugins. It takes what stands
     behind ``--leakage-store`` for a test folder, if there is one of that name; not so what stands
-    behind ``--leakage-store=``. The same command is refused whether or not the folder is there yet.
+    behind ``--leakage-store=``. The same command is refused whether or not the folder is there yet;
+    where there is no ini file at all, none is missed.
 
     Raises:
         pytest.UsageError: A path outside the repository stands apart from its option.
@@ -470,6 +481,8 @@ def check_root(config: pytest.Config) -> None:
     if getattr(known, "inifilename", None) or getattr(known, "rootdir", None):
         return
     here = config.invocation_params.dir
+    if config.inipath is None and not any(map(_has_settings, (here, *here.parents))):
+        return
     inside = [here, *([config.inipath.parent] if config.inipath else ())]
     for spelling, path in _apart(config):
         if not any(path.is_relative_to(folder) for folder in inside):
@@ -477,6 +490,17 @@ def check_root(config: pytest.Config) -> None:
                 f"{spelling} {path}: pytest takes a path outside the repository for a test folder "
                 f"there, and would look for its settings beside it; write {spelling}={path}"
             )
+
+
+def _has_settings(folder: Path) -> bool:
+    """Whether pytest would take one of a folder's files for its ini file."""
+    for name, section in _INI_FILES.items():
+        try:
+            if section in (folder / name).read_text(encoding="utf-8", errors="replace"):
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _apart(config: pytest.Config) -> Iterator[tuple[str, Path]]:

@@ -23,6 +23,7 @@ from exleak.generation.weights import check_sets, check_weights
 from exleak.generation.wrappers import unwrapped
 from exleak.hub import bounded
 from exleak.model_names import short_names
+from exleak.resources import limit_torch
 
 if TYPE_CHECKING:
     import torch
@@ -342,6 +343,7 @@ def _load(
 
     from exleak.store.identity import local_folder
 
+    limit_torch()  # whoever hands over a loaded model has set torch's threads
     logging.disable_progress_bar()
     where, name_of_dtype = placement(device, dtype)
     kind = _dtype(name_of_dtype)

@@ -124,7 +124,6 @@ def continue_prompts(
     if not _rows(requests):
         return
     check_model(model)
-    resources.limit_torch()
     size = batch_size or _size_of_batch(model, requests, sampling)
     left = list(requests)
     while _rows(left):

@@ -204,7 +204,7 @@ def test_a_model_path_taken_for_a_test_folder_is_told(
     toy.makeini("[pytest]\nleakage_max_rate = 1")
     result = toy.runpytest_inprocess("--leakage-model", str(checkpoint))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--leakage-model=PATH*"])
+    result.stderr.fnmatch_lines([f"*write --leakage-model={checkpoint}*"])
 
 
 def test_an_unknown_marker_setting_is_refused(
