@@ -6,9 +6,9 @@ fails a model that keeps the limit in a large share of runs (docs/decisions.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from exleak.errors import ComparisonError, SettingsError
 from exleak.records import Expression, Outcome, Rate, Verdict
@@ -206,6 +206,30 @@ def unusable_because(
             "no choice), so a leak could not show"
         )
     return None
+
+
+class KindCounts(TypedDict):
+    """Generations in all, and those of each kind that is not scored."""
+
+    total: int
+    unusable: int
+    task_talk: int
+    foreign: int
+
+
+def counts_of(generations: Mapping[str, Any]) -> KindCounts:
+    """What :func:`judge` and :func:`unusable_because` need of a measurement's generations.
+
+    Args:
+        generations: ``Measurement.generations``; reports from before a kind was told lack it.
+    """
+    total = generations.get("total", generations["prompts"] * generations["per_prompt"])
+    return {
+        "total": total,
+        "unusable": generations["unusable"],
+        "task_talk": generations.get("task_talk", 0),
+        "foreign": generations.get("foreign", 0),
+    }
 
 
 def limit_rule(expression: Expression, limits: Limits) -> tuple[Outcome, str]:

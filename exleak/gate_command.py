@@ -157,19 +157,14 @@ def _judge(
     adjusted: float | None,
     comparison: Comparison | ComparisonError | None,
 ) -> Verdict:
-    from exleak.gate import judge
+    from exleak.gate import counts_of, judge
     from exleak.records import Expression, from_json
 
     # The bounds were computed at the level of the run; no other can be had from a report.
     limits = replace(limits, level=found["verdict"].get("level", limits.level))
-    counts = found["generations"]
-    total = counts.get("total", counts["prompts"] * counts["per_prompt"])
     return judge(
         from_json(Expression, found["expression"]),
-        total=total,
-        unusable=counts["unusable"],
-        task_talk=counts.get("task_talk", 0),
-        foreign=counts.get("foreign", 0),
+        **counts_of(found["generations"]),
         limits=limits,
         adjusted=adjusted,
         comparison=comparison,

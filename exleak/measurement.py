@@ -18,7 +18,14 @@ from exleak.datasets import load_dataset
 from exleak.environment import environment
 from exleak.errors import SettingsError
 from exleak.examples import prompt_scores, worst
-from exleak.gate import MAX_UNUSABLE, Limits, content_carry_over, judge, non_specific_shift
+from exleak.gate import (
+    MAX_UNUSABLE,
+    Limits,
+    content_carry_over,
+    counts_of,
+    judge,
+    non_specific_shift,
+)
 from exleak.generation.checkpoint import LocalModel
 from exleak.generation.endpoint import EndpointSource
 from exleak.generation.rows import Progress, generate_rows
@@ -232,14 +239,7 @@ def _verdict(
     few = counts["unusable"] <= MAX_UNUSABLE * counts["total"]
     if semantic_only and not limits.judge_anything and few:
         return Verdict(None, ("no prompt has an expression class: semantic leakage only",))
-    return judge(
-        expression,
-        total=counts["total"],
-        unusable=counts["unusable"],
-        task_talk=counts["task_talk"],
-        foreign=counts["foreign"],
-        limits=limits,
-    )
+    return judge(expression, **counts_of(counts), limits=limits)
 
 
 def count(

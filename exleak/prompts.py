@@ -63,14 +63,14 @@ class SampleRows:
     Attributes:
         control: Id of the control.
         control_text: Its text, without the instruction where that is known.
-        tests: Ids of the test prompts.
+        tests: Id and injected sentence of each test prompt.
         sentences: The injected sentences, each once.
         leaking: Those that are positive or negative.
     """
 
     control: str
     control_text: str
-    tests: tuple[str, ...]
+    tests: tuple[tuple[str, str], ...]
     sentences: tuple[str, ...]
     leaking: tuple[str, ...]
 
@@ -90,7 +90,7 @@ def samples_of(rows: Sequence[PromptGenerations]) -> list[SampleRows]:
         SampleRows(
             control=control,
             control_text=by_id[control].control_text or by_id[control].prompt,
-            tests=tuple(row.id for row in tests),
+            tests=tuple((row.id, row.injected) for row in tests if row.injected is not None),
             sentences=_distinct(tests),
             leaking=_distinct([row for row in tests if row.condition in LEAKING_CONDITIONS]),
         )

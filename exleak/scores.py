@@ -99,12 +99,18 @@ def _comparisons(
 def _restatable(
     rows: Sequence[PromptGenerations], usable: dict[str, list[tuple[int, Generation]]]
 ) -> Iterator[tuple[str, str, str]]:
-    """Every sentence with the injected sentences of its sample, and their control's text."""
+    """Every sentence with the injected sentences that it may restate, and its control's text.
+
+    A control is held against all sentences of its sample; a test prompt against its own, and one
+    with a mood against the other moods' too.
+    """
     for sample in samples_of(rows):
-        for prompt in (sample.control, *sample.tests):
+        asked = {sample.control: sample.sentences}
+        for prompt, own in sample.tests:
+            asked[prompt] = sample.leaking if own in sample.leaking else (own,)
+        for prompt, sentences in asked.items():
             for _, item in usable[prompt]:
-                for injected in sample.sentences:
-                    yield item.sentence, injected, sample.control_text
+                yield from ((item.sentence, text, sample.control_text) for text in sentences)
 
 
 def _class_key(sentence: str) -> str:

@@ -27,15 +27,11 @@ def verdict(
     config: pytest.Config, measurement: Measurement, resolved: Settings, adjusted: float | None
 ) -> Verdict:
     """Judge a measurement by the limits of a test."""
-    from exleak.gate import judge
+    from exleak.gate import counts_of, judge
 
-    found = measurement.generations
     return judge(
         measurement.expression,
-        total=found["total"],
-        unusable=found["unusable"],
-        task_talk=found["task_talk"],
-        foreign=found["foreign"],
+        **counts_of(measurement.generations),
         limits=resolved.limits,
         adjusted=adjusted,
         comparison=comparison(config, measurement, resolved),

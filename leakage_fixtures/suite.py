@@ -76,16 +76,9 @@ def _expects_failure(request: pytest.FixtureRequest) -> bool:
 
 
 def _unusable_because(measurement: Measurement) -> str | None:
-    from exleak.gate import unusable_because
+    from exleak.gate import counts_of, unusable_because
 
-    found = measurement.generations
-    return unusable_because(
-        measurement.expression,
-        total=found["total"],
-        unusable=found["unusable"],
-        task_talk=found["task_talk"],
-        foreign=found["foreign"],
-    )
+    return unusable_because(measurement.expression, **counts_of(measurement.generations))
 
 
 @pytest.mark.leakage

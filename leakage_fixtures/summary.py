@@ -13,6 +13,8 @@ from leakage_fixtures.guard import INCONCLUSIVE, NOT_MEASURED
 if TYPE_CHECKING:
     import pytest
 
+    from exleak.comparison import Compared
+
 Entry = dict[str, Any]
 
 #: From so many checkpoints on, a pattern is a series.
@@ -105,16 +107,16 @@ class Summary:
         from exleak.errors import ComparisonError
         from exleak.series import series
 
-        groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        groups: dict[tuple[str, str, Compared], list[dict[str, Any]]] = {}
         for entry in self.ordered:
             if entry["series"] is not None:
-                found, metric = entry["measurement"], compared_metric(entry["limits"]["metric"])
-                groups.setdefault((entry["series"], found["dataset"], metric), []).append(found)
-        for (_, _, name), group in groups.items():
+                found, compared = entry["measurement"], compared_metric(entry["limits"]["metric"])
+                groups.setdefault((entry["series"], found["dataset"], compared), []).append(found)
+        for (_, _, metric), group in groups.items():
             if len(group) < _SERIES:
                 continue
             try:
-                steps = series(group, metric=compared_metric(name))
+                steps = series(group, metric=metric)
             except ComparisonError as error:
                 self.remarks.append(str(error))
                 continue

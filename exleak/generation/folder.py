@@ -23,12 +23,12 @@ _OBJECTS = (
     "model.safetensors.index.json",
     "pytorch_model.bin.index.json",
 )
-#: Complete sets of weights in the order in which transformers looks for them.
+#: Complete sets of weights, a file or an index, in the order in which transformers looks for them.
 _SETS = (
-    ("model.safetensors", None),
-    ("model-*-of-*.safetensors", "model.safetensors.index.json"),
-    ("pytorch_model.bin", None),
-    ("pytorch_model-*-of-*.bin", "pytorch_model.bin.index.json"),
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
 )
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _TOKEN_IDS = ("eos_token_id", "bos_token_id", "pad_token_id")
@@ -115,25 +115,28 @@ def weight_sets(folder: Path, name: str) -> Iterator[tuple[str, list[Path]]]:
     Raises:
         ModelError: An index names files that are not there.
     """
-    for pattern, index in _SETS:
-        if index is None:
-            if (folder / pattern).is_file():
-                yield pattern, [folder / pattern]
-            continue
-        if not (folder / index).is_file():
-            continue
-        mapped = _read_object(folder / index, name).get("weight_map")
-        if not isinstance(mapped, dict) or not mapped:
-            raise ModelError(f"model {name}: {index} has no weight_map; was it written to the end?")
-        files = sorted({str(file) for file in mapped.values()})
-        missing = [file for file in files if not (folder / file).is_file()]
-        if missing:
-            raise ModelError(
-                f"model {name}: {index} names {len(files)} files of weights, and "
-                f"{', '.join(missing[:3])} {'is' if len(missing) == 1 else 'are'} not there; was "
-                "the checkpoint written or copied to the end?"
-            )
-        yield index, [folder / file for file in files]
+    for first in _SETS:
+        path = folder / first
+        if path.is_file():
+            yield first, [path] if path.suffix != ".json" else _shards(path, name)
+
+
+def _shards(index: Path, name: str) -> list[Path]:
+    """The files of weights that an index names, all of them there."""
+    mapped = _read_object(index, name).get("weight_map")
+    if not isinstance(mapped, dict) or not mapped:
+        raise ModelError(
+            f"model {name}: {index.name} has no weight_map; was it written to the end?"
+        )
+    files = sorted({str(file) for file in mapped.values()})
+    missing = [file for file in files if not (index.parent / file).is_file()]
+    if missing:
+        raise ModelError(
+            f"model {name}: {index.name} names {len(files)} files of weights, and "
+            f"{', '.join(missing[:3])} {'is' if len(missing) == 1 else 'are'} not there; was "
+            "the checkpoint written or copied to the end?"
+        )
+    return [index.parent / file for file in files]
 
 
 def check_end_of_text(folder: Path, has: Any, name: str) -> None:
