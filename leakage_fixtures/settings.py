@@ -124,9 +124,10 @@ OPTIONS = (
     ),
     Option(
         "chat",
-        "use the chat template where there is one (auto, default), always or never",
+        "use the chat template where there is one (auto, default), always or never; prefill has "
+        "the model go on in its own turn, begun with the control prompt",
         default="auto",
-        choices=("auto", "always", "never"),
+        choices=("auto", "always", "never", "prefill"),
     ),
     Option(
         "endpoint",

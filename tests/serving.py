@@ -63,6 +63,7 @@ class Fake:
         refuses: Fields that are an error.
         most: Most choices given at once.
         modes: Paths that are served.
+        continues: Whether it goes on with an answer that has begun, where it is asked to.
         fault: Done instead of answering, once ``healthy`` continuations were given.
         healthy: How many are given before; the probes do not count.
         breaks_everything: The fault also hits the list of models and the probes.
@@ -75,6 +76,7 @@ class Fake:
     accepts: dict[str, Callable[[Any], bool]] = field(default_factory=dict)
     most: int = 100
     modes: tuple[str, ...] = ("/v1/chat/completions", "/v1/completions")
+    continues: bool = False
     fault: Fault | None = None
     healthy: int = 0
     breaks_everything: bool = False
@@ -130,6 +132,8 @@ class Fake:
 
     def text(self, prompt: str, body: dict[str, Any], number: int) -> str:
         """A continuation that depends on what is honoured."""
+        if self.continues and body.get("continue_final_message"):
+            return _going_on(body)
         used = self.defaults | {n: value for n, value in body.items() if n not in self.ignores}
         greedy = (
             not used.get("temperature") or used.get("top_k") == 1 or used.get("top_p", 1.0) < 0.1
@@ -140,6 +144,15 @@ class Fake:
         if penalty > 1.1 or (penalty < 1 and not _says_again(prompt)):
             key += f" {penalty}"
         return f" {hashlib.sha256(key.encode()).hexdigest()[:12]}. And so on."
+
+
+def _going_on(body: dict[str, Any]) -> str:
+    """Words behind what the assistant has said; each depends on all before it."""
+    said = f"{body['messages'][0]['content']} | {body['messages'][-1]['content']}"
+    added = ""
+    for _ in range(12):
+        added += f" {hashlib.sha256((said + added).encode()).hexdigest()[:6]}"
+    return added
 
 
 def _says_again(prompt: str) -> bool:

@@ -35,6 +35,29 @@ def test_the_templates_own_tokens_are_sent(stand_in: Path, chat: str) -> None:
         assert model.encode(model.render(prompt.text)) == expected
 
 
+def test_a_prefilled_answer_begins_with_the_control_prompt(stand_in: Path) -> None:
+    """In the model's own turn, behind the prompt as it is in a chat; continuations say so."""
+    chat = load_model(stand_in, device="cpu")
+    model = load_model(stand_in, device="cpu", chat="prefill")
+    prompt = PROMPTS[1]
+    begun = model.render(prompt.text, prompt.control)
+    assert begun.startswith(chat.render(prompt.text))
+    assert begun.endswith(prompt.control)
+    data, settings = load_dataset("hexl", limit=1), Sampling(generations=2, max_new_tokens=4)
+    made, usual = generate_rows(model, data, settings), generate_rows(chat, data, settings)
+    assert (made.identity["chat"], usual.identity["chat"]) == ("prefill", True)
+    assert "prefill" in made.notes[0]
+    assert not usual.notes
+    assert [row.generations for row in made.rows] != [row.generations for row in usual.rows]
+
+
+def test_a_prefilled_answer_needs_a_template(tmp_path: Path) -> None:
+    """A base model has no turn of its own."""
+    path = tiny.save_stand_in(tmp_path, "Llama", instruct=False, seed=0)
+    with pytest.raises(ModelError, match="'prefill', but its tokenizer has no chat template"):
+        load_model(path, device="cpu", chat="prefill")
+
+
 def test_without_the_template_the_bare_text_is_sent(stand_in: Path) -> None:
     """The ids of the tokenizer alone: with BOS for Llama, without for Qwen."""
     model = load_model(stand_in, device="cpu", chat="never")

@@ -115,6 +115,7 @@ def test_several_runs_are_averaged_for_each_control() -> None:
         ({"sampling__top_p": 1.0}, "sampling differs"),
         ({"sampling__mitigation": "Ignore."}, "sampling differs"),
         ({"identity__chat": True}, "chat template differs"),
+        ({"identity__chat": "prefill"}, "chat template differs"),
         ({"by_control": {}}, "no control has both"),
     ],
 )

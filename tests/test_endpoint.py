@@ -267,6 +267,40 @@ def test_a_mode_that_is_not_served_is_told(mode: str, chat: str) -> None:
         run(fake, chat=chat)
 
 
+def test_a_prefilled_answer_is_gone_on_with(tmp_path: Path) -> None:
+    """The control prompt is the assistant's; the user's message is the whole prompt as ever."""
+    with Fake(continues=True) as fake:
+        found = run(fake, Store(tmp_path), chat="prefill")
+        prompts = {prompt.text: prompt.control for prompt in DATA.prompts}
+        for body in fake.asked:
+            user, assistant = body["messages"]
+            assert (user["role"], assistant["role"]) == ("user", "assistant")
+            assert assistant["content"] == prompts[user["content"]]
+            assert body["continue_final_message"]
+            assert not body["add_generation_prompt"]
+        assert found.identity["chat"] == "prefill"
+        assert "not the paper's protocol" in found.notes[0]
+        # Other continuations than those of a chat, under another key.
+        other = run(fake, Store(tmp_path))
+        assert other.identity["chat"] is True
+        assert other.rows != found.rows
+        assert run(fake, Store(tmp_path), chat="prefill").rows == found.rows
+
+
+@pytest.mark.parametrize(
+    ("refuses", "message"),
+    [
+        (frozenset(), "does not go on with an answer that has begun"),
+        (frozenset({"continue_final_message"}), "Unknown parameter: 'continue_final_message'"),
+    ],
+)
+def test_a_server_that_opens_a_new_turn_is_told(refuses: frozenset[str], message: str) -> None:
+    """It refuses the field, or ignores it; either way what would be measured is something else."""
+    with Fake(refuses=refuses) as fake, pytest.raises(ModelError, match=message) as error:
+        run(fake, chat="prefill")
+    assert "vLLM and SGLang" in str(error.value)
+
+
 def half(handler: Handler, body: dict[str, Any]) -> None:
     """Promise more than is sent."""
     handler.send(b'{"choices": [', Content_Length="1000")

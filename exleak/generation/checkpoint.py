@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-Chat = Literal["auto", "always", "never"]
+Chat = Literal["auto", "always", "never", "prefill"]
+#: How a chat template is used in the end: not at all, for the prompt, or for the prompt and the
+#: beginning of the answer.
+ChatUse = bool | Literal["prefill"]
 #: Some templates put today's date into every prompt; a checkpoint would then be measured on other
 #: prompts every day. This is the date that Llama 3's template falls back to.
 _DATE = date(2024, 7, 26)
@@ -43,14 +46,15 @@ class LocalModel:
 
     Attributes:
         name: What the user called it.
-        chat: Whether prompts are wrapped in the tokenizer's chat template.
+        chat: Whether prompts are wrapped in the tokenizer's chat template; ``"prefill"`` where
+            the answer begins with the control prompt.
         notes: What a reader must know of how it was loaded.
     """
 
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    chat: bool
+    chat: ChatUse
     notes: tuple[str, ...] = ()
 
     @property
@@ -69,12 +73,20 @@ class LocalModel:
         """The weights' type, ``"float32"`` for example."""
         return str(self.model.dtype).removeprefix("torch.")
 
-    def render(self, text: str) -> str:
-        """The text as the model shall see it: in the chat template, where one is used."""
+    def render(self, text: str, begun: str | None = None) -> str:
+        """The text as the model shall see it: in the chat template, where one is used.
+
+        Args:
+            text: The prompt.
+            begun: How the answer begins, in the model's own turn.
+
+        Raises:
+            ModelError: The template cannot be used.
+        """
         if not self.chat:
             return text
         with _fixed_date():
-            return rendered(self.tokenizer.apply_chat_template, text, self.name)
+            return rendered(self.tokenizer.apply_chat_template, text, self.name, begun)
 
     def encode(self, rendered: str) -> list[int]:
         """Token ids of a rendered text, with one BOS at most, and no EOS of the tokenizer's own.
@@ -262,7 +274,8 @@ def load_model(
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``…; by default CUDA where there is one.
         dtype: ``"float32"``, ``"bfloat16"``…; by default float32 on the CPU, bfloat16 elsewhere.
         chat: ``"auto"`` uses the tokenizer's chat template where there is one; ``"always"``
-            demands one; ``"never"`` sends the bare text.
+            demands one; ``"never"`` sends the bare text; ``"prefill"`` demands one and lets the
+            model go on in its own turn, which begins with the control prompt.
         name: What reports call the model; by default the source.
 
     Raises:
@@ -383,8 +396,10 @@ def _dtype(name: str) -> Any:
     return kind
 
 
-def _use_chat(chat: Chat, tokenizer: PreTrainedTokenizerBase, name: str) -> bool:
+def _use_chat(chat: Chat, tokenizer: PreTrainedTokenizerBase, name: str) -> ChatUse:
     has_template = bool(getattr(tokenizer, "chat_template", None))
-    if chat == "always" and not has_template:
-        raise ModelError(f"model {name}: chat is 'always', but its tokenizer has no chat template")
+    if chat in ("always", "prefill") and not has_template:
+        raise ModelError(f"model {name}: chat is {chat!r}, but its tokenizer has no chat template")
+    if chat == "prefill":
+        return "prefill"
     return has_template if chat == "auto" else chat == "always"

@@ -38,7 +38,7 @@ class EndpointSource:
         url: Where the server is, ``http://localhost:8000/v1`` for example.
         path: What the server calls the model; by default the name.
         chat: ``"auto"`` asks for chat completions and falls back to plain ones, ``"always"`` and
-            ``"never"`` take no other.
+            ``"never"`` take no other; ``"prefill"`` has the model go on in its own turn.
         timeout: Seconds that one request may take, its retries included.
     """
 

@@ -51,11 +51,14 @@ class Request:
         text: The rendered prompt; the draws are keyed by it.
         indices: Which generations are wanted, usually 0 to K - 1.
         is_complete: Whether a continuation may end here; ``None`` runs to the end.
+        begun: How the answer begins, where a server is to put that into the model's turn; a local
+            model has it in the text.
     """
 
     text: str
     indices: tuple[int, ...]
     is_complete: Callable[[str], bool] | None = None
+    begun: str | None = None
 
 
 @dataclass(frozen=True)

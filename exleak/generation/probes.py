@@ -47,6 +47,8 @@ _PENALTIES = (1.9, 0.5)
 #: Characters that an answer shares with the greedy one beyond what hot draws share with it.
 _SHARED = 16
 _ENOUGH = 2
+#: Words in a row that are no chance.
+_SAME_WORDS = 3
 #: How servers say that they have no chat interface.
 _NO_PATH = (404, 405, 501)
 _ABOUT_TEMPLATE = re.compile(r"template|not a chat model", re.IGNORECASE)
@@ -78,6 +80,9 @@ def choose_mode(server: Server, chat: Chat) -> str | None:
     Raises:
         ModelError: The server does neither, or not what ``chat`` demands.
     """
+    if chat == "prefill":
+        _check_continues(server)
+        return None
     if chat != "auto":
         server.chat = chat == "always"
         other = "never" if server.chat else "always"
@@ -97,6 +102,33 @@ def choose_mode(server: Server, chat: Chat) -> str | None:
         return None
     server.chat = False
     return _fallback(refused)
+
+
+def _check_continues(server: Server) -> None:
+    """Set a server to prefilled chat, if it goes on with an answer that has begun.
+
+    Half of its own greedy answer, put back into its turn, makes it say the other half. One that
+    ignores the field opens a new turn and says something else.
+
+    Raises:
+        ModelError: It refuses, or something else came on all prompts.
+    """
+    server.chat = "prefill"
+    way_out = "vLLM and SGLang can (continue_final_message); else use --leakage-chat auto"
+    probe = _Probe(server)
+    try:
+        server.complete(_PROMPTS[1], _USUAL, begun=_PROMPTS[1], thoughts=True)
+        goes_on = [probe.goes_on(prompt) for prompt in _PROMPTS]
+    except RefusedError as error:
+        raise ModelError(
+            f"{error}; --leakage-chat prefill needs a server that goes on in the model's turn: "
+            f"{way_out}"
+        ) from None
+    if not any(goes_on):
+        raise ModelError(
+            f"{server.transport.label}: the server does not go on with an answer that has begun, "
+            f"or its answers are too short to tell: {way_out}"
+        )
 
 
 def _refused_chat(server: Server) -> RefusedError | None:
@@ -199,6 +231,18 @@ class _Probe:
         refused = any(item in self._server.disliked for item in changed.items()
                       if item[0] not in self._server.refused)  # fmt: skip
         return None if refused or not text.strip() else text
+
+    def goes_on(self, prompt: str) -> bool:
+        """Whether half of the greedy answer is followed by the other half, to the letter."""
+        whole = " " + self._greedily(prompt, prompt).lstrip()
+        middle = whole.find(" ", len(whole) // 2)
+        rest = whole[middle:].split()[:_SAME_WORDS]
+        if middle < 0 or len(rest) < _SAME_WORDS or whole.split()[:_SAME_WORDS] == rest:
+            return False
+        return self._greedily(prompt, prompt + whole[:middle]).split()[:_SAME_WORDS] == rest
+
+    def _greedily(self, prompt: str, begun: str) -> str:
+        return self._server.complete(prompt, _GREEDY, begun=begun, thoughts=True)[0].text
 
     def steady(self, prompt: str) -> str | None:
         """The greedy answer, if it is the same with another seed."""

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exleak.environment import difference, makers, packages
 from exleak.errors import ModelError
@@ -54,6 +55,19 @@ class Done:
 
 
 Progress = Callable[[Done], None]
+
+#: What is said of answers that begin with the control prompt.
+PREFILLED = (
+    "the control prompt was put into the model's own turn (chat prefill), which is not the "
+    "paper's protocol"
+)
+
+
+class _Asked(NamedTuple):
+    """What a model is asked: a prompt, and how its answer begins, where that is given."""
+
+    text: str
+    begun: str | None
 
 
 @dataclass(frozen=True)
@@ -113,9 +127,9 @@ def generate_rows(
     """
     check_batch_size(batch_size)
     course = _Course()
-    wanted: dict[str, Prompt] = {}
+    wanted: dict[_Asked, Prompt] = {}
     for prompt in dataset.prompts:
-        wanted.setdefault(prompt_text(prompt, mitigation), prompt)
+        wanted.setdefault(_asked(model, prompt, mitigation), prompt)
     if store is None or isinstance(model, LocalModel):
         loaded = model if isinstance(model, LocalModel) else model.model
         found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress, course)
@@ -131,19 +145,29 @@ def generate_rows(
         environment |= {"packages": {**packages(), **_together(made)}} if made else {}
     if len(course.sizes) > 1:
         environment["batch_sizes"] = course.sizes
-    rows = tuple(_row(prompt, mitigation, found, sampling) for prompt in dataset.prompts)
+    asked = [_asked(model, prompt, mitigation) for prompt in dataset.prompts]
+    rows = tuple(map(partial(_row, found, sampling), dataset.prompts, asked))
     if isinstance(model, EndpointSource):
         identity, notes = model.identity, model.notes(sampling, rows)
+    if identity["chat"] == "prefill":
+        notes = (PREFILLED, *notes)
     if store is not None:
         write_run(store, f"{model.name}-{dataset.name}", rows)
     return Generated(rows, identity, environment, notes)
 
 
+def _asked(
+    model: LocalModel | ModelSource | EndpointSource, prompt: Prompt, mitigation: str | None
+) -> _Asked:
+    begun = prompt.control if model.chat == "prefill" else None
+    return _Asked(prompt_text(prompt, mitigation), begun)
+
+
 def _made(
-    origins: dict[str, dict[str, str]], wanted: dict[str, Prompt], sampling: Sampling
+    origins: dict[str, dict[str, str]], wanted: dict[_Asked, Prompt], sampling: Sampling
 ) -> list[dict[str, str]]:
     """The versions that the wanted continuations were made with, each once, oldest first."""
-    wanted_keys = {_key(text, i) for text in wanted for i in range(sampling.generations)}
+    wanted_keys = {_key(asked, i) for asked in wanted for i in range(sampling.generations)}
     found: list[dict[str, str]] = []
     for key, versions in origins.items():
         if key in wanted_keys and versions not in found:
@@ -178,23 +202,22 @@ def _environment(model: LocalModel | Server | ModelSource | EndpointSource) -> d
 
 
 def _row(
-    prompt: Prompt, mitigation: str | None, found: dict[str, str], sampling: Sampling
+    found: dict[str, str], sampling: Sampling, prompt: Prompt, asked: _Asked
 ) -> PromptGenerations:
-    text = prompt_text(prompt, mitigation)
     return PromptGenerations(
         id=prompt.id,
         control=prompt.control_id,
         condition=prompt.condition,
         concept=prompt.injected,
-        prompt=text,
-        generations=tuple(found[_key(text, index)] for index in range(sampling.generations)),
+        prompt=asked.text,
+        generations=tuple(found[_key(asked, index)] for index in range(sampling.generations)),
         control_text=prompt.control,
         injected=prompt.injected,
     )
 
 
-def _render(model: LocalModel | Server, text: str) -> str:
-    rendered = model.render(text)
+def _render(model: LocalModel | Server, asked: _Asked) -> str:
+    rendered = model.render(asked.text, asked.begun)
     if opens_thought(rendered):
         raise ModelError(
             f"model {model.name}: its chat template opens a thought ({rendered[-20:].strip()!r}), "
@@ -204,19 +227,20 @@ def _render(model: LocalModel | Server, text: str) -> str:
     return rendered
 
 
-def _key(text: str, index: int) -> str:
+def _key(asked: _Asked, index: int) -> str:
+    text = asked.text if asked.begun is None else f"{asked.text}\0{asked.begun}"
     return f"{digest(text)}:{index}"
 
 
-def _missing(wanted: dict[str, Prompt], sampling: Sampling, found: dict[str, Any]) -> bool:
+def _missing(wanted: dict[_Asked, Prompt], sampling: Sampling, found: dict[str, Any]) -> bool:
     return _CHAT not in found or any(
-        _key(text, i) not in found for text in wanted for i in range(sampling.generations)
+        _key(asked, i) not in found for asked in wanted for i in range(sampling.generations)
     )
 
 
 def _from_store(
     model: ModelSource | EndpointSource,
-    wanted: dict[str, Prompt],
+    wanted: dict[_Asked, Prompt],
     sampling: Sampling,
     store: Store,
     batch_size: int | None,
@@ -265,7 +289,7 @@ def _read(segments: Segments) -> tuple[dict[str, Any], dict[str, dict[str, str]]
 
 def _generate(
     model: LocalModel | Server,
-    wanted: dict[str, Prompt],
+    wanted: dict[_Asked, Prompt],
     sampling: Sampling,
     found: dict[str, Any],
     segments: Segments | None,
@@ -279,14 +303,15 @@ def _generate(
     """
     from exleak.generation.local import Counts, Request, continue_prompts
 
-    texts = list(wanted)
+    order = list(wanted)
     requests = [
         Request(
-            _render(model, text),
-            tuple(i for i in range(sampling.generations) if _key(text, i) not in found),
-            first_sentence_of(text, prompt.control, prompt.injected).is_complete,
+            _render(model, asked),
+            tuple(i for i in range(sampling.generations) if _key(asked, i) not in found),
+            first_sentence_of(asked.text, prompt.control, prompt.injected).is_complete,
+            asked.begun,
         )
-        for text, prompt in wanted.items()
+        for asked, prompt in wanted.items()
     ]
     left = [len(request.indices) for request in requests]
     done = Done(0, sum(map(bool, left)), 0, sum(left))
@@ -302,7 +327,7 @@ def _generate(
     try:
         with closing(items):  # which puts the model back as it was
             for item in items:
-                fresh[_key(texts[item.request], item.index)] = item.text
+                fresh[_key(order[item.request], item.index)] = item.text
                 late = time.monotonic() - flushed > seconds
                 if segments and (len(fresh) >= _FLUSH_COUNT or late):
                     segments.append(fresh)

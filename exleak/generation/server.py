@@ -18,6 +18,7 @@ from exleak.generation.transport import RETRIED, RefusedError, Transport
 from exleak.generation.turns import cut_turn
 
 if TYPE_CHECKING:
+    from exleak.generation.checkpoint import ChatUse
     from exleak.generation.local import Continued, Request
 
 #: Continuations in the making at once, unless a batch size says otherwise. More of them start as
@@ -34,6 +35,8 @@ _ALIASES = {"repeat_penalty": "repetition_penalty", "max_new_tokens": "max_token
             "n_predict": "max_tokens"}  # fmt: skip
 _SEED_BITS = 31
 DEFAULT_TEMPERATURE = 1.0
+#: How vLLM and SGLang are asked to go on with an answer that has begun.
+_GO_ON = {"add_generation_prompt": False, "continue_final_message": True}
 #: Servers differ in whether they count the tokens that begin and end an answer.
 _COUNTED = 2
 
@@ -51,6 +54,7 @@ class Job(NamedTuple):
     request: int
     text: str
     indices: tuple[int, ...]
+    begun: str | None
 
 
 @dataclass
@@ -61,7 +65,8 @@ class Server:
         name: What reports call the model.
         model: What the server calls it.
         transport: How it is reached.
-        chat: Whether prompts go through the server's chat template.
+        chat: Whether prompts go through the server's chat template; ``"prefill"`` where the answer
+            begins with the control prompt.
         refused: Fields that it does not know: it rejected more than one value, and took none.
         disliked: Values of fields that it rejected.
         accepted: Fields that it took with some value.
@@ -76,7 +81,7 @@ class Server:
     name: str
     model: str
     transport: Transport
-    chat: bool = False
+    chat: ChatUse = False
     refused: set[str] = field(default_factory=set)
     disliked: set[tuple[str, Any]] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
@@ -92,8 +97,9 @@ class Server:
         """Its address."""
         return self.transport.base
 
-    def render(self, text: str) -> str:
+    def render(self, text: str, begun: str | None = None) -> str:
         """The text itself: a template, if any, is the server's affair."""
+        del begun
         return text
 
     def complete(
@@ -103,6 +109,7 @@ class Server:
         retried: frozenset[int] = RETRIED,
         *,
         n: int = 1,
+        begun: str | None = None,
         thoughts: bool = False,
     ) -> list[Ended]:
         """Ask for ``n`` continuations of a prompt; the server may give fewer.
@@ -113,6 +120,7 @@ class Server:
                 ``max_tokens`` and ``seed``.
             retried: Statuses that are tried again.
             n: Continuations wanted.
+            begun: How the answer begins, in the model's own turn; for chats only.
             thoughts: Whether a reasoning model's thoughts stand before its answer.
 
         Raises:
@@ -120,17 +128,18 @@ class Server:
             ModelError: No usable answer in time.
         """
         path = "chat/completions" if self.chat else "completions"
+        check = partial(_checked, chat=bool(self.chat))
         while True:
-            body = self._body(prompt, settings, n)
+            body = self._body(prompt, settings, n, begun)
             try:
-                answer = self.transport.post(path, body, partial(_checked, chat=self.chat), retried)
+                answer = self.transport.post(path, body, check, retried)
             except RefusedError as error:
                 if self._learns(error, body):
                     continue
                 raise
             self.accepted |= set(body)
             self._note_reports(answer, settings, n)
-            texts = _texts(answer, self.chat)
+            texts = _texts(answer, bool(self.chat))
             if thoughts:
                 texts = [*map(str.__add__, thoughts_of(answer), texts)]
             return [*map(Ended, texts, ends_of(answer))][:n]
@@ -152,7 +161,9 @@ class Server:
         """
         from exleak.generation.local import Continued
 
-        jobs = deque(Job(i, r.text, r.indices) for i, r in enumerate(requests) if r.indices)
+        jobs = deque(
+            Job(i, r.text, r.indices, r.begun) for i, r in enumerate(requests) if r.indices
+        )
         at_once = max(1, (batch_size or _AT_ONCE) // sampling.generations)
         failure: Exception | None = None
         running: dict[Future[list[Ended]], Job] = {}
@@ -189,12 +200,12 @@ class Server:
         seed = stream(sampling.seed, job.text, job.indices[0]) & (2**_SEED_BITS - 1)
         settings["seed"] = seed
         try:
-            return self.complete(job.text, settings, n=len(job.indices))
+            return self.complete(job.text, settings, n=len(job.indices), begun=job.begun)
         except RefusedError:
             if len(job.indices) == 1:
                 raise
             self.single = True  # it may only dislike that several are asked for
-            return self.complete(job.text, settings)
+            return self.complete(job.text, settings, begun=job.begun)
 
     def _usable(self, texts: list[Ended], job: Job) -> list[Ended]:
         """Answers to keep: of several that are all alike, as one seed for all gives, the first."""
@@ -203,7 +214,9 @@ class Server:
             return texts[:1]
         return texts
 
-    def _body(self, prompt: str, settings: dict[str, Any], n: int) -> dict[str, Any]:
+    def _body(
+        self, prompt: str, settings: dict[str, Any], n: int, begun: str | None
+    ) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model, **settings, "min_p": 0.0}
         body["top_k"] = settings["top_k"] or -1
         if self.llama:
@@ -215,8 +228,13 @@ class Server:
         body = {name: value for name, value in body.items() if not self.leaves_out(name, value)}
         if n > 1:
             body["n"] = n
+        if not self.chat:
+            return body | {"prompt": prompt}
         messages = [{"role": "user", "content": prompt}]
-        return body | ({"messages": messages} if self.chat else {"prompt": prompt})
+        if begun is None:
+            return body | {"messages": messages}
+        messages.append({"role": "assistant", "content": begun})
+        return body | {"messages": messages, **_GO_ON}
 
     def _learns(self, error: RefusedError, body: dict[str, Any]) -> bool:
         """Whether a refusal names a field that can be left out the next time."""

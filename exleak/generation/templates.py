@@ -12,7 +12,7 @@ from exleak.thoughts import opens_thought
 _NO_THOUGHT = {"enable_thinking": False, "thinking": False}
 
 
-def rendered(apply: Callable[..., Any], text: str, name: str) -> str:
+def rendered(apply: Callable[..., Any], text: str, name: str, begun: str | None = None) -> str:
     """The prompt in a model's chat template.
 
     Templates that read content as a list of parts get it as one. Those that open a thought are
@@ -22,32 +22,49 @@ def rendered(apply: Callable[..., Any], text: str, name: str) -> str:
         apply: The tokenizer's ``apply_chat_template``.
         text: The prompt.
         name: The model, for errors.
+        begun: How the model's answer begins; the text ends with it, in the model's own turn.
 
     Raises:
         ModelError: The template fails, or leaves the prompt out or changes it.
     """
     reason = "it leaves the prompt out or changes it"
-    for content in (text, [{"type": "text", "text": text}]):
-        messages = [{"role": "user", "content": content}]
+    turn: dict[str, Any] = {"tokenize": False, "add_generation_prompt": begun is None}
+    if begun is not None:
+        turn["continue_final_message"] = True
+    for in_parts in (False, True):
+        messages = _messages(text, begun, in_parts)
         try:
-            made = str(apply(messages, tokenize=False, add_generation_prompt=True))
+            made = str(apply(messages, **turn))
         except Exception as error:  # templates raise whatever they like
             said = " ".join(str(error).split()) or type(error).__name__
-            reason = said if content is text else reason
+            reason = reason if in_parts else said
             continue
         # A template that shows a list as Python writes it has not read it.
-        if text.strip() in made and (content is text or "'type': 'text'" not in made):
-            return _without_thought(made, apply, messages) if opens_thought(made) else made
+        is_read = not in_parts or "'type': 'text'" not in made
+        _, found, behind = made.partition(text.strip())
+        if is_read and found and behind.endswith((begun or "").strip()):
+            return _without_thought(made, apply, messages, turn) if opens_thought(made) else made
+    of = "one message of the user's" + (" and the beginning of an answer" if begun else "")
     raise ModelError(
-        f"model {name}: its chat template cannot be used with one message of the user's "
+        f"model {name}: its chat template cannot be used with {of} "
         f"({reason}); mend the template, or send the bare text with --leakage-chat never"
     )
 
 
-def _without_thought(made: str, apply: Callable[..., Any], messages: list[dict[str, Any]]) -> str:
+def _messages(text: str, begun: str | None, in_parts: bool) -> list[dict[str, Any]]:
+    said = {"user": text} if begun is None else {"user": text, "assistant": begun}
+    return [
+        {"role": role, "content": [{"type": "text", "text": part}] if in_parts else part}
+        for role, part in said.items()
+    ]
+
+
+def _without_thought(
+    made: str, apply: Callable[..., Any], messages: list[dict[str, Any]], turn: dict[str, Any]
+) -> str:
     """What the template writes with thinking off; as it was made where it knows no such switch."""
     try:
-        calm = str(apply(messages, tokenize=False, add_generation_prompt=True, **_NO_THOUGHT))
+        calm = str(apply(messages, **turn, **_NO_THOUGHT))
     except Exception:  # templates raise whatever they like
         return made
     return made if opens_thought(calm) else calm
