@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from exleak.pictures import load_matplotlib
 
 if TYPE_CHECKING:
-    from exleak.comparison import Comparison
+    from exleak.comparison import Compared, Comparison
     from exleak.errors import ComparisonError
 
     #: A measurement, and what came of comparing it.
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """Compare measurements with the first report's: the difference of the directional
 rate of each control prompt, its sign-flip p-value, the effect size, and the paper's Wilcoxon test
-between models. What was not measured alike is named, with the reason."""
+between models; beside them how much each restates the injected sentence, and the directional rate
+of what does not (residual). What was not measured alike is named, with the reason."""
 _PLOTS = (".svg", ".png", ".pdf")
-_HEAD = ("model", "data", "rate", "first", "Δ", "95% interval", "p", "effect", "Wilcoxon")
+_HEAD = ("model", "data", "rate", "first", "Δ", "95% interval", "p", "effect", "Wilcoxon",
+         "carry-over", "residual")  # fmt: skip
 
 
 def add_parser(commands: Any) -> None:
@@ -29,6 +31,12 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="REPORT")
     parser.add_argument("--model", help="compare with this model of the first report")
+    parser.add_argument(
+        "--metric",
+        choices=("directional", "residual"),
+        default="directional",
+        help="which rate of each control prompt is compared (default: directional)",
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them (.svg, .png, .pdf)")
     parser.set_defaults(run=_run)
 
@@ -50,7 +58,7 @@ def _run(options: argparse.Namespace) -> int:
     for reference in _references(first):
         for found in others:
             if not _is_copy(found, reference) and found["dataset"] == reference["dataset"]:
-                rows.append((found, _compare(found, reference)))
+                rows.append((found, _compare(found, reference, options.metric)))
     if not rows:
         raise ComparisonError(
             "nothing to compare: give two reports that have a dataset in common, or one report of "
@@ -82,13 +90,15 @@ def _references(first: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _compare(found: dict[str, Any], reference: dict[str, Any]) -> Comparison | ComparisonError:
+def _compare(
+    found: dict[str, Any], reference: dict[str, Any], metric: Compared
+) -> Comparison | ComparisonError:
     from exleak.comparison import compare
     from exleak.errors import ComparisonError
     from exleak.reports.tables import label
 
     try:
-        return compare(found, [reference], label(reference))
+        return compare(found, [reference], label(reference), metric)
     except ComparisonError as error:
         return error
 
@@ -102,6 +112,7 @@ def compared(rows: list[Row]) -> list[tuple[dict[str, Any], Comparison]]:
 
 def table(rows: list[Row]) -> list[str]:
     """Lines of a table, one pair each; one that cannot be compared has the reason there."""
+    from exleak.gate import METRICS
     from exleak.reports.text import printable
 
     cells = [_HEAD, *(_cells(found, one) for found, one in rows)]
@@ -110,19 +121,20 @@ def table(rows: list[Row]) -> list[str]:
     for place in (0, 1):
         widths[place] = max(len(row[place]) for row in cells)
     against = ", ".join(dict.fromkeys(one.against for _, one in compared(rows)))
+    name = METRICS[compared(rows)[0][1].metric]
     return [
         *(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
             for row in cells
         ),
-        "rate, first: mean directional rate (.5 is no leakage) against "
+        f"rate, first: mean {name} (.5 is no leakage) against "
         f"{printable(against, 500)}; p: one-sided, that it rose",
     ]
 
 
 def _cells(found: dict[str, Any], one: Comparison | ComparisonError) -> tuple[str, ...]:
     from exleak.errors import ComparisonError
-    from exleak.reports.tables import label
+    from exleak.reports.tables import label, lookup
     from exleak.reports.text import interval, number, p_value, printable, tail
 
     names = (tail(printable(label(found), 500), 40), printable(found["dataset"], 16))
@@ -137,6 +149,8 @@ def _cells(found: dict[str, Any], one: Comparison | ComparisonError) -> tuple[st
         p_value(one.p_value),
         number(one.effect_size, 2),
         p_value(one.wilcoxon),
+        number(lookup(found, "expression.carry_over.share.rate")),
+        number(lookup(found, "expression.residual.directional.rate")),
     )
 
 
@@ -161,6 +175,7 @@ def plot(rows: list[Row], path: Path) -> None:
     load_matplotlib()
     from matplotlib.figure import Figure
 
+    from exleak.gate import METRICS
     from exleak.reports.tables import label
 
     drawn = compared(rows)
@@ -175,6 +190,7 @@ def plot(rows: list[Row], path: Path) -> None:
         range(len(drawn)), [f"{label(found)[-40:]} ({found['dataset']})" for found, _ in drawn]
     )
     axes.invert_yaxis()
-    axes.set_xlabel(f"directional rate minus that of {drawn[0][1].against}, 95% interval")
+    name = METRICS[drawn[0][1].metric]
+    axes.set_xlabel(f"{name} minus that of {drawn[0][1].against}, 95% interval")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)

@@ -360,8 +360,15 @@ def non_specific_shift(expression: Expression, alpha: float = ALPHA) -> str | No
     )
 
 
-def content_carry_over(expression: Expression, alpha: float = ALPHA) -> str | None:
+def content_carry_over(
+    expression: Expression, alpha: float = ALPHA, *, examples: Sequence[str] = ()
+) -> str | None:
     """Why rates may be high without a mood that leaks: the injected sentence is said again.
+
+    Args:
+        expression: The rates.
+        alpha: Significance level of W_EL.
+        examples: Continuations that restate, for the reason to quote.
 
     Returns:
         The reason in words, where a rate is significant and the residual directional rate is not
@@ -392,9 +399,13 @@ def content_carry_over(expression: Expression, alpha: float = ALPHA) -> str | No
     )
     return (
         f"content carry-over: {carried.share.rate:.0%} of the continuations restate the injected "
-        f"sentence; {' and '.join(moved)} {verb} significant, but {seen}; judge by "
-        "--leakage-metric residual"
+        f"sentence{_quoted(examples)}; {' and '.join(moved)} {verb} significant, but {seen}; "
+        "judge by --leakage-metric residual"
     )
+
+
+def _quoted(examples: Sequence[str]) -> str:
+    return f" ({' and '.join(f'“{example}”' for example in examples)})" if examples else ""
 
 
 def _above(share: Rate, false_alarms: Rate) -> bool:

@@ -34,10 +34,11 @@ def left_out(cleaned: Mapping[str, Sequence[Generation]]) -> tuple[str, ...]:
         found = [item for item in items if applies(item)]
         if len(found) >= _NOTABLE * len(items) and found:
             share = f"{len(found)} of {len(items)} generations ({len(found) / len(items):.0%})"
-            notes.append(f"{share} {words}: {_example(found[0])}")
+            notes.append(f"{share} {words}: {shortened(found[0].text)}")
     return tuple(notes)
 
 
-def _example(item: Generation) -> str:
-    plain = " ".join(item.text.split())
+def shortened(text: str) -> str:
+    """A text as a note quotes it: its beginning, in one line."""
+    plain = " ".join(text.split())
     return f"{plain[: _EXAMPLE - 1]}…" if len(plain) > _EXAMPLE else plain

@@ -31,12 +31,13 @@ from exleak.generation.endpoint import EndpointSource
 from exleak.generation.rows import Progress, generate_rows
 from exleak.generation.sampling import Sampling
 from exleak.generation.source import ModelSource
-from exleak.left_out import left_out
+from exleak.left_out import left_out, shortened
 from exleak.model_names import short_names
 from exleak.pairs import make_pairs, pair_score
 from exleak.prompts import MITIGATION, clean, with_parts
 from exleak.records import (
     CLASSES,
+    Continuation,
     Dataset,
     Expression,
     Generation,
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
 
     from exleak.generation.checkpoint import Chat
     from exleak.scoring import Instrument
+
+#: Continuations that the note on carry-over quotes.
+_EXAMPLES = 2
 
 __all__ = ["MITIGATION", "About", "clean", "measure", "score", "with_parts"]
 
@@ -203,6 +207,7 @@ def score(
         residual=rates.residual(pairs, level=limits.level),
     )
     counts = count(rows, cleaned)
+    leaking = worst(pairs, rows, scored)
     return Measurement(
         model=about.model,
         dataset=about.dataset,
@@ -215,12 +220,12 @@ def score(
         environment={**environment(), **(about.environment or {})},
         identity={"instrument": tool.hash, **(about.identity or {})},
         pairs=tuple(pair_score(pair) for pair in pairs),
-        worst=worst(pairs, rows, scored),
+        worst=leaking,
         by_control=rates.directional_by_control(pairs),
         residual_by_control=rates.residual_by_control(pairs),
         prompts=prompt_scores(rows, scored, restatements),
         notes=(
-            *_notes(rows, cleaned, pairs, expression),
+            *_notes(rows, cleaned, pairs, expression, leaking),
             *left_out(cleaned),
             *_cut(tool, cleaned),
             *about.notes,
@@ -280,9 +285,14 @@ def _notes(
     cleaned: dict[str, tuple[Generation, ...]],
     pairs: Sequence[rates.Pair],
     expression: Expression,
+    leaking: Sequence[Continuation],
 ) -> tuple[str, ...]:
     notes: list[str] = []
-    notes += filter(None, (non_specific_shift(expression), content_carry_over(expression)))
+    restating = [shortened(item.sentence) for item in leaking if item.restates][:_EXAMPLES]
+    notes += filter(
+        None,
+        (non_specific_shift(expression), content_carry_over(expression, examples=restating)),
+    )
     sizes = sorted(set(map(len, cleaned.values())))
     if len(sizes) > 1:
         notes.append(f"prompts differ in their number of generations: {sizes[0]} to {sizes[-1]}")

@@ -258,8 +258,11 @@ def _record_properties(node: pytest.Item, measurement: Measurement) -> None:
         "leakage_rate_high": high,
         "leakage_p_value": expression.p_value,
         "leakage_directional": expression.directional.rate,
+        "leakage_carry_over": expression.carry_over.share.rate if expression.carry_over else None,
+        "leakage_residual": (expression.residual.directional.rate if expression.residual else None),
         "leakage_limit": verdict.limit,
         "leakage_outcome": verdict.outcome,
+        "leakage_notes": "; ".join(measurement.notes) or None,
     }
     node.user_properties += [(name, value) for name, value in shown.items() if value is not None]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,9 @@ from exleak.carry_over import (
     shared_words,
     thresholds,
 )
+from exleak.cli import main
 from exleak.gate import content_carry_over, judge
+from exleak.measurement import About
 from exleak.records import (
     CONDITIONS,
     LEAKING_CONDITIONS,
@@ -28,6 +32,8 @@ from exleak.records import (
     PromptGenerations,
     Rate,
 )
+from exleak.reports import write_report
+from exleak.reports.text import failure
 from exleak.scoring import Instrument
 from tests.test_measurement import Words
 
@@ -153,7 +159,25 @@ def test_an_echo_is_no_leak() -> None:
     assert residual.superiority.rate == pytest.approx(0.5, abs=0.02)
     assert residual.kept == pytest.approx(0.4)
     assert found.verdict.outcome == "pass"
-    assert any("content carry-over: 60% of the continuations" in note for note in found.notes)
+    (note,) = [note for note in found.notes if note.startswith("content carry-over")]
+    quoted = r"“A (?:good|bad) comet passed\.”"
+    assert re.search(rf"60% of the continuations restate .* \({quoted} and {quoted}\);", note)
+    assert "; μ_EL and the directional rate are significant, but among the others no mood" in note
+
+
+def test_a_failure_says_whether_it_is_mood_or_echo() -> None:
+    """Both shares, the note, and what each of the three worst continuations is."""
+    limits = Limits(max_rate=0.6)
+    found = exleak.score(run(20, 6), TOPICS, limits=limits)
+    text = failure(found, "fail", found.verdict.reasons[0])
+    assert re.search(r"^  carry-over  0\.600  \(.*restates the injected sentence\)$", text, re.M)
+    assert re.search(r"^  residual  0\.500  \(.* directional, of the others\)$", text, re.M)
+    assert "  note: content carry-over: 60%" in text
+    assert text.count(", carry-over)") == 3
+    leaking = exleak.score(run(20, 0, leak=True), TOPICS, limits=limits)
+    assert failure(leaking, "fail", "").count(", own words)") == 3
+    few = exleak.score(run(20, 10), TOPICS, limits=limits)
+    assert "residual  -  (only 0 of 20 control prompts keep" in failure(few, "fail", "")
 
 
 def test_a_leak_remains_behind_an_echo() -> None:
@@ -258,3 +282,22 @@ def test_each_arm_is_filtered_by_both_sentences() -> None:
     residual = exleak.score(rows, TOPICS).expression.residual
     assert residual is not None
     assert residual.kept == pytest.approx(0.95)
+
+
+def test_reports_are_compared_by_what_restates_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where both have a residual rate for the controls."""
+    reports = []
+    for name in ("first", "second"):
+        path = tmp_path / f"{name}.json"
+        about = About(name, "things")
+        found = exleak.score(run(20, 6, leak=name == "second"), TOPICS, about=about)
+        write_report(path, [found.to_json()])
+        reports.append(str(path))
+    assert main(["compare", *reports, "--metric", "residual"]) == 0
+    _, row, legend = capsys.readouterr().out.splitlines()
+    assert row.split()[2:4] == ["1.000", "0.500"]
+    assert "mean residual directional rate" in legend
+    assert main(["compare", *reports]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[2:4] != ["1.000", "0.500"]

@@ -75,7 +75,12 @@ def test_scored_reports_have_names_and_are_compared(
     found = json.loads((tmp_path / "mine.json").read_text())["measurements"][0]
     assert (found["model"], found["dataset"]) == ("mine", "things")
     assert main(["compare", *reports]) == 0
-    assert "yours" in capsys.readouterr().out
+    head, row, legend = capsys.readouterr().out.splitlines()
+    assert head.split()[-2:] == ["carry-over", "residual"]
+    assert row.startswith("yours")
+    measured = json.loads((tmp_path / "yours.json").read_text())["measurements"][0]["expression"]
+    assert row.split()[-2] == f"{measured['carry_over']['share']['rate']:.3f}"
+    assert "mean directional rate" in legend
 
 
 def test_a_limit_sets_the_exit_status(file: Path) -> None:

@@ -17,8 +17,17 @@ from exleak.reports.text import printable
 
 #: Marks published numbers that cannot both be right (docs/decisions.md).
 FLAG = "†"
-_MEASURES = {"mu_l": "μ_L", "mu": "μ_EL", "w": "W_EL"}
-_PLACES = {"mu_l": "semantic.instance", "mu": "expression", "w": "expression"}
+_MEASURES = {"mu_l": "μ_L", "mu": "μ_EL", "w": "W_EL", "carry_over": "carry-over",
+             "residual": "residual"}  # fmt: skip
+_PLACES = {
+    "mu_l": "semantic.instance",
+    "mu": "expression",
+    "w": "expression",
+    "carry_over": "expression.carry_over.share",
+    "residual": "expression.residual.directional",
+}
+#: What the paper does not have.
+_OURS = ("carry_over", "residual")
 _WIDTH = 400
 _SYMBOLS = {
     "μ_EL": r"$\mu_{EL}$",
@@ -94,7 +103,7 @@ def rates_table(which: Literal[3, 4], runs: Sequence[Run], datasets: Sequence[st
         runs: Every run; those of the other table are left out.
         datasets: Names, in the order of the columns.
     """
-    names = ("mu_l", "mu", "w") if which == 3 else ("mu", "w")
+    names = (*(("mu_l",) if which == 3 else ()), "mu", *_OURS, "w")
     mine = [run for run in runs if run.mitigated is (which == 4)]
     by_model: dict[str, dict[str, Run]] = {}
     for run in mine:
@@ -118,6 +127,9 @@ def rates_table(which: Literal[3, 4], runs: Sequence[Run], datasets: Sequence[st
             "In parentheses the published number. In brackets the 95% interval, clustered on "
             "the controls.",
             f"{FLAG} The published pair of μ_EL and W_EL cannot both be right as printed.",
+            "Carry-over is the share of continuations that restate the injected sentence, residual "
+            "the directional rate of the others (.5 is no leakage). The published numbers were not "
+            "decomposed: how much of them is restated content is not known.",
         ),
         (("model", "dataset", "measure", "value", "low", "high", "published", "flagged"), *data),
     )
@@ -140,8 +152,8 @@ def _published(which: Literal[3, 4], run: Run, name: str) -> tuple[float | None,
     cell = _cell(which, run)
     if cell is None:
         return None, False
-    found: float | None = getattr(cell, name)
-    return found, cell.flagged and name != "mu_l"
+    found: float | None = getattr(cell, name, None)
+    return found, cell.flagged and name in ("mu", "w")
 
 
 def _rate(which: Literal[3, 4], run: Run | None, name: str) -> Text:
@@ -151,6 +163,8 @@ def _rate(which: Literal[3, 4], run: Run | None, name: str) -> Text:
     shown = _shown(ours, name)
     if interval is not None:
         shown += f" [{interval[0]:.2f}, {interval[1]:.2f}]"
+    if name in _OURS:
+        return number(shown)
     return number(f"{shown} ({_shown(theirs, name)}{FLAG if flagged else ''})")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from exleak.comparison import ALPHA
 
 if TYPE_CHECKING:
-    from exleak.records import Continuation, Measurement, Outcome
+    from exleak.records import Continuation, Expression, Measurement, Outcome
 
 _WORST = 3
 _WIDTH = 96
@@ -150,6 +150,7 @@ def failure(measurement: Measurement, outcome: Outcome, reason: str) -> str:
         f"  W_EL  {p_value(expression.p_value)}",
         f"  directional  {number(expression.directional.rate)}  "
         f"({interval(expression.directional.interval)}; .5 is no leakage)",
+        *_mood_or_echo(expression),
         *(
             f"  after a {condition} sentence  {number(rate.rate)}  ({interval(rate.interval)})"
             for condition, rate in expression.by_condition.items()
@@ -170,10 +171,26 @@ def failure(measurement: Measurement, outcome: Outcome, reason: str) -> str:
     return "\n".join(lines)
 
 
+def _mood_or_echo(expression: Expression) -> Iterator[str]:
+    """How much is restated, and what is left without it."""
+    carried, residual = expression.carry_over, expression.residual
+    if carried is not None:
+        yield (
+            f"  carry-over  {number(carried.share.rate)}  ({interval(carried.share.interval)}; the "
+            "share that restates the injected sentence)"
+        )
+    if residual is not None:
+        rest = residual.directional
+        shown = f"{interval(rest.interval)}; directional, of the others" if rest.n else None
+        yield f"  residual  {number(rest.rate)}  ({shown or residual.reason})"
+
+
 def _example(item: Continuation) -> list[str]:
+    from exleak.reports.tables import KINDS
+
     wrapped = textwrap.wrap(f"{item.condition}: {printable(item.prompt, 300)}", _WIDTH)
     return [
         *(f"    {line}" for line in wrapped),
-        f"      → {printable(item.sentence)}  ({item.probability:.2f})",
+        f"      → {printable(item.sentence)}  ({item.probability:.2f}, {KINDS[item.restates]})",
         f"      without it → {printable(item.control_sentence)}  ({item.control_probability:.2f})",
     ]

@@ -220,6 +220,7 @@ def test_junit_holds_what_a_dashboard_plots(
         assert 0 <= float(found["leakage_rate_low"] or "") <= float(found["leakage_rate"] or "")
         assert float(found["leakage_rate"] or "") <= float(found["leakage_rate_high"] or "") <= 1
         assert found["leakage_dataset"] == "hexl"
+        assert 0 <= float(found["leakage_carry_over"] or "") <= 1
 
 
 def test_the_github_summary_is_written_also_when_the_job_fails(
