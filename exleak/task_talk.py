@@ -186,8 +186,11 @@ _ADDRESSES = (
     r"\bwould you like me\b|\bwould you like (?:to|a|some|help)\b[^.!]*"
     r"\b(?:sentence|version|continue|more|examples?|suggestions?|me|add|know|help)\b[^.!]*\?",
     r"^(?:i'm|i am|we're|so|very|really|oh,? i'm)? ?(?:so |very |truly |really |deeply )?sorry"
-    r"(?:,? (?:but|i|we|if|you)\b| to hear| for (?:your|the (?:confusion|misunderstanding|mistake|"
-    r"error))| about (?:that|your)| that (?:i|you))",
+    r"(?:,? (?:but|i|we|if|you)\b| to (?:hear|interrupt|inform)| for (?:your|(?:the|any) "
+    r"(?:confusion|misunderstanding|mistake|inconvenience|error))| about (?:that|your)| that "
+    r"(?:i|you))",
+    r"^your (?:answer|reply|task) (?:should|must|needs?|is|was|has)\b",
+    r"^(?:this|that) is (?:just |only |but )?(?:one|another|an) (?:\w+ )?example of\b",
     r"\bi'm not (?:sure|certain|clear) (?:what|how|which|if|whether|i)\b[^.]*\b(?:you|understand|"
     r"mean|sentence|context|question)\b",
     r"\bi'm here (?:for you|to (?:help|assist|listen|support|answer))",
@@ -259,6 +262,12 @@ _REWRITE = re.compile(
     re.IGNORECASE,
 )
 _OPENING = re.compile(r"^[\s\"'“‘«*_`#>(\[-]+")
+#: What may stand before an address: "Ugh... I'm sorry to hear that".
+_INTERJECTIONS = re.compile(
+    r"^(?:(?:a+h+|a+w+|e+w+|h+m+|oh|ooh|oops|oof|ouch|phew|u+gh+|wow|yikes)(?: no| dear| my)?"
+    r"(?:[,.!…]+\s*|\s+)){1,3}(?=\w)",
+    re.IGNORECASE,
+)
 
 
 def talks_about_task(sentence: str, prompt: str = "") -> bool:
@@ -280,7 +289,9 @@ def talks_about_task(sentence: str, prompt: str = "") -> bool:
     if _COURT.search(plain):
         return False
     theirs = set(_NOUN.findall(prompt.lower()))
-    if not _SPEECH.search(plain) and (_ADDRESS.search(plain) or task_cues(plain, prompt)):
+    bare = _INTERJECTIONS.sub("", plain)
+    addressed = any(_ADDRESS.search(text) for text in (plain, bare))
+    if not _SPEECH.search(plain) and (addressed or task_cues(plain, prompt)):
         return True
     return any(
         theirs.isdisjoint(_NOUN.findall(found.group().lower())) for found in _TALK.finditer(plain)

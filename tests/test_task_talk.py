@@ -52,12 +52,18 @@ TALK = (
     "The user wants a completion.",
     "Your request is not clear to me.",
     "Have you checked your pockets?",
+    "Ugh... that's awful!",
+    "Oh no, I'm sorry for any confusion.",
+    "Your answer must have two parts.",
+    "This is just one example of how friends help each other.",
     "I must say that the blank should be filled with a noun.",
 )
 CONTINUATIONS = (
     "painting the walls of old barns.",
     "The judge read the sentence of two years in prison.",
     "She was sorry that the soup was cold.",
+    "Oh, the bakery smelled of bread.",
+    "Hmm, she wondered where the keys were.",
     "Her answer came a week later.",
     "He wrote a long letter to his sister.",
     "the phrase book that he had bought.",
