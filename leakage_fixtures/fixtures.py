@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leakage_fixtures import collection, judging, models, settings, workers
+from leakage_fixtures import collection, judging, models, other_snapshots, settings, workers
 from leakage_fixtures.settings import ModelSpec, Settings
 
 if TYPE_CHECKING:
@@ -239,11 +239,16 @@ def leakage_measurement(
 
 
 @pytest.fixture
-def leakage_snapshot(snapshot: Any) -> Any:
-    """Syrupy's ``snapshot``, for rates: equal means within the recorded interval."""
+def leakage_snapshot(request: pytest.FixtureRequest) -> Any:
+    """Syrupy's ``snapshot``, for rates: equal means within the recorded interval.
+
+    Skips where syrupy is not in this session.
+    """
+    if reason := other_snapshots.why_none(request.config):
+        pytest.skip(reason)
     from leakage_fixtures.snapshots import RatesSnapshotExtension
 
-    return snapshot.use_extension(RatesSnapshotExtension)
+    return request.getfixturevalue("snapshot").use_extension(RatesSnapshotExtension)
 
 
 def _record_properties(node: pytest.Item, measurement: Measurement) -> None:

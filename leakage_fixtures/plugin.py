@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leakage_fixtures import collection, github, models, settings, workers
+from leakage_fixtures import collection, github, models, other_snapshots, settings, workers
 from leakage_fixtures.fixtures import (
     leakage_dataset,
     leakage_generated,
@@ -39,8 +39,9 @@ __all__ = [
 ]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Register the options and their ini twins."""
+    other_snapshots.make_way(pluginmanager)
     settings.add_options(parser)
 
 

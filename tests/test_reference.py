@@ -332,8 +332,8 @@ def test_stated_rates_tell_the_members_apart(name: str) -> None:
         "reference-negative": (0.65, 0.75),
         "reference-dispersed": (0.58, 0.95),
         "reference-chat": (0.63, 0.72),
-        "reference-echo": (0.85, 0.90),
-        "reference-both": (0.91, 0.95),
+        "reference-echo": (0.96, 0.99),
+        "reference-both": (0.97, 0.99),
     }[name]
     assert low < rates["rate"] < high
     leaks = name not in ("reference-clean", "reference-dispersed")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exleak.cli import main
+from leakage_fixtures.other_snapshots import make_way
 from tests.plugin.conftest import Run
 
 JUDGED = "--leakage-max-rate=1"
@@ -302,3 +303,51 @@ def test_looking_at_the_tests_asks_for_no_verdict(
 ) -> None:
     """Nothing is measured, and that is no failure."""
     assert measure(f"--leakage-model={checkpoint}", JUDGED, *arguments).ret == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "loaded", "blocked", "makes_way"),
+    [
+        ("pytest_snapshot", None, None, True),
+        ("snapshottest", None, None, True),
+        ("pytest_snapshot", "syrupy", None, False),
+        ("pytest_snapshot", None, "snapshot", False),
+        ("something_else", None, None, False),
+    ],
+)
+def test_syrupy_makes_way_for_another_snapshot_plugin(
+    module: str,
+    loaded: str | None,
+    blocked: str | None,
+    makes_way: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both have --snapshot-update, which would end every run; unless the other is off."""
+    (tmp_path / f"{module}.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    manager = pytest.PytestPluginManager()
+    if loaded:
+        manager.register(object(), loaded)
+    if blocked:
+        manager.set_blocked(blocked)
+    make_way(manager)
+    assert manager.is_blocked("syrupy") is makes_way
+
+
+def test_without_syrupy_the_rates_have_no_snapshot_and_say_so(
+    measure: Run, toy: pytest.Pytester, checkpoint: Path
+) -> None:
+    """Whatever fixture is called snapshot then."""
+    toy.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture
+        def snapshot():
+            return "another package's"
+        """
+    )
+    found = measure("-p", "no:syrupy", f"--leakage-model={checkpoint}", JUDGED, "-rs")
+    assert found.ret == 0
+    found.stdout.fnmatch_lines(["*syrupy is switched off*-p no:snapshot*"])
