@@ -76,6 +76,10 @@ def test_line_separators_inside_texts_are_no_lines(tmp_path: Path) -> None:
         ([SAMPLE, {**SAMPLE, "id": "s2", "control": " "}], "line 2.*non-empty"),
         ([SAMPLE, {**SAMPLE, "id": 7}], "line 2.*'id'"),
         (["{not json"], "line 1: not JSON"),
+        (
+            ['{"id": "s1", "control": "a", "control": "b"}'],
+            "line 1: .*field 'control' is there twice",
+        ),
         (["[1]"], "line 1: a JSON object is expected"),
         ([{"dataset": "x"}], "no samples"),
         ([""], "no samples"),

@@ -228,6 +228,7 @@ def test_own_checkpoints_take_the_place_of_the_papers(cache: Path, tmp_path: Pat
     [
         (["--models", "Llama-9"], "not one of the paper's"),
         (["--datasets", "nowhere"], "unknown dataset"),
+        (["--datasets", "hexl", "FOLDER/hexl.jsonl"], "two of them are called 'hexl'; rename one"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--generations", "0"], "generations"),
         (["--instrument", "./nowhere"], "nowhere"),
@@ -249,6 +250,13 @@ def test_bad_arguments_are_refused_before_any_model(
     monkeypatch.setattr("exleak.paper.runs.run_all", None)
     file = tmp_path / "file"
     file.write_text("mine")
+    row = {
+        "id": "a",
+        "control": "It is",
+        **dict.fromkeys(("positive", "neutral", "negative"), "X."),
+    }
+    (tmp_path / "hexl.jsonl").write_text(json.dumps(row))
+    arguments = [text.replace("FOLDER", str(tmp_path)) for text in arguments]
     assert run(tmp_path, *(text.replace("FILE", str(file)) for text in arguments)) == 2
     assert message in capsys.readouterr().err
 

@@ -197,6 +197,11 @@ def test_all_routes_end_where_the_turn_does(architecture: str, tmp_path: Path) -
         ("<|start_header_id|>assistant<|end_header_id|>\n\nTulips.<|eot_id|>", "Tulips."),
         ("<|assistant|>\nTulips.<|user|>", "Tulips."),
         ("model trains, a user said", "model trains, a user said"),
+        ("Tulips.assistant\n\nSure! Tulips", "Tulips."),
+        ("painting tulipsassistant\n\nSure!", "painting tulips"),
+        ("painting tulips.user\nThanks", "painting tulips."),
+        ("She is a teaching assistant\nat a school.", "She is a teaching assistant\nat a school."),
+        ("The superuser\nlogs in.", "The superuser\nlogs in."),
     ],
 )
 def test_a_marker_in_a_served_text_is_told_from_a_text(text: str, answer: str) -> None:

@@ -7,11 +7,11 @@ with an optional header line ``{"dataset", "version", "instruction", "license", 
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from exleak.errors import DatasetError
+from exleak.json_lines import object_in
 from exleak.records import CONDITIONS, Dataset, Sample
 from exleak.surrogates import has_surrogates
 
@@ -88,7 +88,7 @@ def _read(path: Path) -> tuple[dict[str, str], list[dict[str, str]]]:
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
-        value = _object(line, where := f"{path}, line {number}")
+        value = object_in(line, where := f"{path}, line {number}")
         if not rows and not header and "dataset" in value and "control" not in value:
             header = {key: str(value[key]) for key in _HEADER if value.get(key)}
             continue
@@ -108,16 +108,6 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None
-
-
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{where}: not JSON ({error}); one JSON object a line") from None
-    if not isinstance(value, dict):
-        raise DatasetError(f"{where}: a JSON object is expected, not {type(value).__name__}")
-    return value
 
 
 def _text(value: dict[str, Any], key: str, where: str) -> str:

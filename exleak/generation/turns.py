@@ -27,6 +27,8 @@ _PATTERNS = [mark.lower() for family in FAMILIES for mark in (family.open, famil
 _CLOSES = [re.compile(family.close, re.IGNORECASE) for family in FAMILIES]
 #: Special by name alone: bytes, and the blanks of models that fill in spans.
 _CONTENT = re.compile(r"<0x[0-9A-F]{2}>|<extra_id_\d+>")
+#: What a server leaves of the next turn when it drops special tokens: a role glued to the answer.
+_GLUED = re.compile(r"(?<=\w)assistant(?=\s*\n|\Z)|(?<=[.!?…\"”])(?:assistant|user)(?=\s*\n|\Z)")
 _ROLE = re.compile(r"\s*(?:assistant|model)\s*(?:\n|\Z)", re.IGNORECASE)
 #: What comes before an answer in a text that still has its special tokens.
 _HEADER = re.compile(
@@ -150,4 +152,5 @@ def cut_turn(text: str) -> str:
         bare = before if _CHANNEL_MARK.search(before) else _MARKER.sub("", before)
         if _is_over(bare, marker.group()):
             return before
-    return text
+    glued = _GLUED.search(text)
+    return text[: glued.start()] if glued else text

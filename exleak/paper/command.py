@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,6 @@ def _run(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace) -> Plan:
     """Everything that can be refused before the first model is loaded is refused here."""
-    from exleak.datasets import load_dataset
     from exleak.errors import SettingsError
     from exleak.generation.sampling import Sampling
     from exleak.generation.transport import base_url
@@ -108,7 +107,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         base_url(options.endpoint)
     if not options.no_figures:
         load_matplotlib()
-    datasets = tuple(load_dataset(name, limit=options.limit) for name in options.datasets)
+    datasets = _datasets(options.datasets, options.limit)
     _check_sample(options.sample, datasets[0])
     return Plan(
         presets=find(options.models),
@@ -123,6 +122,19 @@ def _plan(options: argparse.Namespace) -> Plan:
         endpoint=options.endpoint,
         store=None if options.store == "none" else Store(options.store),
     )
+
+
+def _datasets(names: Sequence[str], limit: int | None) -> tuple[Dataset, ...]:
+    """The datasets; one that is named twice is measured once, as its name heads the columns."""
+    from exleak.datasets import load_dataset
+    from exleak.errors import SettingsError
+
+    found: dict[str, Dataset] = {}
+    for name in names:
+        dataset = load_dataset(name, limit=limit)
+        if found.setdefault(dataset.name, dataset).hash != dataset.hash:
+            raise SettingsError(f"--datasets: two of them are called {dataset.name!r}; rename one")
+    return tuple(found.values())
 
 
 def _check_sample(sample: str | None, dataset: Dataset) -> None:

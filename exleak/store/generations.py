@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from exleak.errors import DatasetError
+from exleak.json_lines import object_in
 from exleak.records import CONDITIONS, Condition, PromptGenerations
 from exleak.store.files import write_text
 from exleak.store.segments import warn
@@ -85,12 +86,7 @@ def read_generations(path: str | Path) -> tuple[PromptGenerations, ...]:
 
 
 def _row(line: str, where: str) -> PromptGenerations:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{where}: not JSON ({error}); one JSON object a line") from None
-    if not isinstance(value, dict):
-        raise DatasetError(f"{where}: a JSON object is expected, not {type(value).__name__}")
+    value = object_in(line, where)
     for name in ("id", "condition", "prompt", "generations"):
         if name not in value:
             raise DatasetError(f"{where}: field {name!r} is missing")
