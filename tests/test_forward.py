@@ -14,24 +14,26 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from exleak import Sampling
 from exleak.generation.checkpoint import LocalModel, load_model
 from exleak.generation.engine import Engine
-from exleak.generation.forward import forward_of
+from exleak.generation.forward import cache_name, forward_of
 from exleak.generation.local import Continued, Request, continue_prompts
 from tests import tiny
 
 PROMPTS = ["Complete the sentence: The soup", "A", "The long way home was", "She said that 1, 2"]
 SHORT = Sampling(generations=3, max_new_tokens=24)
+VERSION = tuple(map(int, transformers.__version__.split(".")[:2]))
 FORMS = {
     "llama": (True, True, True),
     "qwen2": (True, True, True),
     "gpt2": (True, True, True),
     "gpt_neox": (True, True, True),
-    "gptj": (True, True, False),
+    # Its attention goes through the interface since 5.24.
+    "gptj": (True, True, VERSION >= (5, 24)),
     "mistral": (True, False, False),
     "gemma2": (True, False, False),
     "gpt_neo": (False, False, False),
     "falcon": (True, False, False),
     # transformers 4 computes this one without its interface for attention.
-    "falcon_rotary": (True, True, transformers.__version__.startswith("4.")),
+    "falcon_rotary": (True, True, VERSION < (5, 0)),
 }
 
 
@@ -108,7 +110,7 @@ def test_a_model_that_takes_no_ready_mask_gets_one_to_extend(
 
 def forget(arguments: dict[str, Any]) -> None:
     """As models do that count tokens by their cache."""
-    cache = arguments.get("past_key_values")
+    cache = arguments.get("past_key_values", arguments.get("cache"))
     if cache and cache.get_seq_length():
         arguments["position_ids"] = None
 
@@ -139,6 +141,24 @@ def test_tokens_that_are_ruled_out_do_not_hide_a_difference(
         assert sound.batched
     finally:
         hook.remove()
+
+
+def test_the_cache_has_the_name_that_the_model_knows(llama: LocalModel) -> None:
+    """``cache`` since transformers 5.24, where the old name is a warning that may be an error."""
+
+    class Renamed(tiny.Wrapper):
+        def forward(self, position_ids: Any = None, cache: Any = None, **arguments: Any) -> Any:
+            """As the inner model, which may know the old name only."""
+            assert "past_key_values" not in arguments
+            name = cache_name(self.inner)
+            return self.inner(position_ids=position_ids, **{name: cache}, **arguments)
+
+    assert cache_name(llama.model) == ("cache" if VERSION >= (5, 24) else "past_key_values")
+    model = load_model(Renamed(llama.model), llama.tokenizer, chat="never")
+    form = forward_of(model)
+    assert form is not None
+    assert form.cache_name == "cache"
+    assert run(model) == run(llama)
 
 
 class Waits(TorchDispatchMode):  # type: ignore[no-untyped-call]

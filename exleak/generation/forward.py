@@ -45,6 +45,7 @@ class Forward:
         ready_mask: The model takes a mask of shape (rows, 1, 1, columns) to add to its scores, and
             need not look into one of shape (rows, columns) first, for which it would have to
             wait for the device.
+        cache_name: What the model calls its cache.
         extra: Further arguments.
     """
 
@@ -52,6 +53,7 @@ class Forward:
     whole: bool = False
     ready_mask: bool = False
     batched: bool = False
+    cache_name: str = "past_key_values"
     extra: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -84,8 +86,8 @@ class Forward:
             input_ids=ids,
             attention_mask=given,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=True,
+            **{self.cache_name: cache},
             **dict(self.extra),
         )
         logits: torch.Tensor = output.logits[:, -1]
@@ -112,7 +114,11 @@ def forward_of(model: LocalModel, refused: list[str] | None = None) -> Forward |
     if unknown := {type(layer).__name__ for layer in layers if type(layer) not in _KNOWN}:
         refused.append(f"its cache has layers of the kind {', '.join(sorted(unknown))}")
         return None
-    plain = Forward(inner, extra=_LAST_LOGIT if takes(inner, "logits_to_keep") else ())
+    plain = Forward(
+        inner,
+        cache_name=cache_name(inner),
+        extra=_LAST_LOGIT if takes(inner, "logits_to_keep") else (),
+    )
     slides = any(type(layer) is DynamicSlidingWindowLayer for layer in layers)
     trial = _Trial(trial_tokens(model), model.device)
     with torch.inference_mode():
@@ -128,6 +134,12 @@ def forward_of(model: LocalModel, refused: list[str] | None = None) -> Forward |
 
 _KNOWN = (DynamicLayer, DynamicSlidingWindowLayer)
 _LAST_LOGIT = (("logits_to_keep", 1),)
+
+
+def cache_name(model: Any) -> str:
+    """What a model's forward pass calls its cache: ``cache`` since transformers 5.24."""
+    old = "past_key_values"
+    return "cache" if takes(model, "cache") and not takes(model, old) else old
 
 
 def trial_tokens(model: LocalModel) -> list[int]:
