@@ -29,7 +29,8 @@ _PATTERNS = (
     rf"(?:original|given|provided|following|corrected|revised|rephrased|rewritten|completed?|"
     rf"incomplete|edited|improved|modified|updated|above|first|second|last)\s+(?:{_EDITED})s?\b",
     r"\b(?:this|your|the)\s+(?:sentences?|phrase|paragraph|clause|prompt)\s+"
-    r"(?:is|are|was|were|has|have|does|doesn't|do|seems?|appears?|contains?|needs?|should|could|"
+    r"(?:is|isn't|are|aren't|was|were|has|have|does|doesn't|do|don't|didn't|seems?|appears?|"
+    r"contains?|needs?|should|could|"
     r"can|starts?|ends?|implies|implied|suggests?|describes?|refers?|complete|reads?|makes?|"
     r"provided?|given|above)\b",
     r"\b(?:sentence|paragraph|clause|phrase|prompt)s?'s?\s+\w+",
@@ -134,6 +135,15 @@ _ADDRESSES = (
     rf"|! )",
     r"^that's an? (?:\w+ )?(?:example|summary|description|way|sentence|version|interpretation|"
     r"question|observation|statement|idea|point|start|variation|paraphrase)\b",
+    r"^(?:an? )?(?:very |really |quite |rather )?(?:fitting|accurate|apt) (?:description|summary)\b",
+    r"^(?:the|this|your|that) (?:message|answer|reply|response|text) (?:is|was|seems) (?:too|not|"
+    r"very|rather|quite|in(?:complete|correct)|unclear)\b",
+    r"^the answer (?:to (?:this|that|your|the) question|here|would|could|should|might|may) ",
+    r"^(?:that|this)(?:'s| is| was) (?:exactly |actually |precisely |just |not )+what i"
+    r"(?:'ve| have| can| could| would| meant| mean| wrote)\b",
+    r"^i'm not (?:really |quite |entirely |exactly |so )+sure (?:what|how|which|if|whether) you\b",
+    r"^(?:i'd|i would) (?:also )?like to (?:add|point out|note|mention|clarify)\b",
+    r"^the (?:scene|situation|image|event|scenario)s? (?:described|depicted|in question)\b",
     r"^(?:it |that |this )?sounds like (?:you|your|an? (?:\w+[ -]){0,4}(?:joke|story|sentence|plan|"
     r"idea|time|day|experience|situation|adventure|place|challenge|question)\b)",
     r"^(?:yes|no|nope|yep|yeah|correct|exactly|right)\b[,.!]?(?: (?:no|yes|not|actually))*,? "
@@ -217,6 +227,7 @@ _ANALYSES = (
     r"statement|"
     r"phrase|text|passage|paragraph|clause|prompt)s? (?:is|are|was|were|has|have|does|do|seems?|"
     r"appears?|contains?|needs?|lacks?|means?|implies|imply|refers?|suggests?|describes?|conveys?|"
+    r"doesn't|don't|didn't|isn't|aren't|"
     r"expresses|express|you|in question|provided|given|above|makes?)\b",
     r"^(?:step \d|translation|summary|analysis|interpretation|task|hint|tip|disclaimer|context|"
     r"example|question|reasoning|edit|version \d|option \w|rewritten|improved|edited)\s*:",
