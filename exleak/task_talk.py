@@ -135,7 +135,7 @@ _ADDRESSES = (
     rf"|! )",
     r"^that's an? (?:\w+ )?(?:example|summary|description|way|sentence|version|interpretation|"
     r"question|observation|statement|idea|point|start|variation|paraphrase)\b",
-    r"^(?:an? )?(?:very |really |quite |rather )?(?:fitting|accurate|apt) (?:description|summary)\b",
+    r"^(?:an? )?(?:very |really |quite )?(?:fitting|accurate|apt) (?:description|summary)\b",
     r"^(?:the|this|your|that) (?:message|answer|reply|response|text) (?:is|was|seems) (?:too|not|"
     r"very|rather|quite|in(?:complete|correct)|unclear)\b",
     r"^the answer (?:to (?:this|that|your|the) question|here|would|could|should|might|may) ",
