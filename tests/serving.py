@@ -35,8 +35,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Continue a prompt."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.fake.record(self, body)
-        if self.fake.fault is not None and self.fake.is_broken():
+        broken = self.fake.record(self, body)
+        if self.fake.fault is not None and broken:
             self.fake.fault(self, body)
         else:
             status, answer = self.fake.answer(self.path, body)
@@ -82,6 +82,7 @@ class Fake:
     breaks_everything: bool = False
     requests: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
     given: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Fake:
         handler = type("Bound", (Handler,), {"fake": self})
@@ -105,15 +106,13 @@ class Fake:
         """Bodies of the requests for continuations, without the probes."""
         return [body for _, body in self.requests if not is_probe(body)]
 
-    def record(self, handler: Handler, body: dict[str, Any]) -> None:
-        """Remember a request."""
-        self.requests.append((dict(handler.headers.items()), body))
-        self.given += not is_probe(body)
-
-    def is_broken(self) -> bool:
-        """Whether the fault hits now."""
-        probe = is_probe(self.requests[-1][1])
-        return self.breaks_everything or (not probe and self.given > self.healthy)
+    def record(self, handler: Handler, body: dict[str, Any]) -> bool:
+        """Remember a request, and tell whether the fault hits it."""
+        probe = is_probe(body)
+        with self.lock:
+            self.requests.append((dict(handler.headers.items()), body))
+            self.given += not probe
+            return self.breaks_everything or (not probe and self.given > self.healthy)
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Status and answer."""
