@@ -297,6 +297,10 @@ class Settings:
         return MITIGATION
 
 
+#: What was resolved in a session, by model and marker.
+_RESOLVED = pytest.StashKey[dict[tuple[tuple[str, str] | None, str], Settings]]()
+
+
 def add_options(parser: pytest.Parser) -> None:
     """Register every option and its ini twin."""
     group = parser.getgroup("leakage", "expression leakage")
@@ -326,11 +330,22 @@ def _ini_type(option: Option) -> Any:
 def resolve(
     config: pytest.Config, model: ModelSpec | None = None, marker: dict[str, Any] | None = None
 ) -> Settings:
-    """Resolve every setting for one model, or for the session.
+    """Every setting for one model, or for the session; the same question is answered once.
 
     Raises:
         pytest.UsageError: A value that is none, out of range, or unknown.
     """
+    known = config.stash.setdefault(_RESOLVED, {})
+    who = (model.name, model.path) if model else None
+    key = (who, repr(sorted((marker or {}).items())))
+    if key not in known:
+        known[key] = _resolve(config, model, marker)
+    return known[key]
+
+
+def _resolve(
+    config: pytest.Config, model: ModelSpec | None, marker: dict[str, Any] | None
+) -> Settings:
     values: dict[str, Any] = {}
     for option in OPTIONS:
         layers = (

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import exleak
+import leakage_fixtures
+from exleak.reports import write_report
 from tests import tiny
 
 Run = Callable[..., pytest.RunResult]
@@ -28,6 +33,20 @@ def unusable():
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama checkpoint."""
     return tiny.save_checkpoint(tmp_path_factory.mktemp("checkpoints") / "llama")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _modules_stay(checkpoint: Path) -> None:
+    """Import what a session needs, and load the instrument, before the first one.
+
+    pytester forgets the modules that a session within the process has imported: each would import
+    and load everything again.
+    """
+    for module in pkgutil.walk_packages(leakage_fixtures.__path__, "leakage_fixtures."):
+        importlib.import_module(module.name)
+    data = exleak.load_dataset("hexl", limit=1)
+    found = exleak.measure(str(checkpoint), data, sampling=exleak.Sampling(max_new_tokens=4))
+    write_report(checkpoint.with_name("report.html"), [found.to_json()])
 
 
 @pytest.fixture
