@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exleak import ModelError
-from exleak.generation.checkpoint import LocalModel
+from exleak.generation.checkpoint import ChatUse, LocalModel
 from exleak.generation.templates import rendered
 from tests import tiny
 
@@ -19,7 +19,7 @@ def render(template: str | dict[str, str], begun: str | None = None) -> str:
     """A prompt in a template."""
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = template
-    use = True if begun is None else "prefill"
+    use: ChatUse = True if begun is None else "prefill"
     return LocalModel("m", None, tokenizer, use).render("It rained. The soup is", begun)
 
 
