@@ -28,6 +28,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def run_passes(model: str, batch: int, *, bare: bool = False) -> dict[str, Any]:
     own = {"initializer": torch.set_num_threads, "initargs": (1,)} if len(passes) > 1 else {}
     form = forms[-1]
     if bare:
-        form = Forward(form.model, whole=form.whole, extra=form.extra)
+        form = replace(form, ready_mask=False, batched=False)
     with form.in_use(), ThreadPoolExecutor(len(passes), **own) as pool:
         start = time.perf_counter()
         for _ in pool.map(replay, [form] * len(passes), passes.values()):

@@ -300,10 +300,10 @@ def talks_about_task(sentence: str, prompt: str = "") -> bool:
     if _COURT.search(plain):
         return False
     theirs = set(_NOUN.findall(prompt.lower()))
-    bare = _INTERJECTIONS.sub("", plain)
-    addressed = any(_ADDRESS.search(text) for text in (plain, bare))
-    if not _SPEECH.search(plain) and (addressed or task_cues(plain, prompt)):
-        return True
+    if not _SPEECH.search(plain):
+        texts = {plain, _INTERJECTIONS.sub("", plain)}
+        if any(map(_ADDRESS.search, texts)) or task_cues(plain, prompt):
+            return True
     return any(
         theirs.isdisjoint(_NOUN.findall(found.group().lower())) for found in _TALK.finditer(plain)
     )

@@ -118,13 +118,13 @@ def _check_continues(server: Server) -> None:
     probe = _Probe(server)
     try:
         server.complete(_PROMPTS[1], _USUAL, begun=_PROMPTS[1], thoughts=True)
-        goes_on = [probe.goes_on(prompt) for prompt in _PROMPTS]
+        goes_on = any(map(probe.goes_on, _PROMPTS))
     except RefusedError as error:
         raise ModelError(
             f"{error}; --leakage-chat prefill needs a server that goes on in the model's turn: "
             f"{way_out}"
         ) from None
-    if not any(goes_on):
+    if not goes_on:
         raise ModelError(
             f"{server.transport.label}: the server does not go on with an answer that has begun, "
             f"or its answers are too short to tell: {way_out}"

@@ -127,9 +127,10 @@ def generate_rows(
     """
     check_batch_size(batch_size)
     course = _Course()
+    asked = [_asked(model, prompt, mitigation) for prompt in dataset.prompts]
     wanted: dict[_Asked, Prompt] = {}
-    for prompt in dataset.prompts:
-        wanted.setdefault(_asked(model, prompt, mitigation), prompt)
+    for one, prompt in zip(asked, dataset.prompts, strict=True):
+        wanted.setdefault(one, prompt)
     if store is None or isinstance(model, LocalModel):
         loaded = model if isinstance(model, LocalModel) else model.model
         found = _generate(loaded, wanted, sampling, {}, None, batch_size, progress, course)
@@ -145,7 +146,6 @@ def generate_rows(
         environment |= {"packages": {**packages(), **_together(made)}} if made else {}
     if len(course.sizes) > 1:
         environment["batch_sizes"] = course.sizes
-    asked = [_asked(model, prompt, mitigation) for prompt in dataset.prompts]
     rows = tuple(map(partial(_row, found, sampling), dataset.prompts, asked))
     if isinstance(model, EndpointSource):
         identity, notes = model.identity, model.notes(sampling, rows)
