@@ -105,6 +105,7 @@ def test_this_machine_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with Fake() as fake:
         assert ask(fake.url)["choices"]
+        assert proxy_for(fake.url) is None, "an error would blame a proxy that was not asked"
 
 
 def test_no_proxy_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,10 +25,9 @@ def clustered_rate(
 ) -> Rate:
     """A mean over pairs with its clustered uncertainty.
 
-    t intervals with one degree of freedom less than there are clusters; with one pair per
-    cluster that is the ordinary t interval over clusters. The bounds are the wider of t and
-    Wilson's. Where the clusters do not differ, as at 0 or 1, both are the exact binomial interval
-    over clusters (Clopper and Pearson 1934).
+    Intervals and bounds are, on each side, the wider of the t interval with one degree of freedom
+    less than there are clusters and Wilson's with the same error. Where the clusters do not differ,
+    as at 0 or 1, both are the exact binomial interval over clusters (Clopper and Pearson 1934).
 
     Args:
         values: One value in [0, 1] per pair.
@@ -53,8 +52,8 @@ def clustered_rate(
     interval: tuple[float, float] | None
     bounds: tuple[float, float] | None
     if error:
-        interval = _t_interval(rate, error, clusters, (1 + CONFIDENCE) / 2)
-        bounds = _bounds(rate, error, clusters, level)
+        interval = _interval(rate, error, clusters, (1 + CONFIDENCE) / 2)
+        bounds = _interval(rate, error, clusters, level)
     else:
         interval = _binomial_interval(rate, clusters, CONFIDENCE)
         bounds = _binomial_interval(rate, clusters, 2 * level - 1)
@@ -77,21 +76,20 @@ def _standard_error(
     return round(math.sqrt(squares * count / (count - 1)) / len(values), DECIMALS)
 
 
-def _t_interval(rate: float, error: float, clusters: int, level: float) -> tuple[float, float]:
-    half = quantile(level, clusters - 1) * error
-    return max(0.0, rate - half), min(1.0, rate + half)
-
-
-def _bounds(rate: float, error: float, clusters: int, level: float) -> tuple[float, float]:
+def _interval(rate: float, error: float, clusters: int, level: float) -> tuple[float, float]:
     """The wider, on each side, of the t interval and Wilson's (1927) with the same error.
 
-    Near 0 or 1 the spread shrinks with the rate, and t bounds miss the truth several times as
+    Near 0 or 1 the spread shrinks with the rate, and t intervals miss the truth several times as
     often as stated. Wilson's take the spread at the bound itself.
+
+    Args:
+        level: One-sided confidence of each end.
     """
-    low, high = _t_interval(rate, error, clusters, level)
+    half = quantile(level, clusters - 1) * error
+    low, high = max(0.0, rate - half), min(1.0, rate + half)
     if not 0 < rate < 1:
         return low, high
-    inverse = (quantile(level, clusters - 1) * error) ** 2 / (rate * (1 - rate))
+    inverse = half**2 / (rate * (1 - rate))
     centre = (rate + inverse / 2) / (1 + inverse)
     half = math.sqrt(inverse * (rate * (1 - rate) + inverse / 4)) / (1 + inverse)
     return min(low, centre - half), max(high, centre + half)
