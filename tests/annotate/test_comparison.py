@@ -172,9 +172,10 @@ def test_labels_are_compared_with_the_dataset(tmp_path: Path) -> None:
 
 
 def test_the_jackknife_of_a_mean_is_the_clustered_t_interval() -> None:
-    """Both estimators agree where both apply: clusters of equal size."""
+    """Both estimators agree where both apply: clusters of equal size, a mean of one half."""
     rng = random.Random(0)
-    values = [rng.random() for _ in range(60)]
+    values = [rng.random() for _ in range(30)]
+    values += [1 - value for value in values]
     clusters = Clusters(tuple(i // 3 for i in range(60)), tuple(range(60)))
     array = np.array(values)
     one = jackknife(lambda rows: float(array[rows].mean()), clusters)

@@ -40,10 +40,13 @@ def _modules_stay(checkpoint: Path) -> None:
     """Import what a session needs, and load the instrument, before the first one.
 
     pytester forgets the modules that a session within the process has imported: each would import
-    and load everything again.
+    and load everything again, Hypothesis too, whose plugin asks for it at the end.
     """
-    for module in pkgutil.walk_packages(leakage_fixtures.__path__, "leakage_fixtures."):
-        importlib.import_module(module.name)
+    importlib.import_module("hypothesis")
+    for package in (exleak, leakage_fixtures):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
     data = exleak.load_dataset("hexl", limit=1)
     found = exleak.measure(str(checkpoint), data, sampling=exleak.Sampling(max_new_tokens=4))
     write_report(checkpoint.with_name("report.html"), [found.to_json()])
@@ -56,8 +59,14 @@ def toy(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What was generated and scored by the tests before, so that few workers need a model."""
+    return tmp_path_factory.mktemp("store")
+
+
 @pytest.fixture
-def measure(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def measure(toy: pytest.Pytester, store: Path) -> Run:
     """Run the toy repository's tests on three samples, with few and short continuations."""
 
     def run(*arguments: object) -> pytest.RunResult:
@@ -66,6 +75,7 @@ def measure(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
             "no:cacheprovider",
             "--leakage-limit=3",
             "--leakage-generations=2",
+            f"--leakage-store={store}",
             *map(str, arguments),
         )
 

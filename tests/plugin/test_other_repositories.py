@@ -78,7 +78,9 @@ def test_what_cannot_be_written_is_refused_before_measuring(
     """A file in the place of a folder, or a folder in that of a file: nothing is generated."""
     (toy.path / "file").write_text("")
     (toy.path / "folder.json").mkdir()
-    result = measure(f"--leakage-model={checkpoint}", JUDGED, *arguments)
+    result = measure(
+        f"--leakage-model={checkpoint}", JUDGED, "--leakage-store=.exleak", *arguments
+    )
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert not (toy.path / ".exleak").exists()
 
@@ -148,7 +150,7 @@ def test_warnings_as_errors_change_no_verdict(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A torn segment of the store is a remark: under ``error`` the measurement goes on."""
-    arguments = [f"--leakage-model={checkpoint}", JUDGED]
+    arguments = [f"--leakage-model={checkpoint}", JUDGED, "--leakage-store=.exleak"]
     assert measure(*arguments).ret == 0
     for segment in (toy.path / ".exleak").glob("*/*/*.jsonl"):
         segment.write_text("torn")

@@ -258,8 +258,8 @@ def test_a_run_can_be_scored_and_annotated(
 ) -> None:
     """It leaves a generations file, and says where; its rates are the report's."""
     model = f"--leakage-model={reference.path('reference-leaky')}"
-    report = "--leakage-report=out.json"
-    result = measure("-m", "leakage", model, "--leakage-report-only", report)
+    report, store = "--leakage-report=out.json", "--leakage-store=.exleak"
+    result = measure("-m", "leakage", model, "--leakage-report-only", report, store)
     result.stdout.fnmatch_lines(["generations files: *runs (for exleak score and annotate)"])
     (run,) = (toy.path / ".exleak" / "runs").glob("*-hexl-????????.jsonl")
     again = toy.path / "again.json"
