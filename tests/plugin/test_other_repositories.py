@@ -78,9 +78,7 @@ def test_what_cannot_be_written_is_refused_before_measuring(
     """A file in the place of a folder, or a folder in that of a file: nothing is generated."""
     (toy.path / "file").write_text("")
     (toy.path / "folder.json").mkdir()
-    result = measure(
-        f"--leakage-model={checkpoint}", JUDGED, "--leakage-store=.exleak", *arguments
-    )
+    result = measure(f"--leakage-model={checkpoint}", JUDGED, "--leakage-store=.exleak", *arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert not (toy.path / ".exleak").exists()
 
