@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from exleak import MITIGATION, ModelError, Sampling, load_dataset, load_model
+from exleak import MITIGATION, ModelError, Sampling, load_dataset, load_model, measure
+from exleak.errors import SettingsError
 from exleak.generation.rows import generate_rows
 from exleak.prompts import prompt_text
 from tests import tiny
@@ -56,6 +57,15 @@ def test_a_prefilled_answer_needs_a_template(tmp_path: Path) -> None:
     path = tiny.save_stand_in(tmp_path, "Llama", instruct=False, seed=0)
     with pytest.raises(ModelError, match="'prefill', but its tokenizer has no chat template"):
         load_model(path, device="cpu", chat="prefill")
+
+
+@pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:9"])
+def test_an_unknown_use_of_the_template_is_refused(stand_in: Path, endpoint: str | None) -> None:
+    """Not taken for "never": a chat model would be measured without its template."""
+    with pytest.raises(SettingsError, match=r"chat 'prefil' is unknown; use 'auto', 'always', "):
+        measure(str(stand_in), chat="prefil", endpoint=endpoint)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="chat True is unknown"):
+        load_model(stand_in, chat=True)  # type: ignore[arg-type]
 
 
 def test_without_the_template_the_bare_text_is_sent(stand_in: Path) -> None:

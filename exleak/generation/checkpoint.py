@@ -12,7 +12,7 @@ from datetime import date, datetime, tzinfo
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from exleak.errors import ModelError, SettingsError
 from exleak.generation.changes import while_needed
@@ -38,6 +38,17 @@ ChatUse = bool | Literal["prefill"]
 _DATE = date(2024, 7, 26)
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _LONGEST_REASON = 600
+
+
+def known_chat(chat: Chat) -> Chat:
+    """The value itself, if it is one of those of :data:`Chat`.
+
+    Raises:
+        SettingsError: It is none.
+    """
+    if chat not in get_args(Chat):
+        raise SettingsError(f"chat {chat!r} is unknown; use {', '.join(map(repr, get_args(Chat)))}")
+    return chat
 
 
 @dataclass(frozen=True)
@@ -280,7 +291,9 @@ def load_model(
 
     Raises:
         ModelError: Nothing usable at ``source``; the message says what was looked for.
+        SettingsError: An unknown ``chat`` or ``dtype``.
     """
+    known_chat(chat)
     if isinstance(source, LocalModel):
         return source
     if not isinstance(source, (str, Path)):

@@ -8,10 +8,16 @@ from functools import cached_property
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from exleak.generation.checkpoint import LocalModel, load_model, locate, placement
+from exleak.generation.checkpoint import (
+    Chat,
+    LocalModel,
+    known_chat,
+    load_model,
+    locate,
+    placement,
+)
 
 if TYPE_CHECKING:
-    from exleak.generation.checkpoint import Chat
     from exleak.generation.sampling import Sampling
     from exleak.store import Store
 
@@ -33,6 +39,9 @@ class ModelSource:
     dtype: str | None = None
     chat: Chat = "auto"
     loader: Callable[[], LocalModel] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        known_chat(self.chat)
 
     @cached_property
     def model(self) -> LocalModel:
