@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from exleak.errors import ComparisonError, SettingsError
@@ -73,6 +74,11 @@ class Limits:
     margin: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("max_rate", "level", "alpha", "margin"):
+            value = getattr(self, name)
+            none = value is None and name in ("max_rate", "margin")
+            if not none and (isinstance(value, bool) or not isinstance(value, Real)):
+                raise SettingsError(f"limits: {name} must be a number, not {value!r}")
         if self.max_rate is not None and not 0 <= self.max_rate <= 1:
             raise SettingsError(f"max rate must be from 0 to 1, not {self.max_rate}")
         if self.metric not in METRICS:

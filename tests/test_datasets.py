@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exleak import DatasetError, load_dataset
+from exleak import DatasetError, SettingsError, load_dataset
 from exleak.records import CONDITIONS
 
 SAMPLE = {
@@ -59,6 +59,13 @@ def test_a_limited_dataset_has_another_hash() -> None:
     """A partial run is never taken for a full one."""
     assert load_dataset("hexl", limit=5).hash != load_dataset("hexl").hash
     assert len(load_dataset("hexl", limit=5).samples) == 5
+
+
+@pytest.mark.parametrize("limit", [0, -3])
+def test_a_limit_below_one_is_refused(limit: int) -> None:
+    """A negative one would leave out the last samples."""
+    with pytest.raises(SettingsError, match=f"limit must be at least 1, not {limit}"):
+        load_dataset("hexl", limit=limit)
 
 
 def test_line_separators_inside_texts_are_no_lines(tmp_path: Path) -> None:

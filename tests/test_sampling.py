@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -231,9 +233,21 @@ def test_the_largest_uniform_never_draws_a_removed_token() -> None:
         ("repetition_penalty", 0.0),
         ("max_new_tokens", 0),
         ("seed", -1),
+        ("seed", 1.0),
+        ("generations", 2.5),
+        ("generations", "10"),
+        ("top_p", "0.9"),
+        ("top_k", True),
+        ("temperature", None),
     ],
 )
-def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
+def test_settings_out_of_range_are_refused(name: str, value: object) -> None:
     """The message names the setting."""
     with pytest.raises(SettingsError, match=name):
         Sampling(**{name: value})  # type: ignore[arg-type]
+
+
+def test_equal_numbers_are_equal_settings() -> None:
+    """Of whatever kind: the store knows continuations by the text of their settings."""
+    found = Sampling(generations=np.int64(10), temperature=1, top_p=np.float64(0.9))  # type: ignore[arg-type]
+    assert json.dumps(found.to_json()) == json.dumps(Sampling().to_json())

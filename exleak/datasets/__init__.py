@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from exleak.errors import DatasetError
+from exleak.errors import DatasetError, SettingsError
 from exleak.json_lines import object_in
 from exleak.records import CONDITIONS, Dataset, Sample
 from exleak.surrogates import has_surrogates
@@ -59,7 +59,10 @@ def load_dataset(name_or_path: str | Path, *, limit: int | None = None) -> Datas
     Raises:
         DatasetError: The dataset is unknown, or a line is not a sample; the message names file
             and line.
+        SettingsError: ``limit`` is below 1.
     """
+    if limit is not None and limit < 1:
+        raise SettingsError(f"dataset {name_or_path}: limit must be at least 1, not {limit}")
     path = dataset_path(name_or_path)
     header, rows = _read(path)
     instruction = header.get("instruction", "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from exleak.errors import SettingsError
@@ -45,7 +46,7 @@ class Sampling:
         max_new_tokens: Longest continuation, in tokens.
 
     Raises:
-        SettingsError: A value outside its range.
+        SettingsError: A value outside its range, or no number.
     """
 
     generations: int = 10
@@ -57,9 +58,18 @@ class Sampling:
     max_new_tokens: int = 128
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value: Any = getattr(self, field.name)
+            whole = isinstance(field.default, int)
+            if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+                kind = "whole number" if whole else "number"
+                raise SettingsError(f"sampling: {field.name} must be a {kind}, not {value!r}")
+            # 1 and 1.0, or a number of numpy's, are the same setting.
+            number: Any = value
+            object.__setattr__(self, field.name, int(number) if whole else float(number))
         ranges = (
             ("generations", self.generations >= 1, "at least 1"),
-            ("seed", 0 <= self.seed < 2**63, "a whole number from 0 to 2**63 - 1"),
+            ("seed", 0 <= self.seed < 2**63, "from 0 to 2**63 - 1"),
             ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
             ("top_k", self.top_k >= 0, "at least 0"),
             ("temperature", 0 < self.temperature < float("inf"), "above 0"),
