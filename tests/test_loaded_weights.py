@@ -129,9 +129,10 @@ def test_any_missing_tensor_is_refused(leaky: Tensors, saved: Callable[..., Path
 def test_a_tensor_of_another_shape_is_refused(
     key: str, leaky: Tensors, saved: Callable[..., Path]
 ) -> None:
-    """Both shapes are told."""
+    """Both shapes are told, where transformers tells them."""
     folder = saved({**leaky, key: leaky[key][:50]})
-    with pytest.raises(ModelError, match=rf"another shape .*{key} \(50") as error:
+    told = rf"another shape .*{key}" + (r" \(50" if tiny.TELLS_SHAPES else ";")
+    with pytest.raises(ModelError, match=told) as error:
         load_model(folder)
     assert "vocabulary" in str(error.value)
 

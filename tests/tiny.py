@@ -51,6 +51,8 @@ _WORDS = (
     "the", "a", "so", "soup", "road", "work", "was", "it", "today", "glad.", "happy.", "lovely.",
     "great.", "fun.", "sad.", "awful.", "terrible.", "bad.", "dull.", "made.", "felt.", "there.",
 )  # fmt: skip
+#: transformers 4 names a weight of another shape, 5 tells both shapes.
+TELLS_SHAPES = int(transformers.__version__.partition(".")[0]) >= 5
 _SIZE = {"vocab_size": 300, "bos_token_id": 256, "eos_token_id": 257, "pad_token_id": 258}
 _LAYERS = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 _GROUPED = {**_LAYERS, "intermediate_size": 64, "num_key_value_heads": 2}

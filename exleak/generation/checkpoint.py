@@ -373,8 +373,10 @@ def _load(
     logging.disable_progress_bar()
     where, name_of_dtype = placement(device, dtype)
     kind = _dtype(name_of_dtype)
+    part = "its tokenizer "
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
+        part = ""
         model, loaded = AutoModelForCausalLM.from_pretrained(
             path, dtype=kind, output_loading_info=True, ignore_mismatched_sizes=True
         )
@@ -390,7 +392,7 @@ def _load(
     except Exception as error:  # safetensors and tokenizers raise types of their own
         place = "its folder" if Path(path).is_dir() else "the hub or its cache, nor is it a folder"
         raise ModelError(
-            f"model {name}: cannot be loaded from {place}: {one_line(error)}"
+            f"model {name}: {part}cannot be loaded from {place}: {one_line(error)}"
         ) from error
 
 

@@ -125,10 +125,14 @@ def _is_quantised(model: PreTrainedModel) -> bool:
 
 
 def _mismatch(mismatched: Sequence[Any]) -> str:
-    shown = [
-        f"{key} ({'×'.join(map(str, there))} in the file, {'×'.join(map(str, here))} in the model)"
-        for key, there, here in mismatched[:_SHOWN]
-    ]
+    shown = []
+    for found in mismatched[:_SHOWN]:
+        if isinstance(found, str):  # transformers 4 names the weight alone
+            shown.append(found)
+            continue
+        key, *shapes = found
+        there, here = ("×".join(map(str, shape)) for shape in shapes)
+        shown.append(f"{key} ({there} in the file, {here} in the model)")
     return (
         f"{len(mismatched)} weights have another shape than config.json says: {', '.join(shown)}; "
         "is the configuration another model's, or was the vocabulary resized after it was saved?"
