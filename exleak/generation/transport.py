@@ -77,6 +77,10 @@ class _PassingError(Exception):
         self.status, self.wait, self.final = status, wait, final
 
 
+class _LateError(_PassingError):
+    """An answer that was not whole in time."""
+
+
 def base_url(url: str) -> str:
     """The address that ``/completions`` is appended to.
 
@@ -202,7 +206,10 @@ class Transport:
 
     def _given_up(self, problem: _PassingError, tries: int, seconds: float) -> ModelError:
         tried = f" (tried {tries} times in {seconds:.0f} s)" if tries > 1 else ""
-        return ModelError(f"{self.label}: {self._told(problem)}{tried}")
+        told = f"{self.label}: {self._told(problem)}{tried}"
+        if isinstance(problem, _LateError):
+            told += "; a slow server needs a longer --leakage-endpoint-timeout"
+        return ModelError(told)
 
     def _say(self, problem: _PassingError, tried: float, pause: float, left: float) -> None:
         """Tell now and then, for all threads together, what is being waited for."""
@@ -241,13 +248,13 @@ class Transport:
         except urllib.error.HTTPError as error:
             raise _http_problem(error) from None
         except TimeoutError:
-            raise _PassingError(f"no answer within {seconds:.0f} seconds") from None
+            raise _LateError(f"no answer within {seconds:.0f} seconds") from None
         except http.client.IncompleteRead:
             raise _PassingError("the answer broke off half-way") from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
-                raise _PassingError(f"no answer within {seconds:.0f} seconds") from None
+                raise _LateError(f"no answer within {seconds:.0f} seconds") from None
             if isinstance(reason, ssl.SSLError) and (problem := _tls_problem(reason)):
                 raise problem from None
             text = str(reason) or type(reason).__name__
