@@ -341,7 +341,7 @@ FAULTS: dict[str, Any] = {
     "hang-up": (lambda h, b: h.connection.close(), "talked to|broke off"),
     "silence": (
         lambda h, b: time.sleep(5),
-        "no answer within.*a longer --leakage-endpoint-timeout",
+        "no answer within",
     ),
     "trickle": (trickle, "no answer within"),
     "redirect": (lambda h, b: h.send(b"", 307, Location="http://127.0.0.1:9/v1"), "HTTP 307"),
