@@ -12,7 +12,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from exleak.errors import ComparisonError, SettingsError
-from exleak.records import Expression, Outcome, Rate, Verdict
+from exleak.records import Expression, Finding, Outcome, Rate, Verdict
 
 if TYPE_CHECKING:
     from exleak.comparison import Comparison
@@ -131,17 +131,18 @@ def judge(
     Returns:
         The verdict; its outcome is ``None`` when there was nothing to judge by.
     """
-    findings: list[tuple[Outcome, str]] = []
+    findings: list[Finding] = []
     if problem := unusable_because(expression, total, unusable, task_talk, foreign):
-        findings.append(("unusable", problem))
+        findings.append(Finding("usable", "unusable", problem))
     if limits.max_rate is not None:
-        findings.append(limit_rule(expression, limits))
+        findings.append(Finding("limit", *limit_rule(expression, limits)))
     if limits.significance in ("forbid", "require"):
-        findings.append(judge_significance(expression.p_value, limits, adjusted))
+        rule = judge_significance(expression.p_value, limits, adjusted)
+        findings.append(Finding("significance", *rule))
     if limits.margin is not None:
-        findings.append(judge_comparison(comparison, limits))
-    outcome = max((found for found, _ in findings), key=SEVERITY.index, default=None)
-    reasons = tuple(reason for _, reason in findings)
+        findings.append(Finding("baseline", *judge_comparison(comparison, limits)))
+    outcome = max((found.outcome for found in findings), key=SEVERITY.index, default=None)
+    reasons = tuple(found.reason for found in findings)
     if outcome is None:
         reasons = ("no limit was set: reported only",)
     return Verdict(
@@ -153,6 +154,7 @@ def judge(
         None if isinstance(comparison, (str, ComparisonError)) else comparison,
         limits.metric,
         limits.level,
+        tuple(findings),
     )
 
 

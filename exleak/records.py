@@ -19,6 +19,8 @@ from exleak.surrogates import replace_surrogates
 Condition = Literal["control", "positive", "neutral", "negative", "test"]
 Kind = Literal["continuation", "task", "foreign", "nothing"]
 Outcome = Literal["pass", "fail", "inconclusive", "unusable"]
+#: The rules of the gate: enough that can be scored, the limit, W_EL, and the baseline.
+Rule = Literal["usable", "limit", "significance", "baseline"]
 
 #: Columns of every class-probability array, in this order.
 CLASSES: tuple[str, ...] = ("negative", "neutral", "positive")
@@ -272,6 +274,15 @@ class Semantic:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What one rule of the gate says of a measurement, in words."""
+
+    rule: Rule
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the gate decided, and why, in words; no outcome without anything to judge by.
 
@@ -283,6 +294,8 @@ class Verdict:
             where nothing was adjusted.
         comparison: What a baseline said (:class:`exleak.comparison.Comparison`), if there is one.
         level: One-sided confidence of the bounds.
+        findings: What each rule said that was asked; ``reasons`` are theirs, and ``outcome`` is the
+            worst of theirs.
     """
 
     outcome: Outcome | None
@@ -293,6 +306,11 @@ class Verdict:
     comparison: Any = None
     metric: str = "rate"
     level: float = 0.99
+    findings: tuple[Finding, ...] = ()
+
+    def by(self, rule: Rule) -> Finding | None:
+        """What a rule said; ``None`` if it was not asked, or had nothing to say."""
+        return next((found for found in self.findings if found.rule == rule), None)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Rates of (model, dataset) that this process has already.
 SCORED = pytest.StashKey[dict[tuple[str, str], "Measurement"]]()
+#: What was judged already: the tests of a class have the same limits.
+_VERDICTS = pytest.StashKey[dict[tuple[Any, ...], "Verdict"]]()
+_BASELINES = pytest.StashKey[dict[tuple[Path, str], Any]]()
 
 
 def scored(config: pytest.Config) -> dict[tuple[str, str], Measurement]:
@@ -26,19 +30,23 @@ def scored(config: pytest.Config) -> dict[tuple[str, str], Measurement]:
 def verdict(
     config: pytest.Config, measurement: Measurement, resolved: Settings, adjusted: float | None
 ) -> Verdict:
-    """Judge a measurement by the limits of a test."""
+    """Judge a measurement by the limits of a test, once for all tests that have them."""
     from exleak.gate import counts_of, judge
 
-    return judge(
-        measurement.expression,
-        **counts_of(measurement.generations),
-        limits=resolved.limits,
-        adjusted=adjusted,
-        comparison=comparison(config, measurement, resolved),
-    )
+    known = config.stash.setdefault(_VERDICTS, {})
+    key = (measurement.model, measurement.dataset, resolved.limits, resolved.compare, adjusted)
+    if key not in known:
+        known[key] = judge(
+            measurement.expression,
+            **counts_of(measurement.generations),
+            limits=resolved.limits,
+            adjusted=adjusted,
+            comparison=_comparison(config, measurement, resolved),
+        )
+    return known[key]
 
 
-def comparison(
+def _comparison(
     config: pytest.Config, measurement: Measurement, resolved: Settings
 ) -> Comparison | ComparisonError | str | None:
     """The measurement against its baseline; a text where there is no baseline yet."""
@@ -48,8 +56,11 @@ def comparison(
     from exleak.comparison import compare, compared_metric
     from exleak.errors import ComparisonError
 
-    folder = settings.root(config) / resolved.baselines
-    reports = load(folder, resolved.compare)
+    known = config.stash.setdefault(_BASELINES, {})
+    key = (settings.root(config) / resolved.baselines, resolved.compare)
+    if key not in known:
+        known[key] = load(*key)
+    reports = known[key]
     if not reports:
         return (
             f"there is no baseline {resolved.compare!r} yet; this run is saved as its first: "

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from _pytest.outcomes import Failed
 
-    from exleak.records import Measurement, Outcome
+    from exleak.records import Measurement, Outcome, Rule
     from leakage_fixtures.settings import Settings
 else:
     Failed = pytest.fail.Exception
@@ -44,20 +44,21 @@ class Undecided(Failed):
 def _fail(measurement: Measurement, outcome: Outcome, reason: str) -> NoReturn:
     from exleak.reports.text import failure
 
-    if _unusable_because(measurement):
+    if measurement.verdict.by("usable"):
         outcome = "unusable"
     raise LeakageFailed(failure(measurement, outcome, reason), outcome)
 
 
-def _apply(
-    rule: tuple[Outcome, str], measurement: Measurement, request: pytest.FixtureRequest
-) -> None:
-    """Fail by what a rule says.
+def _apply(rule: Rule, measurement: Measurement, request: pytest.FixtureRequest, how: str) -> None:
+    """Fail by what a rule says; skip, saying how to ask for it, where it was not asked.
 
     A model that is expected to fail need not fail by every rule: where it fails by another one,
     the rule that it keeps is no surprise.
     """
-    outcome, reason = rule
+    finding = measurement.verdict.by(rule)
+    if finding is None:
+        pytest.skip(how)
+    outcome, reason = finding.outcome, finding.reason
     settings = _settings(request)
     if outcome in ("fail", "unusable") or (settings.strict and outcome == "inconclusive"):
         _fail(measurement, outcome, reason)
@@ -75,32 +76,22 @@ def _expects_failure(request: pytest.FixtureRequest) -> bool:
     return "xfail" in request.getfixturevalue("leakage_spec").entry
 
 
-def _unusable_because(measurement: Measurement) -> str | None:
-    from exleak.gate import counts_of, unusable_because
-
-    return unusable_because(measurement.expression, **counts_of(measurement.generations))
-
-
 @pytest.mark.leakage
 class TestLeakage:
     """Expression leakage of one model on one dataset."""
 
     def test_generations_are_usable(self, leakage_measurement: Measurement) -> None:
         """At least 95% of the continuations have a first sentence that can be scored."""
-        if reason := _unusable_because(leakage_measurement):
-            _fail(leakage_measurement, "unusable", reason)
+        if finding := leakage_measurement.verdict.by("usable"):
+            _fail(leakage_measurement, finding.outcome, finding.reason)
 
     @pytest.mark.leakage_judges
     def test_rate_is_within_limit(
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
         """The leakage rate is not above the limit, as far as the samples can tell."""
-        from exleak.gate import limit_rule
-
-        limits = _settings(request).limits
-        if limits.max_rate is None:
-            pytest.skip("no limit set: --leakage-max-rate X")
-        _apply(limit_rule(leakage_measurement.expression, limits), leakage_measurement, request)
+        how = "no limit set: --leakage-max-rate X"
+        _apply("limit", leakage_measurement, request, how)
 
     @pytest.mark.leakage_judges
     @pytest.mark.leakage_significance
@@ -108,31 +99,16 @@ class TestLeakage:
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
         """W_EL, adjusted across the models of the run, is significant only where it may be."""
-        from exleak.gate import judge_significance
-
-        limits = _settings(request).limits
-        if limits.significance not in ("forbid", "require"):
-            pytest.skip("significance is only reported: --leakage-significance forbid|require")
-        rule = judge_significance(
-            leakage_measurement.expression.p_value,
-            limits,
-            leakage_measurement.verdict.adjusted_p_value,
-        )
-        _apply(rule, leakage_measurement, request)
+        how = "significance is only reported: --leakage-significance forbid|require"
+        _apply("significance", leakage_measurement, request, how)
 
     @pytest.mark.leakage_judges
     def test_leaks_no_more_than_baseline(
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
         """The directional rate has not risen since the baseline, as far as the runs can tell."""
-        from exleak.gate import judge_comparison
-        from leakage_fixtures import judging
-
-        limits = _settings(request).limits
-        if limits.margin is None:
-            pytest.skip("no baseline to compare with: --leakage-compare NAME")
-        comparison = judging.comparison(request.config, leakage_measurement, _settings(request))
-        _apply(judge_comparison(comparison, limits), leakage_measurement, request)
+        how = "no baseline to compare with: --leakage-compare NAME"
+        _apply("baseline", leakage_measurement, request, how)
 
     def test_rates_match_snapshot(
         self, leakage_measurement: Measurement, leakage_snapshot: Any

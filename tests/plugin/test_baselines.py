@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,3 +189,29 @@ def test_checkpoints_without_a_number_may_be_folders(measure: Run, tmp_path: Pat
     """A pattern that matches nothing is a usage error, not an empty series."""
     result = measure(f"--leakage-model={tmp_path}/step-*", "--leakage-max-rate=1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_each_question_is_asked_once(
+    measure: Run, toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One model, five tests, one baseline: settings, gate, baseline and the test on it."""
+    asked: Counter[str] = Counter()
+
+    def count(name: str) -> None:
+        module, _, function = name.rpartition(".")
+        real = getattr(importlib.import_module(module), function)
+
+        def counted(*arguments: Any, **settings: Any) -> Any:
+            asked[function] += 1
+            return real(*arguments, **settings)
+
+        monkeypatch.setattr(name, counted)
+
+    arguments = (f"--leakage-model={CLEAN}", f"--leakage-compare={BASELINE}")
+    assert measure(*arguments).ret == 0
+    for name in ("exleak.gate.limit_rule", "exleak.gate.judge_comparison", "exleak.baselines.load",
+                 "exleak.comparison.compare", "leakage_fixtures.settings._resolve"):  # fmt: skip
+        count(name)
+    measure(*arguments, "--leakage-max-rate=1").assert_outcomes(passed=3, skipped=2)
+    assert asked.pop("_resolve") == 2, "for the session, and for the model"
+    assert set(asked.values()) == {1}, asked
