@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -371,6 +372,28 @@ def test_a_server_that_is_not_there_is_told() -> None:
     """At once, with the question to ask oneself."""
     with pytest.raises(ModelError, match=r"127\.0\.0\.1:9/v1, model m: .*is the server up"):
         generate_rows(EndpointSource("m", "http://127.0.0.1:9"), DATA, SETTINGS)
+
+
+def test_a_server_that_is_slow_for_many_is_asked_for_fewer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What got no answer in time beside others is asked again alone; nothing is lost."""
+    under_way: list[int] = []
+
+    def crowded(handler: Any, body: dict[str, Any]) -> None:
+        under_way.append(1)
+        for _ in range(20):  # the requests share one processor
+            time.sleep(0.03 * len(under_way))
+        under_way.pop()
+        with contextlib.suppress(OSError):  # the client has gone
+            handler.send(handler.fake.answer(handler.path, body)[1])
+
+    with Fake(fault=crowded) as fake:
+        slow = run(fake, timeout=2, batch_size=12).rows
+        fake.fault = None
+        assert slow == run(fake).rows
+    assert "no answer within 2 seconds" in caplog.text
+    assert "; now one request, then " in caplog.text
 
 
 def test_a_failed_run_resumes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from exleak.errors import ModelError
 from exleak.generation.answers import ends_of, error_in, plain, thoughts_of
 from exleak.generation.sampling import Sampling, stream
-from exleak.generation.transport import RETRIED, RefusedError, Transport
+from exleak.generation.transport import RETRIED, RefusedError, TooSlowError, Transport
 from exleak.generation.turns import cut_turn
 
 if TYPE_CHECKING:
     from exleak.generation.checkpoint import ChatUse
     from exleak.generation.local import Continued, Request
+
+_log = logging.getLogger("exleak")
 
 #: Continuations in the making at once, unless a batch size says otherwise. More of them start as
 #: more tokens than vLLM takes in one step, and with seeds its CPU engine dies of that.
@@ -149,7 +152,9 @@ class Server:
     ) -> Generator[Continued, None, None]:
         """Continue every request, several at a time, in whatever order they finish.
 
-        When one fails for good no more are sent; what was under way is still yielded.
+        When one fails for good no more are sent; what was under way is still yielded. One that got
+        no answer in time while others were under way is asked again alone, and then fewer go at
+        once.
 
         Args:
             requests: Prompts with the generations wanted of each.
@@ -164,19 +169,28 @@ class Server:
         jobs = deque(
             Job(i, r.text, r.indices, r.begun) for i, r in enumerate(requests) if r.indices
         )
-        at_once = max(1, (batch_size or _AT_ONCE) // sampling.generations)
+        most = at_once = max(1, (batch_size or _AT_ONCE) // sampling.generations)
         failure: Exception | None = None
-        running: dict[Future[list[Ended]], Job] = {}
+        running: dict[Future[list[Ended]], tuple[Job, int]] = {}
         with ThreadPoolExecutor(at_once, thread_name_prefix="exleak") as pool:
             while running or (jobs and failure is None):
                 while jobs and failure is None and len(running) < at_once:
                     job = self._split(jobs)
-                    running[pool.submit(self._do, job, sampling)] = job
+                    running[pool.submit(self._do, job, sampling)] = job, at_once
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    job = running.pop(done)
-                    if problem := done.exception():
+                    job, among = running.pop(done)
+                    problem = done.exception()
+                    if isinstance(problem, TooSlowError) and among > 1:
+                        if most > among // 2:
+                            most = among // 2
+                            _log.warning("%s; now one request, then %d at once", problem, most)
+                        at_once = 1
+                        jobs.appendleft(job)
+                        continue
+                    if problem:
                         failure = failure or _raisable(problem)
                         continue
+                    at_once = min(most, 2 * at_once)
                     texts = self._usable(done.result(), job)
                     for index, (text, end) in zip(job.indices, texts, strict=False):
                         self.ends[end] += 1

@@ -67,6 +67,10 @@ class AnswerError(ValueError):
         self.status = status
 
 
+class TooSlowError(ModelError):
+    """No whole answer came within the time-out."""
+
+
 class _PassingError(Exception):
     """What may go away, unless ``final``: no answer, half of one, or one that makes no sense."""
 
@@ -208,7 +212,8 @@ class Transport:
         tried = f" (tried {tries} times in {seconds:.0f} s)" if tries > 1 else ""
         told = f"{self.label}: {self._told(problem)}{tried}"
         if isinstance(problem, _LateError):
-            told += "; a slow server needs a longer --leakage-endpoint-timeout"
+            way = "; a slow server needs a longer --leakage-endpoint-timeout"
+            return TooSlowError(told + way)
         return ModelError(told)
 
     def _say(self, problem: _PassingError, tried: float, pause: float, left: float) -> None:
