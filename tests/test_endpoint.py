@@ -340,10 +340,7 @@ FAULTS: dict[str, Any] = {
     "half": (half, "broke off|not JSON"),
     "chunks": (cut_chunks, "broke off|not JSON"),
     "hang-up": (lambda h, b: h.connection.close(), "talked to|broke off"),
-    "silence": (
-        lambda h, b: time.sleep(5),
-        "no answer within",
-    ),
+    "silence": (lambda h, b: time.sleep(5), "no answer within"),
     "trickle": (trickle, "no answer within"),
     "redirect": (lambda h, b: h.send(b"", 307, Location="http://127.0.0.1:9/v1"), "HTTP 307"),
 }
@@ -364,7 +361,7 @@ def test_a_fault_is_one_clear_error_in_time(fault: str, at_once: bool, tmp_path:
         assert str(error.value).isprintable()
         if "no answer within" in message and not at_once:  # else: is the server up?
             assert str(error.value).endswith("needs a longer --leakage-endpoint-timeout")
-    assert time.monotonic() - started < 15  # on a busy machine; a request alone may take 1
+    assert time.monotonic() - started < 5
     assert stored(store) == healthy * SETTINGS.generations
 
 

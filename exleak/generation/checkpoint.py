@@ -40,15 +40,14 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _LONGEST_REASON = 600
 
 
-def known_chat(chat: Chat) -> Chat:
-    """The value itself, if it is one of those of :data:`Chat`.
+def check_chat(chat: Chat) -> None:
+    """Refuse a use of the chat template that is none of :data:`Chat`.
 
     Raises:
-        SettingsError: It is none.
+        SettingsError: It is unknown.
     """
     if chat not in get_args(Chat):
         raise SettingsError(f"chat {chat!r} is unknown; use {', '.join(map(repr, get_args(Chat)))}")
-    return chat
 
 
 @dataclass(frozen=True)
@@ -293,7 +292,7 @@ def load_model(
         ModelError: Nothing usable at ``source``; the message says what was looked for.
         SettingsError: An unknown ``chat`` or ``dtype``.
     """
-    known_chat(chat)
+    check_chat(chat)
     if isinstance(source, LocalModel):
         return source
     if not isinstance(source, (str, Path)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from exleak.errors import ModelError, SettingsError
 from exleak.generation.answers import THOUGHTS
-from exleak.generation.checkpoint import Chat, known_chat
+from exleak.generation.checkpoint import Chat, check_chat
 from exleak.generation.probes import Findings, choose_mode, find_out
 from exleak.generation.server import DEFAULT_TEMPERATURE, Server
 from exleak.generation.transport import Transport, base_url
@@ -51,7 +51,7 @@ class EndpointSource:
     _fallback: str | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        known_chat(self.chat)
+        check_chat(self.chat)
         if not 0 < self.timeout < _LONGEST:
             raise SettingsError(
                 f"endpoint: the time-out must be above 0 and below {_LONGEST:.0f} seconds, not "

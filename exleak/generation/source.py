@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from exleak.generation.checkpoint import (
     Chat,
     LocalModel,
-    known_chat,
+    check_chat,
     load_model,
     locate,
     placement,
@@ -41,7 +41,7 @@ class ModelSource:
     loader: Callable[[], LocalModel] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        known_chat(self.chat)
+        check_chat(self.chat)
 
     @cached_property
     def model(self) -> LocalModel:
