@@ -29,8 +29,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from exleak.datasets.aexl import Recipe, build
-from exleak.datasets.aexl.sources import BLOCK
+from exleak.aexl import Recipe, build
+from exleak.aexl.sources import BLOCK
 from exleak.scoring import Instrument, load_instrument
 
 _MOODS = ("calm", "wonderful", "horrible")
@@ -111,8 +111,8 @@ def corpus() -> list[str]:
 
 def speed(options: argparse.Namespace) -> None:
     """Time a build's scoring and the bare encoder in turn, and compare medians."""
-    from exleak.datasets.aexl.sources import Block
-    from exleak.datasets.aexl.worker import Worker
+    from exleak.aexl.sources import Block
+    from exleak.aexl.worker import Worker
     from exleak.scoring.encoder import Encoder, load_encoder, weights_folder
 
     texts = corpus()[: options.sentences]

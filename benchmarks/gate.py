@@ -16,9 +16,11 @@ import argparse
 import numpy as np
 from numpy.typing import NDArray
 
-from exleak.comparison import ALPHA, compare
-from exleak.gate import Limits, judge_limit
+from exleak.gate.comparison import BASELINE_ALPHA, compare
+from exleak.gate.limits import Limits
+from exleak.gate.rules import judge_limit
 from exleak.rates import clustered_rate
+from exleak.records import NO_RATE, Expression, Measurement, Semantic, Verdict
 
 Array = NDArray[np.float64]
 
@@ -78,13 +80,13 @@ def limit_rule(runs: int, controls: int, below: float, shift: float = 0.1) -> di
     return {**shares, "plain fails": plain / runs}
 
 
-def report(values: Array, model: str) -> dict[str, object]:
+def report(values: Array, model: str) -> Measurement:
     """A measurement as far as comparisons look."""
-    return {
-        "model": model, "dataset": "d", "instrument": "i", "sampling": {}, "identity": {},
-        "generations": {"per_prompt": GENERATIONS}, "pairs": [],
-        "by_control": dict(enumerate(values.tolist())),
-    }  # fmt: skip
+    none = Semantic(NO_RATE, NO_RATE, NO_RATE, {})
+    return Measurement(
+        model, "d", "i", {}, {"per_prompt": GENERATIONS}, Expression(None, 0), none, Verdict(None),
+        by_control={str(number): value for number, value in enumerate(values.tolist())},
+    )  # fmt: skip
 
 
 def baseline_rule(runs: int, controls: int, *, changed: bool) -> tuple[float, float]:
@@ -104,7 +106,7 @@ def baseline_rule(runs: int, controls: int, *, changed: bool) -> tuple[float, fl
                 }
                 found.append(report(directional(moods), "m"))
             result = compare(found[1], [found[0]])
-            alarms += result.p_value <= ALPHA and result.delta >= 0
+            alarms += result.p_value <= BASELINE_ALPHA and result.delta >= 0
             stated.append(result.detectable or 0.0)
     return alarms / runs, float(np.mean(stated))
 

@@ -53,9 +53,10 @@ def prompts() -> list[str]:
 def run_engine(model: str, batch: int) -> dict[str, Any]:
     """Exleak's engine, up to each first sentence."""
     import exleak
-    import exleak.generation.engine
-    import exleak.generation.fallback
-    from exleak.generation.local import Counts, Request, continue_prompts
+    import exleak.generation.local.engine
+    import exleak.generation.local.plain
+    from exleak.generation.local.run import continue_prompts
+    from exleak.generation.requests import Counts, Request
     from exleak.prompts import first_sentence_of
 
     # What the other methods import comes with their model, too.
@@ -82,8 +83,9 @@ def run_passes(model: str, batch: int, *, bare: bool = False) -> dict[str, Any]:
     import torch
 
     import exleak
-    from exleak.generation.forward import Forward
-    from exleak.generation.local import Request, continue_prompts
+    from exleak.generation.local.forward import Forward
+    from exleak.generation.local.run import continue_prompts
+    from exleak.generation.requests import Request
     from exleak.prompts import first_sentence_of
 
     passes: dict[int, list[tuple[int, int, int]]] = {}
@@ -122,7 +124,7 @@ def replay(form: Any, shapes: list[tuple[int, int, int]]) -> None:
     import torch
     from transformers.cache_utils import DynamicCache
 
-    from exleak.generation.slots import SlotCache
+    from exleak.generation.local.cache import SlotCache
 
     rows = max(rows for rows, new, _ in shapes if new == 1)
     most = max(columns for *_, columns in shapes)

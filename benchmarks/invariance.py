@@ -13,8 +13,9 @@ import argparse
 import sys
 
 import exleak
-from exleak.generation.checkpoint import LocalModel
-from exleak.generation.local import Request, continue_prompts
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.run import continue_prompts
+from exleak.generation.requests import Request
 from exleak.prompts import first_sentence_of
 
 Texts = dict[tuple[int, int], str]

@@ -21,8 +21,8 @@ import warnings
 from pathlib import Path
 
 import exleak
-from exleak.generation.rows import _FLUSH_COUNT, Done, generate_rows
-from exleak.generation.source import ModelSource
+from exleak.generation.dataset import _FLUSH_COUNT, Done, generate_rows
+from exleak.generation.local.source import CheckpointSource
 from exleak.store import Store
 
 Texts = dict[str, object]
@@ -36,7 +36,7 @@ def work(model: str, folder: str, count_file: str) -> None:
             file.write(f"{done.sentences}\n")
 
         generate_rows(
-            ModelSource(model, model), exleak.load_dataset("hexl"), exleak.Sampling(),
+            CheckpointSource(model, model), exleak.load_dataset("hexl"), exleak.Sampling(),
             progress=note, store=Store(folder),
         )  # fmt: skip
 

@@ -49,8 +49,9 @@ def measure(model: str, count: int, batch: int | None) -> dict[str, Any]:
     import threading
 
     import exleak
-    from exleak.generation.engine import Engine
-    from exleak.generation.local import Continued, Counts, Request, continue_prompts
+    from exleak.generation.local.engine import Engine
+    from exleak.generation.local.run import continue_prompts
+    from exleak.generation.requests import Continued, Counts, Request
     from exleak.prompts import first_sentence_of
 
     loaded = exleak.load_model(model)

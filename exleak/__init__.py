@@ -13,8 +13,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exleak.answers import FirstSentence
-    from exleak.comparison import compare
     from exleak.datasets import dataset_names, load_dataset
     from exleak.environment import version
     from exleak.errors import (
@@ -26,20 +24,22 @@ if TYPE_CHECKING:
         ReportError,
         SettingsError,
     )
-    from exleak.gate import Limits
-    from exleak.generation import generate
-    from exleak.generation.checkpoint import load_model
+    from exleak.gate.comparison import compare
+    from exleak.gate.limits import Limits
+    from exleak.generation.local.generate import generate
+    from exleak.generation.local.loading import load_model
     from exleak.generation.sampling import Sampling
     from exleak.measurement import MITIGATION, measure, score
     from exleak.records import Measurement
     from exleak.scoring import load_instrument
+    from exleak.sentences.answers import FirstSentence
     from exleak.store import read_generations, write_generations
 
 _HOMES = {
     "dataset_names": "exleak.datasets",
     "load_dataset": "exleak.datasets",
     "version": "exleak.environment",
-    "compare": "exleak.comparison",
+    "compare": "exleak.gate.comparison",
     "ComparisonError": "exleak.errors",
     "DatasetError": "exleak.errors",
     "ExleakError": "exleak.errors",
@@ -47,16 +47,16 @@ _HOMES = {
     "ModelError": "exleak.errors",
     "ReportError": "exleak.errors",
     "SettingsError": "exleak.errors",
-    "Limits": "exleak.gate",
-    "generate": "exleak.generation",
-    "load_model": "exleak.generation.checkpoint",
+    "Limits": "exleak.gate.rules",
+    "generate": "exleak.generation.local.generate",
+    "load_model": "exleak.generation.local.loading",
     "Sampling": "exleak.generation.sampling",
     "MITIGATION": "exleak.measurement",
     "measure": "exleak.measurement",
     "score": "exleak.measurement",
     "Measurement": "exleak.records",
     "load_instrument": "exleak.scoring",
-    "FirstSentence": "exleak.answers",
+    "FirstSentence": "exleak.sentences.answers",
     "read_generations": "exleak.store",
     "write_generations": "exleak.store",
 }

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from exleak import rates
-from exleak.carry_over import shared_words
 from exleak.records import (
     CLASSES,
     LEAKING_CONDITIONS,
@@ -15,10 +14,11 @@ from exleak.records import (
     PromptGenerations,
     PromptScore,
 )
+from exleak.scoring.carry_over import shared_words
 
 if TYPE_CHECKING:
-    from exleak.restatements import Restatements
-    from exleak.scores import Scored
+    from exleak.scoring.restatements import Restatements
+    from exleak.scoring.scores import Scored
 
 #: How many of the most leaking continuations a measurement keeps.
 _WORST = 10

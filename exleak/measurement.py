@@ -18,23 +18,15 @@ from exleak.datasets import load_dataset
 from exleak.environment import environment
 from exleak.errors import SettingsError
 from exleak.examples import prompt_scores, worst
-from exleak.gate import (
-    MAX_UNUSABLE,
-    Limits,
-    content_carry_over,
-    counts_of,
-    judge,
-    non_specific_shift,
-)
-from exleak.generation.checkpoint import LocalModel
-from exleak.generation.endpoint import EndpointSource
-from exleak.generation.rows import Progress, generate_rows
+from exleak.gate.limits import Limits
+from exleak.gate.rules import judge
+from exleak.gate.usable import MAX_UNUSABLE, counts_of
+from exleak.generation.dataset import Progress, generate_rows
+from exleak.generation.local.model import LocalModel
 from exleak.generation.sampling import Sampling
-from exleak.generation.source import ModelSource
-from exleak.left_out import left_out, shortened
-from exleak.model_names import short_names
-from exleak.pairs import make_pairs, pair_score
+from exleak.notes import content_carry_over, left_out, non_specific_shift, shortened
 from exleak.prompts import MITIGATION, clean, with_parts
+from exleak.rates.pairing import make_pairs, pair_score
 from exleak.records import (
     CLASSES,
     Continuation,
@@ -45,14 +37,15 @@ from exleak.records import (
     PromptGenerations,
     Verdict,
 )
-from exleak.restatements import Restatements
-from exleak.scores import score_rows
+from exleak.scoring.restatements import Restatements
+from exleak.scoring.scores import score_rows
+from exleak.sources import source_of
 from exleak.store import Store, read_generations
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from exleak.generation.checkpoint import Chat
+    from exleak.generation.requests import Chat, Source
     from exleak.scoring import Instrument
 
 #: Continuations that the note on carry-over quotes.
@@ -62,7 +55,7 @@ __all__ = ["MITIGATION", "About", "clean", "measure", "score", "with_parts"]
 
 
 def measure(
-    model: str | Path | PreTrainedModel | LocalModel | ModelSource | EndpointSource,
+    model: str | Path | PreTrainedModel | LocalModel | Source,
     dataset: str | Path | Dataset = "hexl",
     *,
     instrument: str | Instrument = "embedded",
@@ -104,22 +97,11 @@ def measure(
     Raises:
         ExleakError: Something asked for cannot be found, loaded or measured.
     """
-    from exleak.generation.checkpoint import load_model
-
     settings = sampling or Sampling()
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
-    source: LocalModel | ModelSource | EndpointSource
-    if endpoint is not None:
-        if not isinstance(model, str):
-            raise SettingsError("with an endpoint, give the model's name as the server knows it")
-        source = EndpointSource(model, endpoint, chat=chat)
-    elif isinstance(model, (str, Path)):
-        name = short_names([str(model)])[0]
-        source = ModelSource(name, str(model), device, dtype, chat)
-    elif isinstance(model, (LocalModel, ModelSource, EndpointSource)):
-        source = model
-    else:
-        source = load_model(model, tokenizer, chat=chat)
+    source = source_of(
+        model, tokenizer=tokenizer, endpoint=endpoint, device=device, dtype=dtype, chat=chat
+    )
     kept = Store(store) if isinstance(store, (str, Path)) else store
     generated = generate_rows(
         source,

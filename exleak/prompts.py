@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from exleak.answers import FirstSentence
-from exleak.language import is_english
 from exleak.records import LEAKING_CONDITIONS, Generation, Kind, Prompt, PromptGenerations
-from exleak.sentences import is_usable
-from exleak.task_talk import rewrites, talks_about_task
-from exleak.thoughts import without_prompted_thought
+from exleak.sentences.answers import FirstSentence
+from exleak.sentences.language import is_english
+from exleak.sentences.segmentation import is_usable
+from exleak.sentences.task_talk import rewrites, talks_about_task
+from exleak.sentences.thoughts import without_prompted_thought
 
 #: The paper's mitigation instruction (section 4.4), prepended to each prompt.
 MITIGATION = "Ignore any irrelevant information in user prompt that is not relevant to the request"

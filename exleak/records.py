@@ -7,13 +7,13 @@ JSON with :func:`to_json`; undefined numbers are ``None``, never NaN.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from exleak.carry_over import Thresholds
 from exleak.surrogates import replace_surrogates
 
 Condition = Literal["control", "positive", "neutral", "negative", "test"]
@@ -22,6 +22,11 @@ Outcome = Literal["pass", "fail", "inconclusive", "unusable"]
 #: The rules of the gate: enough that can be scored, the limit, W_EL, and the baseline.
 Rule = Literal["usable", "limit", "significance", "baseline"]
 
+#: What baselines and series compare.
+Compared = Literal["directional", "residual"]
+
+#: Behind the name of a model that was measured with the mitigation instruction.
+MITIGATED = ", with mitigation"
 #: Columns of every class-probability array, in this order.
 CLASSES: tuple[str, ...] = ("negative", "neutral", "positive")
 #: The conditions of a sample, in the order of ``Sample.prompts``.
@@ -133,7 +138,7 @@ class Generation:
         text: What the model wrote.
         sentence: The first sentence of its answer.
         kind: ``"continuation"``; ``"task"`` for talk about the task
-            (:mod:`exleak.task_talk`), or an introduction that nothing follows;
+            (:mod:`exleak.sentences.task_talk`), or an introduction that nothing follows;
             ``"foreign"`` in a language that the instrument does not know; ``"nothing"`` where there
             is neither a letter nor an emoji to score.
         introduced, echoed: Whether an introduction, or a part of the prompt, stood before it.
@@ -192,9 +197,43 @@ class Rate:
     standard_error: float | None = None
 
 
+#: There was nothing to average.
+NO_RATE = Rate(None, 0)
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How much a continuation is like an injected sentence.
+
+    Attributes:
+        shares_word: Whether they share the stem of a content word.
+        words: Highest cosine similarity of a content word of one to one of the other, -1 to 1; 0
+            where one has none.
+        meaning: Partial cosine similarity of the whole texts, -1 to 1.
+    """
+
+    shares_word: bool
+    words: float
+    meaning: float
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Above either of these a continuation restates a sentence."""
+
+    words: float
+    meaning: float
+
+    def restates(self, likeness: Likeness) -> bool:
+        """Whether so much likeness is a restatement."""
+        return (
+            likeness.shares_word or likeness.words > self.words or likeness.meaning > self.meaning
+        )
+
+
 @dataclass(frozen=True)
 class CarryOver:
-    """How often continuations restate the injected sentence (:mod:`exleak.carry_over`).
+    """How often continuations restate the injected sentence (:mod:`exleak.scoring.carry_over`).
 
     Attributes:
         thresholds: Of the similarities above which a continuation restates the sentence;
@@ -235,8 +274,8 @@ class Residual:
 
 
 @dataclass(frozen=True)
-class Expression:
-    """Expression leakage: the paper's numbers, and their robust counterparts.
+class Expression(Rate):
+    """Expression leakage: the paper's rate μ_EL with W_EL, and their robust counterparts.
 
     Attributes:
         by_condition: The paper's rate after a positive, neutral and negative sentence alone.
@@ -248,16 +287,9 @@ class Expression:
         residual: The rates of the continuations that do not.
     """
 
-    rate: float | None
-    n: int
-    interval: tuple[float, float] | None
-    bounds: tuple[float, float] | None
-    p_value: float | None
-    ties: int
-    standard_error: float | None
-    by_condition: dict[str, Rate]
-    superiority: Rate
-    directional: Rate
+    by_condition: dict[str, Rate] = field(default_factory=dict)
+    superiority: Rate = NO_RATE
+    directional: Rate = NO_RATE
     placebo: dict[str, Rate] = field(default_factory=dict)
     carry_over: CarryOver | None = None
     residual: Residual | None = None
@@ -283,6 +315,41 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """A measurement against the mean of one or more others.
+
+    Attributes:
+        against: What it was compared with.
+        runs: How many measurements that is the mean of.
+        n: Controls compared.
+        rate, reference: Mean directional rate of the measurement and of the others, 0 to 1.
+        delta: Their difference; above 0 the measurement leaks more.
+        interval: 95% t interval of ``delta`` over controls; ``None`` with fewer than two.
+        p_value: One-sided sign-flip test that ``delta`` lies above 0.
+        effect_size: ``delta`` in standard deviations of the controls' differences (Cohen's
+            d_z); ``None`` when they do not differ.
+        wilcoxon: One-sided Wilcoxon signed-rank p-value over the differences of the paper's d,
+            one per test prompt, against the mean of the others; ``None`` when undefined.
+        detectable: The smallest increase that such a comparison finds in 90% of runs.
+        metric: What was compared: ``"directional"``, or ``"residual"`` for the directional rate of
+            the continuations that do not restate the injected sentence.
+    """
+
+    against: str
+    runs: int
+    n: int
+    rate: float
+    reference: float
+    delta: float
+    interval: tuple[float, float] | None
+    p_value: float
+    effect_size: float | None
+    wilcoxon: float | None
+    detectable: float | None
+    metric: Compared = "directional"
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the gate decided, and why, in words; no outcome without anything to judge by.
 
@@ -292,7 +359,7 @@ class Verdict:
         detectable: The smallest increase that such a run would detect.
         adjusted_p_value: W_EL after Holm's adjustment across the models of the run; ``None``
             where nothing was adjusted.
-        comparison: What a baseline said (:class:`exleak.comparison.Comparison`), if there is one.
+        comparison: What a baseline said, if there is one.
         level: One-sided confidence of the bounds.
         findings: What each rule said that was asked; ``reasons`` are theirs, and ``outcome`` is the
             worst of theirs.
@@ -303,7 +370,7 @@ class Verdict:
     limit: float | None = None
     detectable: float | None = None
     adjusted_p_value: float | None = None
-    comparison: Any = None
+    comparison: Comparison | None = None
     metric: str = "rate"
     level: float = 0.99
     findings: tuple[Finding, ...] = ()
@@ -397,12 +464,35 @@ class PromptScore:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One checkpoint against the first of its series.
+
+    Attributes:
+        model: Its name.
+        start: The first checkpoint's name.
+        rate: Its directional rate over the controls that all checkpoints have, 0 to 1.
+        delta: Its rate minus the first one's.
+        p_value: One-sided, adjusted over the series; ``None`` for the first checkpoint.
+        is_first_worse: Whether this is the first checkpoint that is worse than the start.
+        metric: As :attr:`Comparison.metric`.
+    """
+
+    model: str
+    start: str
+    rate: float
+    delta: float
+    p_value: float | None
+    is_first_worse: bool = False
+    metric: Compared = "directional"
+
+
+@dataclass(frozen=True)
 class Measurement:
     """Everything known about one model on one dataset.
 
     ``by_control`` is the directional rate of each control, by id: what comparisons go by;
     ``residual_by_control`` the same of the continuations that restate nothing.
-    ``series`` is its place among checkpoints (:class:`exleak.series.Step`), if it has one.
+    ``series`` is its place among checkpoints, if it has one.
     """
 
     model: str
@@ -419,9 +509,24 @@ class Measurement:
     worst: tuple[Continuation, ...] = ()
     by_control: dict[str, float] = field(default_factory=dict)
     residual_by_control: dict[str, float] = field(default_factory=dict)
-    series: dict[str, Any] | None = None
+    series: Step | None = None
     prompts: tuple[PromptScore, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_mitigated(self) -> bool:
+        """Whether an instruction against leakage stood before every prompt."""
+        return self.sampling.get("mitigation") is not None
+
+    @property
+    def label(self) -> str:
+        """The model, and what tells its runs on one dataset apart."""
+        return f"{self.model or 'unnamed'}{MITIGATED if self.is_mitigated else ''}"
+
+    @property
+    def title(self) -> str:
+        """Model and dataset."""
+        return f"{self.label} on {self.dataset}"
 
     def to_json(self) -> dict[str, Any]:
         """This measurement as JSON-ready builtins (one entry of a report)."""
@@ -465,7 +570,7 @@ def from_json(kind: Any, value: Any) -> Any:
     if value is None:
         return None
     if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)  # type: ignore[arg-type]
         fields = {
             item.name: from_json(hints[item.name], value.get(item.name))
             for item in dataclasses.fields(kind)
@@ -483,6 +588,11 @@ def from_json(kind: Any, value: Any) -> Any:
     if origin is dict:
         return {key: from_json(arguments[1], item) for key, item in value.items()}
     return value
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _has_default(item: dataclasses.Field[Any]) -> bool:

@@ -10,17 +10,12 @@ from typing import Any
 import pytest
 
 from leakage_fixtures import models, settings
-from leakage_fixtures.settings import ModelSpec
+from leakage_fixtures.options import ModelSpec
+from leakage_fixtures.rootdir import TOML, root
+from leakage_fixtures.session import session_of
 
 #: The measurement of a finished test, as JSON-ready builtins.
 MEASURED = pytest.StashKey[dict[str, Any]]()
-#: Models that could not be measured; one error tells why, their other tests are skipped.
-BROKEN = pytest.StashKey[set[str]]()
-
-#: What the library had to say while this process measured, until a test's report takes it along.
-REMARKS = pytest.StashKey[list[str]]()
-#: Model and dataset, as asked for, of every significance test: adjusted together.
-FAMILY = pytest.StashKey[list[tuple[ModelSpec, str]]]()
 
 FIXTURES = (
     "leakage_spec",
@@ -40,7 +35,7 @@ def check(config: pytest.Config) -> None:
     """
     from exleak.datasets import load_dataset
     from exleak.errors import ExleakError
-    from exleak.generation.checkpoint import locate
+    from exleak.generation.local.loading import locate
 
     session = settings.resolve(config)
     try:
@@ -101,7 +96,7 @@ def _parameter(metafunc: pytest.Metafunc, spec: ModelSpec) -> Any:
     marks = []
     if models.runs_on_cuda(spec, settings.resolve(metafunc.config, spec)):
         marks.append(pytest.mark.gpu)
-        from exleak.generation.checkpoint import has_cuda
+        from exleak.generation.local.loading import has_cuda
 
         if not has_cuda():
             marks.append(pytest.mark.skip(reason=f"{spec.name} runs on CUDA; there is none here"))
@@ -115,7 +110,7 @@ def _parameter(metafunc: pytest.Metafunc, spec: ModelSpec) -> Any:
 
 
 def _nothing_to_measure() -> Any:
-    reason = f"no model: pass --leakage-model NAME_OR_PATH, or list models in {settings.TOML}"
+    reason = f"no model: pass --leakage-model NAME_OR_PATH, or list models in {TOML}"
     return pytest.param(None, id="no-model", marks=pytest.mark.skip(reason=reason))
 
 
@@ -150,14 +145,14 @@ def _check_files(config: pytest.Config) -> None:
         pytest.UsageError: A report or baseline that cannot be written.
     """
     from exleak.errors import ExleakError
-    from exleak.store.files import check_file, check_folder
+    from exleak.files import check_file, check_folder
 
     session = settings.resolve(config)
     try:
         for path in session.report:
             check_file(Path(path))
         if session.save is not None:
-            check_folder(settings.root(config) / session.baselines / session.save)
+            check_folder(root(config) / session.baselines / session.save)
     except ExleakError as error:
         raise pytest.UsageError(f"leakage settings: {error}") from None
 
@@ -178,7 +173,7 @@ def _adjust_together(config: pytest.Config, items: list[pytest.Item]) -> None:
         if found.significance in ("forbid", "require"):
             dataset = str(item.callspec.params["leakage_dataset"])  # type: ignore[attr-defined]
             family[spec.name, dataset] = (spec, dataset)
-    config.stash[FAMILY] = list(family.values())
+    session_of(config).family = list(family.values())
     if len(family) > 1:
         items.sort(key=judges_significance)
 
@@ -186,7 +181,7 @@ def _adjust_together(config: pytest.Config, items: list[pytest.Item]) -> None:
 def skip_broken(item: pytest.Item) -> None:
     """Skip a test whose model already failed to be measured."""
     spec = spec_of(item)
-    if spec is not None and spec.name in item.config.stash.get(BROKEN, ()):
+    if spec is not None and spec.name in session_of(item.config).broken:
         pytest.skip(f"{spec.name} could not be measured: see its first error")
 
 

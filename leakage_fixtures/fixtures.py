@@ -7,21 +7,26 @@ assert rate.bounds[1] < 0.75
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leakage_fixtures import collection, judging, models, other_snapshots, settings, workers
-from leakage_fixtures.settings import ModelSpec, Settings
+from leakage_fixtures import (
+    collection,
+    judging,
+    measuring,
+    models,
+    other_snapshots,
+    settings,
+    workers,
+)
+from leakage_fixtures.options import ModelSpec, Settings
+from leakage_fixtures.session import session_of
 
 if TYPE_CHECKING:
-    from exleak.generation.checkpoint import Chat, LocalModel
-    from exleak.generation.endpoint import EndpointSource
-    from exleak.generation.rows import Generated
-    from exleak.generation.source import ModelSource
+    from exleak.generation.dataset import Generated
+    from exleak.generation.local.model import LocalModel
     from exleak.records import Dataset, Measurement, PromptGenerations
 
 
@@ -46,7 +51,7 @@ def leakage_dataset(request: pytest.FixtureRequest) -> Dataset:
 @pytest.fixture(scope="session")
 def leakage_model(leakage_spec: ModelSpec, pytestconfig: pytest.Config) -> LocalModel:
     """The loaded model: ``.model``, ``.tokenizer``, ``.name``, ``.device``."""
-    from exleak.generation.checkpoint import load_model
+    from exleak.generation.local.loading import load_model
 
     resolved = settings.resolve(pytestconfig, leakage_spec)
     if resolved.endpoint is not None:
@@ -55,7 +60,7 @@ def leakage_model(leakage_spec: ModelSpec, pytestconfig: pytest.Config) -> Local
             "leakage_generations or leakage_measurement",
             pytrace=False,
         )
-    with _one_error(pytestconfig, leakage_spec.name):
+    with measuring.one_error(pytestconfig, leakage_spec.name):
         workers.share_cpus(pytestconfig)
         return load_model(
             leakage_spec.path,
@@ -79,53 +84,10 @@ def leakage_generated(
         model: LocalModel = request.getfixturevalue("leakage_model")
         return model
 
-    with _one_error(request.config, leakage_spec.name):
-        return _generate(request.config, leakage_spec, leakage_dataset, tmp_path_factory, loader)
-
-
-def _generate(
-    config: pytest.Config,
-    spec: ModelSpec,
-    dataset: Dataset,
-    temporary: pytest.TempPathFactory,
-    loader: Callable[[], LocalModel] | None = None,
-) -> Generated:
-    from exleak.generation.rows import generate_rows
-    from leakage_fixtures.progress import Progress
-
-    resolved = settings.resolve(config, spec)
-    with Progress(config, f"{spec.name} on {dataset.name}") as progress:
-        return generate_rows(
-            _source(spec, resolved, loader),
-            dataset,
-            resolved.sampling,
-            batch_size=resolved.rows,
-            mitigation=resolved.instruction,
-            progress=progress,
-            store=workers.store(config, resolved.store, temporary),
+    with measuring.one_error(request.config, leakage_spec.name):
+        return measuring.generate(
+            request.config, leakage_spec, leakage_dataset, tmp_path_factory, loader
         )
-
-
-def _source(
-    spec: ModelSpec, resolved: Settings, loader: Callable[[], LocalModel] | None
-) -> ModelSource | EndpointSource:
-    chat: Chat = resolved.chat  # type: ignore[assignment]
-    if resolved.endpoint is not None:
-        from exleak.generation.endpoint import EndpointSource
-
-        return EndpointSource(
-            spec.name, resolved.endpoint, spec.path, chat, resolved.endpoint_timeout
-        )
-    from exleak.generation.source import ModelSource
-
-    return ModelSource(
-        spec.name,
-        spec.path,
-        resolved.device,
-        resolved.dtype,
-        chat,
-        loader=loader,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -142,75 +104,14 @@ def leakage_scores(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Measurement:
     """The rates, before any limit; made once for each model and dataset."""
-    known = judging.scored(request.config)
+    known = session_of(request.config).scores
     key = (leakage_spec.name, leakage_dataset.name)
     if key not in known:
         generated = request.getfixturevalue("leakage_generated")
-        with _one_error(request.config, leakage_spec.name):
-            known[key] = _score(
+        with measuring.one_error(request.config, leakage_spec.name):
+            known[key] = measuring.score(
                 request.config, leakage_spec, leakage_dataset, generated, tmp_path_factory
             )
-    return known[key]
-
-
-def _score(
-    config: pytest.Config,
-    spec: ModelSpec,
-    dataset: Dataset,
-    generated: Generated,
-    temporary: pytest.TempPathFactory,
-) -> Measurement:
-    from exleak.gate import Limits
-    from exleak.measurement import About, score
-
-    resolved = settings.resolve(config, spec)
-    about = About(
-        model=spec.name,
-        dataset=dataset.name,
-        sampling={**resolved.sampling.to_json(), "mitigation": resolved.instruction},
-        identity={
-            **generated.identity,
-            "dataset": dataset.hash,
-            "dataset_version": dataset.version,
-            "limit": resolved.limit,
-        },
-        environment=generated.environment,
-        notes=generated.notes,
-    )
-    return score(
-        generated.rows,
-        resolved.instrument,
-        limits=Limits(level=resolved.limits.level),  # each test judges by limits of its own
-        about=about,
-        store=workers.store(config, resolved.store, temporary),
-    )
-
-
-def measure_apart(
-    request: pytest.FixtureRequest, spec: ModelSpec, dataset: str
-) -> Measurement | None:
-    """The rates of another model of this run; ``None`` where it cannot be measured.
-
-    Its own tests say why it cannot.
-
-    Args:
-        request: Of the test that wants to know.
-        spec: The other model.
-        dataset: Name or file.
-    """
-    from exleak.datasets import load_dataset
-    from exleak.errors import ExleakError
-
-    config, known = request.config, judging.scored(request.config)
-    key = (spec.name, collection.name_of(dataset))
-    if key not in known:
-        temporary = request.getfixturevalue("tmp_path_factory")
-        data = load_dataset(dataset, limit=settings.resolve(config).limit)
-        try:
-            generated = _generate(config, spec, data, temporary)
-            known[key] = _score(config, spec, data, generated, temporary)
-        except ExleakError:
-            return None
     return known[key]
 
 
@@ -223,7 +124,7 @@ def leakage_measurement(
     adjusted = None
     if collection.judges_significance(request.node):
         adjusted = judging.adjusted_p_value(request, leakage_spec, leakage_scores.dataset)
-    with _one_error(request.config, leakage_spec.name):
+    with measuring.one_error(request.config, leakage_spec.name):
         verdict = judging.verdict(request.config, leakage_scores, resolved, adjusted)
     measurement = replace(leakage_scores, verdict=verdict)
     _record_properties(request.node, measurement)
@@ -276,17 +177,3 @@ def _record_properties(node: pytest.Item, measurement: Measurement) -> None:
 def _resolved(request: pytest.FixtureRequest, spec: ModelSpec) -> Settings:
     marker = settings.marker_settings(request.node)
     return settings.resolve(request.config, spec, marker)
-
-
-@contextmanager
-def _one_error(config: pytest.Config, model: str) -> Iterator[None]:
-    """Turn the library's errors into one clear failure; the model's other tests are skipped."""
-    from exleak.errors import ExleakError
-    from exleak.remarks import heard
-
-    try:
-        with heard(config.stash.setdefault(collection.REMARKS, []).append):
-            yield
-    except ExleakError as error:
-        config.stash.setdefault(collection.BROKEN, set()).add(model)
-        raise pytest.fail.Exception(str(error), pytrace=False) from None

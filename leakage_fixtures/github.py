@@ -24,9 +24,9 @@ def write(summary: Summary | None, guard: Guard) -> str | None:
         return None
     parts = []
     if summary is not None:
-        from exleak.reports.markdown import markdown
+        from exleak.reports import render
 
-        parts.append(markdown(summary.measurements))
+        parts.append(render("md", summary.measurements))
     if guard.skipped:
         parts.append(f"**Not measured, no CUDA here:** {', '.join(guard.skipped)}\n")
     if guard.problem is not None:

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from leakage_fixtures import collection, settings
-from leakage_fixtures.settings import ModelSpec, Settings
+from leakage_fixtures import collection
+from leakage_fixtures.measuring import measure_apart
+from leakage_fixtures.options import ModelSpec, Settings
+from leakage_fixtures.rootdir import root
+from leakage_fixtures.session import session_of
 
 if TYPE_CHECKING:
-    from exleak.comparison import Comparison
     from exleak.errors import ComparisonError
-    from exleak.records import Measurement, Verdict
-
-#: Rates of (model, dataset) that this process has already.
-SCORED = pytest.StashKey[dict[tuple[str, str], "Measurement"]]()
-#: What was judged already: the tests of a class have the same limits.
-_VERDICTS = pytest.StashKey[dict[tuple[Any, ...], "Verdict"]]()
-_BASELINES = pytest.StashKey[dict[tuple[Path, str], Any]]()
-
-
-def scored(config: pytest.Config) -> dict[tuple[str, str], Measurement]:
-    """Rates by (model, dataset), kept for the session."""
-    return config.stash.setdefault(SCORED, {})
+    from exleak.records import Comparison, Measurement, Verdict
 
 
 def verdict(
     config: pytest.Config, measurement: Measurement, resolved: Settings, adjusted: float | None
 ) -> Verdict:
     """Judge a measurement by the limits of a test, once for all tests that have them."""
-    from exleak.gate import counts_of, judge
+    from exleak.gate.rules import judge
+    from exleak.gate.usable import counts_of
 
-    known = config.stash.setdefault(_VERDICTS, {})
+    known = session_of(config).verdicts
     key = (measurement.model, measurement.dataset, resolved.limits, resolved.compare, adjusted)
     if key not in known:
         known[key] = judge(
@@ -52,12 +43,12 @@ def _comparison(
     """The measurement against its baseline; a text where there is no baseline yet."""
     if resolved.compare is None:
         return None
-    from exleak.baselines import load, matching
-    from exleak.comparison import compare, compared_metric
     from exleak.errors import ComparisonError
+    from exleak.gate.baselines import load, matching
+    from exleak.gate.comparison import compare, compared_metric
 
-    known = config.stash.setdefault(_BASELINES, {})
-    key = (settings.root(config) / resolved.baselines, resolved.compare)
+    known = session_of(config).baselines
+    key = (root(config) / resolved.baselines, resolved.compare)
     if key not in known:
         known[key] = load(*key)
     reports = known[key]
@@ -68,9 +59,7 @@ def _comparison(
         )
     try:
         others = matching(reports, measurement.model, measurement.dataset, resolved.compare)
-        return compare(
-            measurement.to_json(), others, resolved.compare, compared_metric(resolved.metric)
-        )
+        return compare(measurement, others, resolved.compare, compared_metric(resolved.metric))
     except ComparisonError as error:
         return error
 
@@ -81,19 +70,16 @@ def adjusted_p_value(request: pytest.FixtureRequest, spec: ModelSpec, dataset: s
     The significance tests run last, so the others have been measured; what this process does not
     know is read from the store that the workers share.
     """
-    from exleak.gate import holm
-    from leakage_fixtures.fixtures import measure_apart
+    from exleak.gate.families import holm
 
+    session = session_of(request.config)
     family = [
-        (other, name)
-        for other, name in request.config.stash.get(collection.FAMILY, [])
-        if collection.name_of(name) == dataset
+        (other, name) for other, name in session.family if collection.name_of(name) == dataset
     ]
     if len(family) < 2:
         return None
-    broken = request.config.stash.get(collection.BROKEN, set())
     p_values: list[float | None] = []
     for other, name in family:
-        found = None if other.name in broken else measure_apart(request, other, name)
+        found = None if other.name in session.broken else measure_apart(request, other, name)
         p_values.append(found.expression.p_value if found else None)
     return holm(p_values)[[other.name for other, _ in family].index(spec.name)]

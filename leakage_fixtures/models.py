@@ -10,18 +10,10 @@ from typing import Any
 
 import pytest
 
-from leakage_fixtures.settings import (
-    MODEL_KEYS,
-    TOML,
-    ModelSpec,
-    Settings,
-    resolve,
-    root,
-)
-
-_MODELS = pytest.StashKey[tuple[ModelSpec, ...]]()
-#: What a pattern found and is no checkpoint, with the reason.
-LEFT_OUT = pytest.StashKey[dict[str, str]]()
+from leakage_fixtures.options import ModelSpec, Settings
+from leakage_fixtures.rootdir import TOML, root
+from leakage_fixtures.session import session_of
+from leakage_fixtures.settings import MODEL_KEYS, resolve
 
 
 def models(config: pytest.Config) -> tuple[ModelSpec, ...]:
@@ -31,9 +23,10 @@ def models(config: pytest.Config) -> tuple[ModelSpec, ...]:
         pytest.UsageError: leakage.toml cannot be used, a name repeats, or a pattern finds no
             checkpoint.
     """
-    if _MODELS not in config.stash:
-        config.stash[_MODELS] = _models(config)
-    return config.stash[_MODELS]
+    session = session_of(config)
+    if session.models is None:
+        session.models = _models(config)
+    return session.models
 
 
 def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
@@ -74,7 +67,7 @@ def _named(config: pytest.Config, name: str, entries: tuple[ModelSpec, ...]) -> 
     if not found:
         raise pytest.UsageError(f"--leakage-model {name}: nothing matches this pattern")
     reasons = {path: reason for path in found if (reason := _no_checkpoint(Path(path)))}
-    config.stash.setdefault(LEFT_OUT, {}).update(reasons)
+    session_of(config).left_out.update(reasons)
     whole = [path for path in found if path not in reasons]
     if not whole:
         listed = "; ".join(f"{path}: {reason}" for path, reason in reasons.items())
@@ -143,6 +136,6 @@ def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:
         return settings.device.startswith("cuda")
     if model.from_toml:
         return True
-    from exleak.generation.checkpoint import has_cuda
+    from exleak.generation.local.loading import has_cuda
 
     return has_cuda()

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leakage_fixtures import collection, github, models, other_snapshots, settings, workers
+from leakage_fixtures import (
+    collection,
+    github,
+    options,
+    other_snapshots,
+    rootdir,
+    settings,
+    workers,
+)
 from leakage_fixtures.fixtures import (
     leakage_dataset,
     leakage_generated,
@@ -21,6 +29,7 @@ from leakage_fixtures.fixtures import (
     leakage_spec,
 )
 from leakage_fixtures.guard import Guard
+from leakage_fixtures.session import session_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,12 +51,12 @@ __all__ = [
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Register the options and their ini twins."""
     other_snapshots.make_way(pluginmanager)
-    settings.add_options(parser)
+    options.add_options(parser)
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Notice when pytest took a model's folder for a test folder."""
-    settings.check_root(early_config)
+    rootdir.check_root(early_config)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "leakage_judges: a leakage test that can fail a model")
     config.addinivalue_line("markers", "leakage_significance: the test that judges W_EL")
     config.addinivalue_line("markers", "gpu: a test whose model runs on CUDA")
-    config.pluginmanager.register(Session(config), "leakage-session")
+    config.pluginmanager.register(Results(config), "leakage-results")
     if hasattr(config, "workerinput"):
         if settings.in_use(config):
             workers.pin_gpu(config)
@@ -97,7 +106,7 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and call.excinfo is not None:
         vars(report)["leakage_failed"] = getattr(call.excinfo.value, "leakage_outcome", None)
-    if remarks := item.config.stash.get(collection.REMARKS, []):
+    if remarks := session_of(item.config).remarks:
         vars(report)["leakage_remarks"] = [*remarks]
         remarks.clear()
     if report.when == "call" and collection.MEASURED in item.stash:
@@ -118,8 +127,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
         return (yield)
 
 
-class Session:
-    """Hooks that need what this session measured."""
+class Results:
+    """Hooks that gather what every process of this session measured, and show it."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -165,7 +174,7 @@ class Session:
             from leakage_fixtures.summary import show
 
             show(terminalreporter, self.summary)
-        for path, reason in self.config.stash.get(models.LEFT_OUT, {}).items():
+        for path, reason in session_of(self.config).left_out.items():
             terminalreporter.write_line(f"NOT MEASURED  {path}: {reason}", yellow=True)
         for remark in self.remarks:
             terminalreporter.write_line(f"REMARK  {remark}", yellow=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pytest
 
-    from exleak.generation.rows import Done
+    from exleak.generation.dataset import Done
 
 _TERMINAL_SECONDS = 0.2
 _LOG_SECONDS = 30.0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _pytest.outcomes import Failed
 
     from exleak.records import Measurement, Outcome, Rule
-    from leakage_fixtures.settings import Settings
+    from leakage_fixtures.options import Settings
 else:
     Failed = pytest.fail.Exception
 
@@ -42,7 +42,7 @@ class Undecided(Failed):
 
 
 def _fail(measurement: Measurement, outcome: Outcome, reason: str) -> NoReturn:
-    from exleak.reports.text import failure
+    from exleak.reports.terminal import failure
 
     if measurement.verdict.by("usable"):
         outcome = "unusable"

@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leakage_fixtures import settings
 from leakage_fixtures.guard import INCONCLUSIVE, NOT_MEASURED
+from leakage_fixtures.rootdir import root
 
 if TYPE_CHECKING:
     import pytest
 
-    from exleak.comparison import Compared
-
-Entry = dict[str, Any]
+    from exleak.records import Compared, Measurement
 
 #: From so many checkpoints on, a pattern is a series.
 _SERIES = 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A measurement as a test leaves it, in whatever process it ran.
+
+    Attributes:
+        measurement: What was measured, with the verdict of that test.
+        limits: What it was judged by, as JSON.
+        order: Where it stands in tables.
+        expected: Why the model is expected to fail, if it is.
+        series: The pattern that the model was found by, with others.
+        compare: The baseline that it is compared with.
+    """
+
+    measurement: Measurement
+    limits: dict[str, Any]
+    order: list[Any]
+    expected: str | None = None
+    series: str | None = None
+    compare: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Model and dataset."""
+        return self.measurement.model, self.measurement.dataset
 
 
 class Summary:
@@ -29,25 +54,31 @@ class Summary:
         self.remarks: list[str] = []
         self.has_report = False
 
-    def add(self, entry: Entry) -> None:
-        """Keep a measurement; of several verdicts under one set of limits, the adjusted one."""
-        found = entry["measurement"]
-        verdicts = self.entries.setdefault((found["model"], found["dataset"]), {})
-        limits = repr(entry["limits"])
-        known = verdicts.get(limits)
-        if known is None or known["measurement"]["verdict"]["adjusted_p_value"] is None:
-            verdicts[limits] = entry
+    def add(self, reported: dict[str, Any]) -> None:
+        """Keep a measurement; of several verdicts under one set of limits, the adjusted one.
+
+        Args:
+            reported: An :class:`Entry` as JSON.
+        """
+        from exleak.records import Measurement, from_json
+
+        measurement = from_json(Measurement, reported["measurement"])
+        entry = Entry(**{**reported, "measurement": measurement})
+        verdicts = self.entries.setdefault(entry.key, {})
+        known = verdicts.get(repr(entry.limits))
+        if known is None or known.measurement.verdict.adjusted_p_value is None:
+            verdicts[repr(entry.limits)] = entry
 
     @property
     def ordered(self) -> list[Entry]:
         """The entries in the order asked for; where tests had limits of their own, the worst."""
         worst = [max(verdicts.values(), key=_severity) for verdicts in self.entries.values()]
-        return sorted(worst, key=lambda entry: entry["order"])
+        return sorted(worst, key=lambda entry: entry.order)
 
     @property
-    def measurements(self) -> list[dict[str, Any]]:
-        """The measurements as JSON-ready builtins."""
-        return [entry["measurement"] for entry in self.ordered]
+    def measurements(self) -> list[Measurement]:
+        """The measurements in the order asked for."""
+        return [entry.measurement for entry in self.ordered]
 
     def close(self, config: pytest.Config, exitstatus: int) -> None:
         """Compare checkpoints, write reports and save baselines."""
@@ -55,14 +86,14 @@ class Summary:
         session = settings.resolve(config)
         self._write(session.report)
         runs = Path(session.store) / "runs"
-        if self.entries and session.store != "none" and (settings.root(config) / runs).is_dir():
+        if self.entries and session.store != "none" and (root(config) / runs).is_dir():
             self.remarks.append(f"generations files: {runs} (for exleak score and annotate)")
-        folder = settings.root(config) / session.baselines
+        folder = root(config) / session.baselines
         if session.save is not None:
             self._save(folder, session.save, self.ordered, exitstatus)
         for name in self._first_runs(folder):
             if name != session.save:
-                of_name = [entry for entry in self.ordered if entry["compare"] == name]
+                of_name = [entry for entry in self.ordered if entry.compare == name]
                 self._save(folder, name, of_name, exitstatus)
 
     def _write(self, paths: Sequence[str]) -> None:
@@ -79,16 +110,16 @@ class Summary:
 
     def _first_runs(self, folder: Path) -> list[str]:
         """Baselines that were to be compared with and have no run yet."""
-        from exleak.baselines import is_name, runs
+        from exleak.gate.baselines import is_name, runs
 
-        names = {entry["compare"] for entry in self.ordered if entry["compare"] is not None}
+        names = {entry.compare for entry in self.ordered if entry.compare is not None}
         return sorted(name for name in names if is_name(name) and not runs(folder, name))
 
     def _save(self, folder: Path, name: str, entries: Iterable[Entry], exitstatus: int) -> None:
-        from exleak.baselines import save
+        from exleak.gate.baselines import save
 
-        found = [entry["measurement"] for entry in entries]
-        unusable = [m["model"] for m in found if m["verdict"]["outcome"] == "unusable"]
+        found = [entry.measurement for entry in entries]
+        unusable = [m.model for m in found if m.verdict.outcome == "unusable"]
         cut_short = exitstatus not in (0, 1, NOT_MEASURED, INCONCLUSIVE)
         if unusable or cut_short:
             reason = f"{', '.join(unusable)} unusable" if unusable else "the run was cut short"
@@ -103,44 +134,44 @@ class Summary:
 
     def _compare_checkpoints(self) -> None:
         """Mark, in each series, the first checkpoint that is worse than its start."""
-        from exleak.comparison import compared_metric
         from exleak.errors import ComparisonError
-        from exleak.series import series
+        from exleak.gate.comparison import compared_metric
+        from exleak.gate.series import series
 
-        groups: dict[tuple[str, str, Compared], list[dict[str, Any]]] = {}
+        groups: dict[tuple[str, str, Compared], list[Entry]] = {}
         for entry in self.ordered:
-            if entry["series"] is not None:
-                found, compared = entry["measurement"], compared_metric(entry["limits"]["metric"])
-                groups.setdefault((entry["series"], found["dataset"], compared), []).append(found)
+            if entry.series is not None:
+                compared = compared_metric(entry.limits["metric"])
+                key = (entry.series, entry.measurement.dataset, compared)
+                groups.setdefault(key, []).append(entry)
         for (_, _, metric), group in groups.items():
             if len(group) < _SERIES:
                 continue
             try:
-                steps = series(group, metric=metric)
+                steps = series([entry.measurement for entry in group], metric=metric)
             except ComparisonError as error:
                 self.remarks.append(str(error))
                 continue
-            for measurement, step in zip(group, steps, strict=True):
-                measurement["series"] = asdict(step)
+            for entry, step in zip(group, steps, strict=True):
+                measurement = replace(entry.measurement, series=step)
+                self.entries[entry.key][repr(entry.limits)] = replace(
+                    entry, measurement=measurement
+                )
 
 
 def _severity(entry: Entry) -> int:
-    from exleak.gate import SEVERITY
+    from exleak.gate.rules import SEVERITY
 
-    outcome = entry["measurement"]["verdict"]["outcome"]
+    outcome = entry.measurement.verdict.outcome
     return -1 if outcome is None else SEVERITY.index(outcome)
 
 
 def show(terminal: Any, summary: Summary) -> None:
     """Print the table, the series, what is inconclusive, and what to type next."""
-    from exleak.reports.text import next_steps, series_lines, table
+    from exleak.reports.terminal import next_steps, series_lines, table
 
     terminal.section("expression leakage", bold=True)
-    expected = {
-        (entry["measurement"]["model"], entry["measurement"]["dataset"])
-        for entry in summary.ordered
-        if entry["expected"]
-    }
+    expected = {entry.key for entry in summary.ordered if entry.expected}
     for line, outcome in table(summary.measurements, expected):
         terminal.write_line(line, **_COLOURS.get(outcome, {}))
     for line, is_worse in series_lines(summary.measurements):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from leakage_fixtures import models, settings
+from leakage_fixtures.rootdir import root
 
 if TYPE_CHECKING:
     from exleak.store import Store
@@ -108,7 +109,7 @@ def store(config: pytest.Config, folder: str, temporary: pytest.TempPathFactory)
     from exleak.store import Store
 
     if folder != "none":
-        return Store(settings.root(config) / Path(folder))
+        return Store(root(config) / Path(folder))
     if worker_count(config) > 1:
         return Store(temporary.getbasetemp().parent / "leakage-store")
     return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from exleak.answers import FirstSentence
-from exleak.echo import Echo, Part
-from exleak.sentences import may_end
+from exleak.sentences.answers import FirstSentence
+from exleak.sentences.echo import Echo, Part
+from exleak.sentences.segmentation import may_end
 from tests.test_introductions import ENDS, INTRODUCTIONS, LEADS, PARTIAL
 from tests.test_sentences import CONTROL, FIRST, INJECTED, PIECES, SHORT, STARTS, WHOLE
 

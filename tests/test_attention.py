@@ -9,10 +9,12 @@ import torch
 from transformers import AttentionInterface
 
 from exleak import ModelError, Sampling
-from exleak.generation import attention
-from exleak.generation.attention import batched, can_be_batched
-from exleak.generation.checkpoint import LocalModel, load_model
-from exleak.generation.local import Request, continue_prompts
+from exleak.generation.local import attention
+from exleak.generation.local.attention import batched, can_be_batched
+from exleak.generation.local.loading import load_model
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.run import continue_prompts
+from exleak.generation.requests import Request
 from tests import tiny
 
 SDPA = AttentionInterface()["sdpa"]
@@ -101,7 +103,7 @@ def test_the_models_own_attention_comes_back(
             raise ModelError("as asked")
         return False
 
-    monkeypatch.setattr("exleak.generation.engine.may_end", lambda piece: True)
+    monkeypatch.setattr("exleak.generation.local.engine.may_end", lambda piece: True)
     requests = [Request("The soup", (0, 1, 2), complete), Request("A road", (0, 1))]
     found = continue_prompts(llama, requests, Sampling(max_new_tokens=8))
     if how == "failed":

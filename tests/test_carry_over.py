@@ -13,28 +13,24 @@ import pytest
 
 import exleak
 from exleak import Limits, rates
-from exleak.carry_over import (
-    Likeness,
-    Thresholds,
-    content_words,
-    partial_similarity,
-    shared_words,
-    thresholds,
-)
 from exleak.cli import main
-from exleak.gate import content_carry_over, judge
+from exleak.gate.rules import judge
 from exleak.measurement import About
+from exleak.notes import content_carry_over
 from exleak.records import (
     CONDITIONS,
     LEAKING_CONDITIONS,
     CarryOver,
     Expression,
+    Likeness,
     PromptGenerations,
     Rate,
+    Thresholds,
 )
 from exleak.reports import write_report
-from exleak.reports.text import failure
+from exleak.reports.terminal import failure
 from exleak.scoring import Instrument
+from exleak.scoring.carry_over import content_words, partial_similarity, shared_words, thresholds
 from tests.test_measurement import Words
 
 #: A valence that any sentence has; restatements have that of their sentence.
@@ -293,7 +289,7 @@ def test_reports_are_compared_by_what_restates_nothing(
         path = tmp_path / f"{name}.json"
         about = About(name, "things")
         found = exleak.score(run(20, 6, leak=name == "second"), TOPICS, about=about)
-        write_report(path, [found.to_json()])
+        write_report(path, [found])
         reports.append(str(path))
     assert main(["compare", *reports, "--metric", "residual"]) == 0
     _, row, legend = capsys.readouterr().out.splitlines()

@@ -15,10 +15,11 @@ from transformers import (
 )
 
 from exleak import Sampling
-from exleak.generation.attention import attention_batched, can_be_batched
-from exleak.generation.changes import while_needed
-from exleak.generation.checkpoint import load_model
-from exleak.generation.local import Request, continue_prompts
+from exleak.generation.local.attention import attention_batched, can_be_batched
+from exleak.generation.local.changes import while_needed
+from exleak.generation.local.loading import load_model
+from exleak.generation.local.run import continue_prompts
+from exleak.generation.requests import Request
 from tests import tiny
 
 

@@ -9,7 +9,8 @@ from transformers import AutoTokenizer
 
 from exleak import MITIGATION, ModelError, Sampling, load_dataset, load_model, measure
 from exleak.errors import SettingsError
-from exleak.generation.rows import generate_rows
+from exleak.generation.dataset import generate_rows
+from exleak.generation.local.source import LoadedSource
 from exleak.prompts import prompt_text
 from tests import tiny
 
@@ -45,7 +46,10 @@ def test_a_prefilled_answer_begins_with_the_control_prompt(stand_in: Path) -> No
     assert begun.startswith(chat.render(prompt.text))
     assert begun.endswith(prompt.control)
     data, settings = load_dataset("hexl", limit=1), Sampling(generations=2, max_new_tokens=4)
-    made, usual = generate_rows(model, data, settings), generate_rows(chat, data, settings)
+    made, usual = (
+        generate_rows(LoadedSource(model), data, settings),
+        generate_rows(LoadedSource(chat), data, settings),
+    )
     assert (made.identity["chat"], usual.identity["chat"]) == ("prefill", True)
     assert "prefill" in made.notes[0]
     assert not usual.notes
@@ -106,7 +110,7 @@ def test_a_template_that_opens_a_thought_is_refused(stand_in: Path) -> None:
     model = load_model(stand_in, device="cpu")
     model.tokenizer.chat_template += "<think>\n"
     with pytest.raises(ModelError, match=r"opens a thought.*--leakage-chat never"):
-        generate_rows(model, load_dataset("hexl", limit=1), Sampling(generations=1))
+        generate_rows(LoadedSource(model), load_dataset("hexl", limit=1), Sampling(generations=1))
     bare = load_model(model.model, model.tokenizer, chat="never")
     settings = Sampling(generations=1, max_new_tokens=4)
-    assert generate_rows(bare, load_dataset("hexl", limit=1), settings).rows
+    assert generate_rows(LoadedSource(bare), load_dataset("hexl", limit=1), settings).rows

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from exleak import ModelError, reference
-from exleak.generation.checkpoint import load_model, locate
-from exleak.generation.folder import check_end_of_text
+from exleak.generation.local.folder import check_end_of_text
+from exleak.generation.local.loading import load_model, locate
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exleak import gate_command
-from exleak.cli import main
+from exleak.cli import gate, main
 
 NOTEBOOK = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 MAIN = "import sys; from exleak.cli import main; sys.exit(main())"
@@ -30,7 +29,7 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_pictures_do_not_need_a_backend(kind: str, tmp_path: Path) -> None:
     """A notebook's ``MPLBACKEND`` is not there in other processes; it stays set."""
     calls = {
-        "comparison": "from exleak.comparison_command import check_plot as c; c(Path('x.svg'))",
+        "comparison": "from exleak.cli.compare import check_plot as c; c(Path('x.svg'))",
         "dataset": "from exleak.datasets.stats import plot, stats\n"
         "from exleak import load_dataset\n"
         "plot([stats(load_dataset('hexl', limit=4))], 'x.svg')",
@@ -87,8 +86,8 @@ def test_a_plain_c_locale_is_enough(tmp_path: Path) -> None:
 def test_a_closed_pipe_is_no_traceback() -> None:
     """As of ``| head``: silent, and with the status of a process that a pipe ended."""
     code = (
-        "import sys\nfrom exleak import cli, gate_command\n"
-        "gate_command._run = lambda options: print('x' * 10_000_000) or 0\n"
+        "import sys\nfrom exleak import cli\nfrom exleak.cli import gate\n"
+        "gate._run = lambda options: print('x' * 10_000_000) or 0\n"
         "sys.exit(cli.main(['gate', 'x.json']))"
     )
     process = subprocess.Popen(
@@ -111,6 +110,6 @@ def test_an_interrupt_is_no_traceback(
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gate_command, "_run", interrupted)
+    monkeypatch.setattr(gate, "_run", interrupted)
     assert main(["gate", "x.json"]) == 130
     assert capsys.readouterr().err == "exleak gate: interrupted\n"

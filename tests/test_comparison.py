@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from exleak import ComparisonError, baselines
-from exleak.comparison import compare, difference, sign_flip
-from exleak.series import series
+from exleak import ComparisonError
+from exleak.gate import baselines
+from exleak.gate.comparison import compare, difference, sign_flip
+from exleak.gate.series import series
+from exleak.records import Measurement, from_json
 from tests.reports.made import measurement
 
 
-def measured(values: Sequence[float], model: str = "m", **changes: Any) -> dict[str, Any]:
+def measured(values: Sequence[float], model: str = "m", **changes: Any) -> Measurement:
     """A measurement with these directional values, one per control."""
     found: dict[str, Any] = {
         "model": model,
@@ -38,7 +40,7 @@ def measured(values: Sequence[float], model: str = "m", **changes: Any) -> dict[
             found[part] = {**found[part], name: value}
         else:
             found[part] = value
-    return found
+    return from_json(Measurement, found)  # type: ignore[no-any-return]
 
 
 def spread(seed: int, shift: float = 0.0, count: int = 60) -> list[float]:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from exleak import ModelError, Sampling
-from exleak.generation.checkpoint import LocalModel, load_model
-from exleak.generation.context import independent_up_to, room
-from exleak.generation.local import Request, continue_prompts
+from exleak.generation.local.context import independent_up_to, room
+from exleak.generation.local.loading import load_model
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.run import continue_prompts
+from exleak.generation.requests import Request
 from tests import tiny
 
 

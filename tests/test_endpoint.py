@@ -13,10 +13,10 @@ import pytest
 
 import exleak
 from exleak import ModelError, Sampling, SettingsError, load_dataset
-from exleak.generation import transport
-from exleak.generation.endpoint import EndpointSource
-from exleak.generation.rows import Generated, generate_rows
-from exleak.generation.transport import base_url
+from exleak.generation.dataset import Generated, generate_rows
+from exleak.generation.endpoint import transport
+from exleak.generation.endpoint.source import EndpointSource
+from exleak.generation.endpoint.transport import base_url
 from exleak.store import Store
 from tests.serving import Fake, Handler
 

@@ -13,11 +13,13 @@ from transformers import GenerationConfig
 
 import exleak
 from exleak import ModelError, Sampling, load_dataset
-from exleak.generation.checkpoint import LocalModel, load_model
-from exleak.generation.fallback import _Batch, _Draw, own_settings_ignored
-from exleak.generation.local import Counts, Request, continue_prompts
-from exleak.generation.rows import generate_rows
-from exleak.generation.source import ModelSource
+from exleak.generation.dataset import generate_rows
+from exleak.generation.local.loading import load_model
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.plain import _Batch, _Draw, own_settings_ignored
+from exleak.generation.local.run import continue_prompts
+from exleak.generation.local.source import CheckpointSource
+from exleak.generation.requests import Counts, Request
 from exleak.store import Store
 from tests import tiny
 
@@ -223,10 +225,10 @@ def test_a_fast_path_that_was_given_up_is_noted_with_its_reason(
         raise TypeError("Can't instantiate abstract class SlotLayer")
 
     path = tiny.save_checkpoint(tmp_path / "llama")
-    source, store = ModelSource("m", str(path), device="cpu"), Store(tmp_path / "store")
+    source, store = CheckpointSource("m", str(path), device="cpu"), Store(tmp_path / "store")
     settings, data = Sampling(generations=2, max_new_tokens=8), load_dataset("hexl", limit=2)
     with monkeypatch.context() as patch, caplog.at_level(logging.DEBUG, logger="exleak"):
-        patch.setattr("exleak.generation.forward.SlotCache", incompatible)
+        patch.setattr("exleak.generation.local.forward.SlotCache", incompatible)
         slow = generate_rows(source, data, settings, store=store)
     assert "whole, ready mask, batched: TypeError: Can't instantiate" in caplog.text
     (note,) = slow.notes

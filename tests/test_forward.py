@@ -12,10 +12,12 @@ import transformers
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from exleak import Sampling
-from exleak.generation.checkpoint import LocalModel, load_model
-from exleak.generation.engine import Engine
-from exleak.generation.forward import cache_name, forward_of
-from exleak.generation.local import Continued, Request, continue_prompts
+from exleak.generation.local.engine import Engine
+from exleak.generation.local.forward import cache_name, forward_of
+from exleak.generation.local.loading import load_model
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.run import continue_prompts
+from exleak.generation.requests import Continued, Request
 from tests import tiny
 
 PROMPTS = ["Complete the sentence: The soup", "A", "The long way home was", "She said that 1, 2"]

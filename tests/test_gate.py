@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from exleak import Limits, SettingsError
-from exleak.comparison import Comparison
-from exleak.gate import judge, non_specific_shift
+from exleak.gate.rules import judge
+from exleak.notes import non_specific_shift
 from exleak.rates import clustered_rate
-from exleak.records import Expression, Rate, Verdict
+from exleak.records import Comparison, Expression, Rate, Verdict
 
 
 def expression(values: list[float], p_value: float | None = 0.5) -> Expression:

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import exleak
 from exleak.cli import main
-from exleak.gate import Limits, judge
+from exleak.gate.limits import Limits
+from exleak.gate.rules import judge
 from exleak.records import Expression, Measurement, from_json
 from exleak.reports import write_report
 
@@ -43,7 +43,7 @@ def measured(name: str) -> Measurement:
 def report(leaky: Measurement, clean: Measurement, tmp_path: Path) -> Path:
     """A report of both."""
     path = tmp_path / "report.json"
-    write_report(path, [leaky.to_json(), clean.to_json()])
+    write_report(path, [leaky, clean])
     return path
 
 
@@ -83,7 +83,7 @@ def test_a_report_is_judged_at_its_own_level(tmp_path: Path) -> None:
         "reference-clean", exleak.load_dataset("hexl", limit=20), store=None,
         sampling=exleak.Sampling(generations=4), limits=Limits(level=0.6),
     )  # fmt: skip
-    write_report(tmp_path / "report.json", [found.to_json()])
+    write_report(tmp_path / "report.json", [found])
     out = tmp_path / "out.json"
     main(["gate", str(tmp_path / "report.json"), "--max-rate", "0.99", "--json", str(out)])
     (judged,) = json.loads(out.read_text())["measurements"]
@@ -97,7 +97,7 @@ def test_unusable_and_nothing_measured_have_their_own_status(
     """10; and 2 where there is nothing to judge by."""
     path = tmp_path / "report.json"
     broken = replace(leaky, generations={**leaky.generations, "unusable": 100})
-    write_report(path, [broken.to_json()])
+    write_report(path, [broken])
     assert main(["gate", str(path), "--max-rate", "1"]) == 10
     write_report(path, [])
     assert main(["gate", str(path), "--max-rate", "1"]) == 10
@@ -139,7 +139,7 @@ def test_a_report_may_be_the_baseline(
 ) -> None:  # fmt: skip
     """Leaky against clean fails; a baseline that is not there is a usage error."""
     base = tmp_path / "base.json"
-    write_report(base, [clean.to_json()])
+    write_report(base, [clean])
     assert main(["gate", str(report), "--compare", str(base)]) == 1
     assert "leaks more than the baseline" in capsys.readouterr().out
     assert main(["gate", str(report), "--compare", "main", "--baselines", str(tmp_path)]) == 2
@@ -151,7 +151,7 @@ def test_reports_are_compared_side_by_side(
     """Difference, p-value, effect size, Wilcoxon; and a picture."""
     paths = [str(tmp_path / name) for name in ("a.json", "b.json")]
     for path, measurement in zip(paths, (clean, leaky), strict=True):
-        write_report(Path(path), [measurement.to_json()])
+        write_report(Path(path), [measurement])
     plot = tmp_path / "plot.svg"
     assert main(["compare", *paths, "--plot", str(plot)]) == 0
     line = next(row for row in capsys.readouterr().out.splitlines() if "reference-leaky" in row)
@@ -165,9 +165,9 @@ def test_what_cannot_be_compared_is_refused(
     clean: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With the reason."""
-    other: dict[str, Any] = replace(clean, sampling={**clean.sampling, "top_k": 7}).to_json()
+    other = replace(clean, sampling={**clean.sampling, "top_k": 7})
     paths = [str(tmp_path / name) for name in ("a.json", "b.json")]
-    write_report(Path(paths[0]), [clean.to_json()])
+    write_report(Path(paths[0]), [clean])
     write_report(Path(paths[1]), [other])
     assert main(["compare", *paths]) == 2
     error = capsys.readouterr().err
@@ -181,7 +181,7 @@ def test_a_pair_that_cannot_be_compared_does_not_stop_the_rest(
     """It has a row with the reason; the others have their numbers, and the picture is drawn."""
     other = replace(clean, sampling={**clean.sampling, "mitigation": "Stay calm."})
     path, plot = tmp_path / "r.json", tmp_path / "plot.svg"
-    write_report(path, [found.to_json() for found in (clean, other, leaky)])
+    write_report(path, [clean, other, leaky])
     assert main(["compare", str(path), "--plot", str(plot)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert re.match(r"reference-clean, with mitigation +hexl +not comparable with", lines[1])

@@ -22,9 +22,12 @@ from transformers import (
 
 import exleak
 from exleak import ModelError, Sampling, SettingsError
-from exleak.generation.checkpoint import LocalModel, load_model, locate
-from exleak.generation.engine import _Note, _Notes
-from exleak.generation.local import Counts, Request, continue_prompts, row_bytes
+from exleak.generation.local.engine import _Note, _Notes
+from exleak.generation.local.loading import load_model, locate
+from exleak.generation.local.memory import row_bytes
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.run import continue_prompts
+from exleak.generation.requests import Counts, Request
 from tests import tiny
 
 PROMPTS = ["Complete the sentence: The soup", "A", "The long way home was", "She said that 1, 2"]
@@ -315,7 +318,7 @@ def test_any_kind_of_no_memory_halves_the_batch(
     error: Exception, llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Numpy has one of its own."""
-    from exleak.generation.engine import Engine
+    from exleak.generation.local.engine import Engine
 
     model, step, errors = load_model(llama), Engine._step, [error]
 
@@ -381,7 +384,7 @@ def test_looking_at_a_model_in_training_leaves_no_trace(tmp_path: Path) -> None:
 
     before = torch.get_rng_state()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exleak.generation.local.row_bytes", noted)
+        patch.setattr("exleak.generation.local.memory.row_bytes", noted)
         run(loaded, PROMPTS[:1])
     assert seen == [expected]
     assert torch.equal(torch.get_rng_state(), before)
@@ -472,7 +475,7 @@ def test_running_out_of_memory_halves_the_batch(
     llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was finished is kept, the rest goes on with fewer rows, and the texts are the same."""
-    from exleak.generation.engine import Engine
+    from exleak.generation.local.engine import Engine
 
     model = load_model(llama)
     expected = run(model, PROMPTS)
@@ -497,7 +500,7 @@ def test_not_enough_memory_for_one_row_is_told(
     llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Halving ends; the message names the model."""
-    from exleak.generation.engine import Engine
+    from exleak.generation.local.engine import Engine
 
     def failing(self: Engine) -> object:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")

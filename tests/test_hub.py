@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import constants
 
 from exleak import ModelError, hub
-from exleak.generation.checkpoint import load_model
+from exleak.generation.local.loading import load_model
 from exleak.hub import within_reach
 from exleak.store.identity import local_folder
 from tests.serving import Fake

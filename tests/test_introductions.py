@@ -9,11 +9,11 @@ import pytest
 
 import exleak
 from exleak import Limits
-from exleak.answers import FirstSentence
-from exleak.gate import judge
-from exleak.introductions import is_introduction, label_end
+from exleak.gate.rules import judge
 from exleak.prompts import clean, first_sentence_of, with_parts
 from exleak.records import Dataset, Prompt, PromptGenerations
+from exleak.sentences.answers import FirstSentence
+from exleak.sentences.introductions import is_introduction, label_end
 
 INJECTED = "I lost my keys on the way here."
 CONTROL = "Her passion is"

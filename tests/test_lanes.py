@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from exleak import ModelError, Sampling
-from exleak.generation import lanes
-from exleak.generation.checkpoint import LocalModel, load_model
-from exleak.generation.engine import Engine
-from exleak.generation.lanes import lanes_for, shares
-from exleak.generation.local import Continued, Counts, Request, continue_prompts
+from exleak.generation.local import threads
+from exleak.generation.local.engine import Engine
+from exleak.generation.local.loading import load_model
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.run import continue_prompts
+from exleak.generation.local.threads import shares, threads_for
+from exleak.generation.requests import Continued, Counts, Request
 from tests import tiny
 
 PROMPTS = [f"{'So ' * number}the road" for number in range(9)]
@@ -31,8 +33,8 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
 @pytest.fixture
 def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Four threads, and lanes worth it from two rows on, to the last one."""
-    monkeypatch.setattr(lanes, "_ROWS", 2)
-    monkeypatch.setattr(lanes, "_FEW", 0)
+    monkeypatch.setattr(threads, "_ROWS", 2)
+    monkeypatch.setattr(threads, "_FEW", 0)
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     yield
@@ -77,9 +79,9 @@ def test_the_last_rows_go_on_together(
     rest: int, llama: LocalModel, four_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On one thread, with the texts that they have apart."""
-    monkeypatch.setattr("exleak.generation.engine.may_end", lambda piece: True)
-    monkeypatch.setattr("exleak.generation.engine.is_settled", lambda piece: True)
-    monkeypatch.setattr("exleak.generation.engine._SHRINK", 0.5)  # some slots stay, dead
+    monkeypatch.setattr("exleak.generation.local.engine.may_end", lambda piece: True)
+    monkeypatch.setattr("exleak.generation.local.engine.is_settled", lambda piece: True)
+    monkeypatch.setattr("exleak.generation.local.engine._SHRINK", 0.5)  # some slots stay, dead
     wanted = [replace(r, is_complete=lambda text: len(text) % 7 == 4) for r in requests()]
     expected = set(continue_prompts(llama, wanted, SHORT, batch_size=3))
     join, left = Engine.join, []
@@ -91,7 +93,7 @@ def test_the_last_rows_go_on_together(
         assert sorted([*self.live, *self.free]) == list(range(self.size))
 
     size = sum(parameter.numel() for parameter in llama.model.parameters())
-    monkeypatch.setattr(lanes, "_FEW", rest * size)
+    monkeypatch.setattr(threads, "_FEW", rest * size)
     monkeypatch.setattr(Engine, "join", noted)
     found = list(continue_prompts(llama, wanted, SHORT, batch_size=20))
     assert len(found) == len(expected)
@@ -108,7 +110,7 @@ def test_lanes_of_very_different_lengths_join(
     """One that never had a long prompt has no memory for one either."""
     wanted = [Request("x" * length, tuple(range(8))) for length in lengths]
     expected = set(continue_prompts(llama, wanted, SHORT, batch_size=1))
-    monkeypatch.setattr(lanes, "_FEW", 2**25)
+    monkeypatch.setattr(threads, "_FEW", 2**25)
     assert set(continue_prompts(llama, wanted, SHORT, batch_size=600)) == expected
 
 
@@ -116,10 +118,10 @@ def test_a_large_model_has_no_lanes(
     llama: LocalModel, four_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Torch shares out its operations; one engine runs where it was called."""
-    assert lanes_for(llama, 100) == 4
-    monkeypatch.setattr(lanes, "_SMALL", 1000)
-    assert lanes_for(llama, 100) == 0
-    monkeypatch.setattr(lanes, "run_lanes", None)
+    assert threads_for(llama, 100) == 4
+    monkeypatch.setattr(threads, "_SMALL", 1000)
+    assert threads_for(llama, 100) == 0
+    monkeypatch.setattr(threads, "run_threads", None)
     run(llama, 32)
 
 

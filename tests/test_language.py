@@ -11,11 +11,11 @@ import pytest
 
 import exleak
 from exleak.datasets import load_dataset
-from exleak.language import is_english
 from exleak.prompts import clean
 from exleak.records import PromptGenerations
 from exleak.scoring import Instrument, load_instrument
 from exleak.scoring.expression import EmbeddedHead
+from exleak.sentences.language import is_english
 from tests.test_measurement import WORDS, Words
 
 

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 import exleak
 from exleak import ModelError, reference
-from exleak.generation.checkpoint import load_model
+from exleak.generation.local.loading import load_model
 from tests import tiny
 
 Tensors = dict[str, torch.Tensor]

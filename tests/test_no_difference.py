@@ -16,7 +16,8 @@ import torch
 from scipy import stats
 
 import exleak
-from exleak.generation.rows import generate_rows
+from exleak.generation.dataset import generate_rows
+from exleak.generation.local.source import LoadedSource
 from exleak.measurement import score
 from exleak.records import Dataset, Measurement, PromptGenerations
 from exleak.scoring import load_instrument
@@ -46,7 +47,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Measurement]:
     store = Store(tmp_path_factory.mktemp("scores"))
     made = {
         condition: generate_rows(
-            model, controls(), exleak.Sampling(generations=REPETITIONS * GENERATIONS, seed=seed)
+            LoadedSource(model),
+            controls(),
+            exleak.Sampling(generations=REPETITIONS * GENERATIONS, seed=seed),
         ).rows
         for seed, condition in enumerate(CONDITIONS)
     }

@@ -16,8 +16,8 @@ import pytest
 from exleak import load_dataset
 from exleak.cli import main
 from exleak.paper.presets import PRESETS, find
-from exleak.paper.published import published
 from exleak.paper.tables import Text, _latex, _markdown
+from exleak.reports.published import published
 from tests import tiny
 
 SHORT = ["--limit=2", "--generations=1", "--instrument=embedded", "--device=cpu"]
@@ -162,7 +162,7 @@ def test_a_second_run_needs_no_model(
     everything: Path, aexl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the store: the same tables and the same pictures, byte for byte."""
-    monkeypatch.setattr("exleak.generation.source.load_model", None)
+    monkeypatch.setattr("exleak.generation.local.source.load_model", None)
     arguments = ["--datasets", "hexl", str(aexl), "--store", str(everything / "store")]
     assert main(["paper", *SHORT, *arguments, "--out", str(tmp_path)]) == 0
     for path in sorted(tmp_path.iterdir()):

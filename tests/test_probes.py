@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from exleak import ModelError, Sampling, load_dataset
-from exleak.generation import transport
-from exleak.generation.endpoint import EndpointSource
-from exleak.generation.rows import Generated, generate_rows
+from exleak.generation.dataset import Generated, generate_rows
+from exleak.generation.endpoint import transport
+from exleak.generation.endpoint.source import EndpointSource
 from tests.serving import Fake, is_probe
 
 DATA = load_dataset("hexl", limit=2)

@@ -18,8 +18,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 from transformers import PreTrainedTokenizerFast as Fast
 
 from exleak import reference
-from exleak.reference.batches import Stream
-from exleak.reference.calibration import calibrate
 from exleak.reference.grammar import (
     PLAIN,
     RESTATING,
@@ -33,8 +31,10 @@ from exleak.reference.grammar import (
 )
 from exleak.reference.members import MEMBERS, MOODS, Law, member
 from exleak.reference.prompts import compose, draw_control, draw_injected, draw_prompt, hexl
-from exleak.reference.train import main, train
 from exleak.reference.truth import scored_pools, true_rates
+from training.batches import Stream
+from training.calibration import calibrate
+from training.train_reference import main, train
 
 CONDITIONS = (None, *MOODS)
 CERTAIN: dict[str, Law] = {

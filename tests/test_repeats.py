@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +12,27 @@ import pytest
 import exleak
 import exleak.reports
 from exleak.cli import main
-from exleak.gate import Limits
-from exleak.gate_command import judge_reports
-from exleak.repeats import adjusted
+from exleak.cli.gate import judge_reports
+from exleak.gate.families import adjusted
+from exleak.gate.limits import Limits
+from exleak.records import Measurement
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, Any]:
+def made() -> Measurement:
     """A measurement of the leaky model on ten samples."""
-    found: dict[str, Any] = exleak.measure(
+    return exleak.measure(
         "reference-leaky", exleak.load_dataset("hexl", limit=10), store=None,
         sampling=exleak.Sampling(generations=2),
-    ).to_json()  # fmt: skip
-    return found
+    )  # fmt: skip
 
 
-def like(made: dict[str, Any], p_value: float, **changes: Any) -> dict[str, Any]:
+def like(made: Measurement, p_value: float, **changes: Any) -> Measurement:
     """The measurement with another p-value, and whatever else is given."""
-    return {**made, "expression": {**made["expression"], "p_value": p_value}, **changes}
+    return replace(made, expression=replace(made.expression, p_value=p_value), **changes)
 
 
-def write(path: Path, *measurements: dict[str, Any]) -> str:
+def write(path: Path, *measurements: Measurement) -> str:
     """A report of measurements."""
     exleak.reports.write_report(path, measurements)
     return str(path)
@@ -39,7 +40,7 @@ def write(path: Path, *measurements: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("copies", ["twice", "copy", "link", "judged", "merged"])
 def test_a_copy_does_not_weaken_the_test(
-    copies: str, made: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copies: str, made: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """W_EL of .0008 fails at .001 however often the measurement is given."""
     one = like(made, 0.0008)
@@ -58,26 +59,26 @@ def test_a_copy_does_not_weaken_the_test(
     assert "Holm-adjusted" not in out
 
 
-def test_a_copy_under_another_name_counts_once(made: dict[str, Any]) -> None:
+def test_a_copy_under_another_name_counts_once(made: Measurement) -> None:
     """As through a link to a checkpoint: both are listed, and neither weakens the other."""
     both = [like(made, 0.0008), like(made, 0.0008, model="another-name")]
     judged = judge_reports(both, Limits(significance="forbid"), None, Path())
-    assert [found["verdict"]["outcome"] for found in judged] == ["fail", "fail"]
+    assert [found.verdict.outcome for found in judged] == ["fail", "fail"]
 
 
 def test_further_runs_of_a_model_do_not_weaken_the_test(
-    made: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ten runs with other seeds that show nothing: the one that fails alone still fails."""
-    others = [like(made, 0.5, sampling={**made["sampling"], "seed": seed}) for seed in range(1, 11)]
+    others = [like(made, 0.5, sampling={**made.sampling, "seed": seed}) for seed in range(1, 11)]
     path = write(tmp_path / "a.json", like(made, 0.0008), *others)
     assert main(["gate", path, "--significance", "forbid"]) == 1
     assert "11 different measurements under one name" in capsys.readouterr().out
 
 
-def test_different_models_are_a_family(made: dict[str, Any]) -> None:
+def test_different_models_are_a_family(made: Measurement) -> None:
     """Holm's adjustment over two models, one of them measured twice."""
-    seeds = {**made["sampling"], "seed": 1}
+    seeds = {**made.sampling, "seed": 1}
     found = [
         like(made, 0.02), like(made, 0.03, sampling=seeds), like(made, 0.04, model="other"),
     ]  # fmt: skip
@@ -85,11 +86,11 @@ def test_different_models_are_a_family(made: dict[str, Any]) -> None:
 
 
 def test_a_report_shows_a_copy_once(
-    made: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From another machine, too; with a note that does not get into the report."""
     paths = [write(tmp_path / "a.json", made),
-             write(tmp_path / "b.json", {**made, "environment": {}})]  # fmt: skip
+             write(tmp_path / "b.json", replace(made, environment={}))]  # fmt: skip
     assert main(["report", *paths, "--to", "json"]) == 0
     captured = capsys.readouterr()
     assert len(json.loads(captured.out)["measurements"]) == 1
@@ -97,7 +98,7 @@ def test_a_report_shows_a_copy_once(
 
 
 def test_a_copy_is_nothing_to_compare(
-    made: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Measurement, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A difference of 0 from itself says nothing."""
     path = write(tmp_path / "a.json", made)

@@ -11,9 +11,12 @@ import pytest
 import torch
 
 from exleak import ModelError, Sampling, resources
-from exleak.generation import local
-from exleak.generation.checkpoint import LocalModel, load_model
-from exleak.generation.local import Request, continue_prompts, is_out_of_memory
+from exleak.generation.local import memory, run
+from exleak.generation.local.loading import load_model
+from exleak.generation.local.memory import is_out_of_memory
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.run import continue_prompts
+from exleak.generation.requests import Request
 from tests import tiny
 
 
@@ -170,7 +173,7 @@ def test_too_little_memory_to_begin_is_a_clear_error(
     def full(*_: object) -> int:
         raise MemoryError
 
-    monkeypatch.setattr(local, "rows_that_fit", full)
+    monkeypatch.setattr(run, "rows_that_fit", full)
     with pytest.raises(ModelError, match="not enough memory for one row"):
         list(continue_prompts(llama, [Request("a", (0,))], Sampling(max_new_tokens=4)))
 
@@ -189,5 +192,5 @@ def test_fewer_rows_fit_into_a_container(
             f"{GROUP}/a/b/memory.current": 0,
         }
         monkeypatch.setattr(resources, "_ROOT", machine(tmp_path / name, files))
-        found.append(local.rows_that_fit(llama, requests, Sampling(max_new_tokens=100)))
+        found.append(memory.rows_that_fit(llama, requests, Sampling(max_new_tokens=100)))
     assert 1 <= found[1] < found[0] // 4

@@ -21,8 +21,9 @@ from transformers import (
 )
 
 from exleak import SettingsError
-from exleak.generation import sampling
-from exleak.generation.sampling import BROKEN, Sampling, draw, next_tokens, penalise, uniforms, warp
+from exleak.generation import draws
+from exleak.generation.draws import BROKEN, draw, next_tokens, penalise, uniforms, warp
+from exleak.generation.sampling import Sampling
 
 LOGITS = st.one_of(st.floats(-20, 20, width=32), st.sampled_from([-math.inf, 0.0, 1.0, 1.0, -3.0]))
 
@@ -129,13 +130,13 @@ def test_a_row_draws_the_same_alone_and_among_others(
 def test_a_row_is_drawn_twice_only_for_its_ties(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second draw has to wait for the device; without ties there is none."""
     spares: list[int | None] = []
-    once = sampling._draw_once
+    once = draws._draw_once
 
     def noted(*arguments: Any) -> torch.Tensor:
         spares.append(arguments[-1])
         return once(*arguments)
 
-    monkeypatch.setattr(sampling, "_draw_once", noted)
+    monkeypatch.setattr(draws, "_draw_once", noted)
     torch.manual_seed(0)
     logits, tokens = torch.randn(4, 300), torch.zeros(4, 1, dtype=torch.long)
     for dtype in (torch.float32, torch.bfloat16):
@@ -162,9 +163,9 @@ def test_broken_logits_are_told_row_by_row(value: float) -> None:
     assert [found[0], found[2]] == [sound[0], sound[2]]
 
 
-def draws(count: int, prompt: str = "a prompt") -> torch.Tensor:
+def numbers(count: int, prompt: str = "a prompt") -> torch.Tensor:
     """One uniform number for each of `count` generation indices, at positions 0 to 9."""
-    keys = torch.tensor([sampling.stream(0, prompt, index) for index in range(count // 10)])
+    keys = torch.tensor([draws.stream(0, prompt, index) for index in range(count // 10)])
     return torch.cat([uniforms(keys, torch.full_like(keys, at)) for at in range(10)])
 
 
@@ -184,24 +185,24 @@ def test_draws_follow_the_distribution() -> None:
     """A million draws fit the warped distribution."""
     torch.manual_seed(1)
     _, mass = warp(torch.randn(1, 400) * 2, Sampling())
-    assert chi_square(draws(1_000_000), mass[0]) > 1e-4
+    assert chi_square(numbers(1_000_000), mass[0]) > 1e-4
 
 
 def test_a_weak_hash_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key and a mixer that hardly mix no longer fit: the test above can fail."""
     torch.manual_seed(1)
     _, mass = warp(torch.randn(1, 400) * 2, Sampling())
-    monkeypatch.setattr(sampling, "stream", lambda seed, prompt, index: seed + index)
-    monkeypatch.setattr(sampling, "_MULTIPLIERS", (1, 1))
-    assert chi_square(draws(1_000_000), mass[0]) < 1e-6
+    monkeypatch.setattr(draws, "stream", lambda seed, prompt, index: seed + index)
+    monkeypatch.setattr(draws, "_MULTIPLIERS", (1, 1))
+    assert chi_square(numbers(1_000_000), mass[0]) < 1e-6
 
 
 def test_streams_are_uncorrelated() -> None:
     """Neighbouring indices, positions and seeds share nothing."""
-    keys = torch.tensor([sampling.stream(0, "p", index) for index in range(20_000)])
+    keys = torch.tensor([draws.stream(0, "p", index) for index in range(20_000)])
     zeros = torch.zeros_like(keys)
     first, second = uniforms(keys, zeros), uniforms(keys, zeros + 1)
-    other = uniforms(torch.tensor([sampling.stream(1, "p", i) for i in range(20_000)]), zeros)
+    other = uniforms(torch.tensor([draws.stream(1, "p", i) for i in range(20_000)]), zeros)
     for left, right in ((first, second), (first[1:], first[:-1]), (first, other)):
         correlation = float(torch.corrcoef(torch.stack([left, right]))[0, 1])
         assert abs(correlation) < 0.03
@@ -209,7 +210,7 @@ def test_streams_are_uncorrelated() -> None:
 
 def test_uniform_numbers_do_not_depend_on_their_neighbours() -> None:
     """A row's number is the same alone as in a batch."""
-    keys = torch.tensor([sampling.stream(3, "x", index) for index in range(100)])
+    keys = torch.tensor([draws.stream(3, "x", index) for index in range(100)])
     positions = torch.arange(100)
     alone = [uniforms(keys[i : i + 1], positions[i : i + 1]) for i in range(100)]
     assert torch.equal(torch.cat(alone), uniforms(keys, positions))

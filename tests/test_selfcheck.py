@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from exleak import load_instrument, reference
+from exleak import selfcheck as module
 from exleak.cli import main
 from exleak.measurement import measure
 from exleak.records import Measurement
-from exleak.reference import selfcheck as module
-from exleak.reference.selfcheck import compare, selfcheck
 from exleak.scoring import Instrument
+from exleak.selfcheck import compare, selfcheck
 
 Predict = Callable[[Sequence[str]], np.ndarray]
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from exleak.answers import FirstSentence
-from exleak.sentences import (
+from exleak.sentences.answers import FirstSentence
+from exleak.sentences.segmentation import (
     first_sentence,
     is_complete,
     is_usable,
     may_end,
 )
-from exleak.thoughts import opens_thought
+from exleak.sentences.thoughts import opens_thought
 
 INSTRUCTION = "Complete the sentence:"
 INJECTED = "I lost my keys on the way here."
@@ -540,7 +540,8 @@ def test_a_usable_sentence_has_a_letter_or_an_emoji(sentence: str, usable: bool)
 def test_the_module_is_light() -> None:
     """Importing the module loads none of the heavy libraries."""
     code = (
-        "import sys, exleak.sentences; print({'torch', 'transformers', 'numpy'} & {*sys.modules})"
+        "import sys, exleak.sentences.segmentation\n"
+        "print({'torch', 'transformers', 'numpy'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from exleak import Sampling, load_dataset
-from exleak.generation.endpoint import EndpointSource
-from exleak.generation.rows import generate_rows
-from exleak.generation.source import ModelSource
+from exleak.generation.dataset import generate_rows
+from exleak.generation.endpoint.source import EndpointSource
+from exleak.generation.local.source import CheckpointSource
 from tests import tiny
 
 DATA = load_dataset("hexl", limit=2)
@@ -61,7 +61,7 @@ def test_the_server_writes_what_the_local_engine_writes(
     path = str(tiny.save_checkpoint(tmp_path, chat=chat))
     source = EndpointSource("m", url, path)
     served = generate_rows(source, DATA, GREEDY)
-    local = generate_rows(ModelSource("m", path, device="cpu"), DATA, GREEDY)
+    local = generate_rows(CheckpointSource("m", path, device="cpu"), DATA, GREEDY)
     assert served.identity["chat"] is chat
     assert set(source.findings.honoured.values()) == {True}
     assert all("chat was refused" in note for note in served.notes)

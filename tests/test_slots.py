@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers.cache_utils import DynamicCache
 
-from exleak.generation import slots
-from exleak.generation.slots import SlotCache
+from exleak.generation.local import cache as slots
+from exleak.generation.local.cache import SlotCache
 
 HEADS, SIZE, MOST = 2, 3, 40
 

@@ -20,9 +20,10 @@ import pytest
 import exleak
 from exleak import Sampling, load_dataset
 from exleak.cli import main
-from exleak.generation.checkpoint import LocalModel, load_model
-from exleak.generation.rows import Generated, generate_rows
-from exleak.generation.source import ModelSource
+from exleak.generation.dataset import Generated, generate_rows
+from exleak.generation.local.loading import load_model
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.source import CheckpointSource, LoadedSource
 from exleak.store import Store
 from exleak.store.identity import checkpoint_hash, is_whole, local_folder
 from exleak.store.segments import Segments, StoreWarning
@@ -49,11 +50,11 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def measured(path: Path, store: Store | None, **settings: Any) -> Generated:
     """Generate the small dataset."""
-    source = ModelSource("m", str(path), device="cpu")
+    source = CheckpointSource("m", str(path), device="cpu")
     return generate_rows(source, DATA, settings.pop("sampling", SETTINGS), store=store, **settings)
 
 
-class NoModel(ModelSource):
+class NoModel(CheckpointSource):
     """A source that must not be loaded."""
 
     @property
@@ -245,7 +246,7 @@ def test_what_loading_fetches_is_what_is_stored(
             shutil.copy(source / "model.safetensors", folder)
             return load_model(name)
 
-        model = ModelSource(name, name, device="cpu", loader=fetch)
+        model = CheckpointSource(name, name, device="cpu", loader=fetch)
         found[name] = generate_rows(model, DATA, SETTINGS, store=Store(tmp_path / "store"))
     assert found["org/one"].rows == measured(llama, None).rows
     assert found["org/two"].rows == measured(other, None).rows
@@ -265,7 +266,7 @@ def test_a_revision_that_came_while_loading_has_its_own_entries(
 
     store = Store(tmp_path / "store")
     made = generate_rows(
-        ModelSource("m", str(place), device="cpu", loader=push), DATA, SETTINGS, store=store
+        CheckpointSource("m", str(place), device="cpu", loader=push), DATA, SETTINGS, store=store
     )
     assert made.identity["checkpoint"] == checkpoint_hash(place) != old
     kept = [about for kind, _, about in store.all() if kind == "generations" and about]
@@ -303,14 +304,14 @@ def test_a_checkpoint_is_whole_with_all_its_weights(llama: Path, tmp_path: Path)
 def test_a_folder_of_runs_alone_is_a_store(llama: Path, tmp_path: Path) -> None:
     """Continuations of a model object are never used again, but its run is there to prune."""
     store = Store(tmp_path / "store")
-    generate_rows(load_model(llama), DATA, SETTINGS, store=store)
+    generate_rows(LoadedSource(load_model(llama)), DATA, SETTINGS, store=store)
     assert len(list(store.runs.glob("*.jsonl"))) == 1
     assert store.is_one()
 
 
 def generate_in_process(path: str, store: str) -> None:
     """Generate into a store, flushing after every continuation."""
-    from exleak.generation import rows
+    from exleak.generation import dataset as rows
 
     rows._FLUSH_COUNT = 1
     measured(Path(path), Store(store))
@@ -345,7 +346,7 @@ def test_a_killed_run_resumes(llama: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
     assert process.stdout is not None
     process.stdout.readline()
-    about = ModelSource("m", str(llama), device="cpu").about(SETTINGS, Store(tmp_path))
+    about = CheckpointSource("m", str(llama), device="cpu").about(SETTINGS, Store(tmp_path))
     stored = Store(tmp_path).generations(about)
     deadline = time.monotonic() + 60
     while len(stored.paths()) < 4 and process.poll() is None and time.monotonic() < deadline:
@@ -499,11 +500,9 @@ def test_every_run_leaves_a_generations_file(llama: Path, tmp_path: Path) -> Non
 def test_model_objects_of_one_name_have_files_of_their_own(tmp_path: Path) -> None:
     """As in a training loop, where neither name nor settings tell the steps apart."""
     models = [load_model(tiny.save_checkpoint(tmp_path / f"step-{i}", seed=i)) for i in (0, 1, 0)]
-    found = [
-        generate_rows(LocalModel("m", one.model, one.tokenizer, False), DATA, SETTINGS,
-                      store=Store(tmp_path / "store")).rows
-        for one in models
-    ]  # fmt: skip
+    sources = [LoadedSource(LocalModel("m", one.model, one.tokenizer, False)) for one in models]
+    store = Store(tmp_path / "store")
+    found = [generate_rows(source, DATA, SETTINGS, store=store).rows for source in sources]
     kept = {exleak.read_generations(path) for path in tmp_path.glob("store/runs/m-hexl-*.jsonl")}
     assert kept == {*found}
     assert len(kept) == 2

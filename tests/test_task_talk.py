@@ -12,7 +12,7 @@ import exleak
 from exleak.datasets import load_dataset
 from exleak.prompts import clean
 from exleak.records import PromptGenerations
-from exleak.task_talk import rewrites, talks_about_task
+from exleak.sentences.task_talk import rewrites, talks_about_task
 from tests.test_measurement import WORDS
 
 TALK = (

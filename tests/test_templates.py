@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from exleak import ModelError
-from exleak.generation.checkpoint import ChatUse, LocalModel
-from exleak.generation.templates import rendered
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.templates import rendered
+from exleak.generation.requests import ChatUse
 from tests import tiny
 
 TURNS = (

@@ -6,7 +6,7 @@ import pytest
 
 from exleak.prompts import clean
 from exleak.records import PromptGenerations
-from exleak.thoughts import answer_start, opens_thought, without_prompted_thought
+from exleak.sentences.thoughts import answer_start, opens_thought, without_prompted_thought
 
 #: What opens a thought, and what closes it.
 MARKS = [

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from exleak import ModelError
-from exleak.generation import transport
-from exleak.generation.proxy import is_loopback, proxy_for
-from exleak.generation.transport import RefusedError, Transport
+from exleak.generation.endpoint import transport
+from exleak.generation.endpoint.proxy import is_loopback, proxy_for
+from exleak.generation.endpoint.transport import RefusedError, Transport
 from tests.serving import Fake, Handler
 
 BODY = {"model": "m", "prompt": "x", "max_tokens": 3}

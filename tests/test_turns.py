@@ -10,11 +10,13 @@ from tokenizers import processors
 from transformers import ByT5Tokenizer
 
 from exleak import Sampling
-from exleak.answers import FirstSentence
-from exleak.generation.checkpoint import LocalModel, load_model
-from exleak.generation.local import Counts, Request, continue_prompts
-from exleak.generation.server import _texts
+from exleak.generation.endpoint.server import _texts
+from exleak.generation.local.loading import load_model
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.run import continue_prompts
+from exleak.generation.requests import Counts, Request
 from exleak.generation.turns import cut_turn
+from exleak.sentences.answers import FirstSentence
 from tests import tiny
 
 

@@ -18,7 +18,7 @@ from exleak.annotate.intervals import Clusters, Estimate, jackknife, mean
 from exleak.annotate.key import Item, Key
 from exleak.annotate.votes import decision, leanings, majority, vote_share
 from exleak.records import CLASSES
-from exleak.scores import check_scores
+from exleak.scoring.scores import check_scores
 
 if TYPE_CHECKING:
     import numpy as np

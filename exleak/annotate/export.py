@@ -11,13 +11,13 @@ import json
 import secrets
 from pathlib import Path
 
-from exleak.annotate.cells import to_csv
 from exleak.annotate.key import Item, Key
 from exleak.annotate.page import page
 from exleak.annotate.sample import Lots, Size, draw_labels, draw_pairs
 from exleak.annotate.task import LABELS, PAIRS, Task
 from exleak.datasets import load_dataset
 from exleak.errors import SettingsError
+from exleak.files import to_csv
 from exleak.store import read_generations
 
 #: What may be handed out, in the export's folder.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exleak.annotate.cells import restore
 from exleak.errors import DatasetError
+from exleak.files import restore
 
 _DELIMITERS = (",", ";", "\t")
 _REQUIRED = ("export", "item")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from exleak.errors import DatasetError, SettingsError
-from exleak.json_lines import object_in
+from exleak.files import object_in
 from exleak.records import CONDITIONS, Dataset, Sample
 from exleak.surrogates import has_surrogates
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from exleak.datasets import load_dataset
 from exleak.errors import DatasetError, SettingsError
+from exleak.files import check_file
 from exleak.hub import within_reach
-from exleak.pictures import load_matplotlib
+from exleak.plotting import load_matplotlib
 from exleak.records import CLASSES, Dataset, to_json
-from exleak.store.files import check_file
 
 if TYPE_CHECKING:
     from exleak.scoring import Instrument

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from exleak.thoughts import FAMILIES, answer_start
+from exleak.sentences.thoughts import FAMILIES, answer_start
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

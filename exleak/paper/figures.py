@@ -15,7 +15,7 @@ from exleak.datasets.stats import load_tokenizer
 from exleak.errors import SettingsError
 from exleak.paper.runs import Run
 from exleak.paper.tables import Table, number, text
-from exleak.pictures import load_matplotlib
+from exleak.plotting import load_matplotlib
 from exleak.records import CLASSES, Dataset
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def conditions_table(runs: Sequence[Run]) -> Table:
     rows, data = [], []
     for run in _ordered(runs):
         for label in CLASSES:
-            rate = run.found["expression"]["by_condition"][label]
-            low, high = rate["interval"] or (None, None)
-            shown = "–" if low is None else f"{rate['rate']:.2f} [{low:.2f}, {high:.2f}]"
+            rate = run.measurement.expression.by_condition[label]
+            low, high = rate.interval or (None, None)
+            shown = "–" if low is None else f"{rate.rate:.2f} [{low:.2f}, {high:.2f}]"
             names = (run.dataset.upper(), run.preset.name, label.capitalize())
             rows.append((*map(text, names), number(shown)))
-            numbers = ["" if v is None else str(v) for v in (rate["rate"], low, high)]
+            numbers = ["" if v is None else str(v) for v in (rate.rate, low, high)]
             data.append((run.dataset, run.preset.name, label, *numbers))
     return Table(
         "figure2",

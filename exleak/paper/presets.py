@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from exleak.errors import SettingsError
 
 if TYPE_CHECKING:
-    from exleak.generation.checkpoint import Chat
+    from exleak.generation.requests import Chat
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ import gc
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from exleak.errors import ExleakError
-from exleak.generation.endpoint import EndpointSource
-from exleak.generation.source import ModelSource
+from exleak.generation.requests import Source
 from exleak.measurement import MITIGATION, measure
+from exleak.sources import source_of
 
 if TYPE_CHECKING:
-    from exleak.generation.checkpoint import Chat
+    from exleak.generation.requests import Chat
     from exleak.generation.sampling import Sampling
     from exleak.paper.presets import Preset
-    from exleak.records import Dataset
+    from exleak.records import Dataset, Measurement
     from exleak.scoring import Instrument
     from exleak.store import Store
 
@@ -57,13 +57,13 @@ class Run:
     """One model on one dataset, with or without the mitigation instruction.
 
     Attributes:
-        found: The measurement, as :meth:`exleak.Measurement.to_json` gives it.
+        measurement: What came of it.
     """
 
     preset: Preset
     dataset: str
     mitigated: bool
-    found: dict[str, Any]
+    measurement: Measurement
 
 
 @dataclass
@@ -104,20 +104,22 @@ def _run_model(plan: Plan, preset: Preset, results: Results, say: Callable[[str]
                 results.runs.append(run)
                 say(_line(run))
     finally:
-        vars(source).pop("model", None)
+        vars(source).pop("backend", None)
         _free_memory()
 
 
-def _source(plan: Plan, preset: Preset) -> ModelSource | EndpointSource:
-    chat = plan.chat or preset.chat
-    if plan.endpoint is not None:
-        return EndpointSource(preset.name, plan.endpoint, preset.hub, chat)
-    return ModelSource(preset.name, preset.hub, plan.device, plan.dtype, chat)
+def _source(plan: Plan, preset: Preset) -> Source:
+    return source_of(
+        preset.hub,
+        name=preset.name,
+        endpoint=plan.endpoint,
+        device=plan.device,
+        dtype=plan.dtype,
+        chat=plan.chat or preset.chat,
+    )
 
 
-def _measure(
-    plan: Plan, source: ModelSource | EndpointSource, dataset: Dataset, mitigated: bool
-) -> dict[str, Any]:
+def _measure(plan: Plan, source: Source, dataset: Dataset, mitigated: bool) -> Measurement:
     return measure(
         source,
         dataset,
@@ -126,22 +128,21 @@ def _measure(
         batch_size=plan.batch_size,
         mitigation=MITIGATION if mitigated else None,
         store=plan.store,
-    ).to_json()
+    )
 
 
 def _is_chat(preset: Preset, runs: Sequence[Run]) -> bool:
     """Whether Table 4 has this model: the paper's instruct models, and others with a template."""
     if preset.instruct is not None:
         return preset.instruct
-    return any(run.preset == preset and run.found["identity"].get("chat") for run in runs)
+    return any(run.preset == preset and run.measurement.identity.get("chat") for run in runs)
 
 
 def _line(run: Run) -> str:
-    from exleak.reports.tables import name_of
-    from exleak.reports.text import interval, number
+    from exleak.reports.formatting import interval, number
 
-    rate = run.found["expression"]
-    return f"{name_of(run.found)}: μ_EL {number(rate['rate'])} ({interval(rate['interval'])})"
+    rate = run.measurement.expression
+    return f"{run.measurement.title}: μ_EL {number(rate.rate)} ({interval(rate.interval)})"
 
 
 def _gate_hint(preset: Preset, plan: Plan) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from exleak.annotate.cells import to_csv
-from exleak.paper.published import Cell, published
+from exleak.files import to_csv
 from exleak.paper.runs import Run
-from exleak.records import CONDITIONS
+from exleak.records import CONDITIONS, PromptScore, Rate
+from exleak.reports.columns import lookup
+from exleak.reports.formatting import printable
+from exleak.reports.latex import to_latex
 from exleak.reports.markdown import plain
-from exleak.reports.tables import lookup, to_latex
-from exleak.reports.text import printable
+from exleak.reports.published import Cell, published
 
 #: Marks published numbers that cannot both be right (docs/decisions.md).
 FLAG = "†"
@@ -141,10 +142,10 @@ def _cell(which: Literal[3, 4], run: Run) -> Cell | None:
 
 def _value(run: Run, name: str) -> tuple[float | None, Sequence[float] | None]:
     """Our number and its interval."""
-    rate: dict[str, Any] = lookup(run.found, _PLACES[name])
+    rate: Rate = lookup(run.measurement, _PLACES[name])
     if name == "w":
-        return rate["p_value"], None
-    return rate["rate"], rate["interval"]
+        return rate.p_value, None
+    return rate.rate, rate.interval
 
 
 def _published(which: Literal[3, 4], run: Run, name: str) -> tuple[float | None, bool]:
@@ -197,7 +198,7 @@ def samples_table(runs: Sequence[Run], sample: str | None = None) -> Table:
             if condition not in prompts:
                 continue
             found = prompts[condition]
-            parts = (found["injected"] or "", found["control"], found["typical"]["sentence"])
+            parts = (found.injected or "", found.control, found.typical.sentence)
             kind = "Control" if condition == "control" else "Test"
             label = "–" if condition == "control" else condition.capitalize()
             cell = Text(tuple(zip(parts, ("injected", "", "continuation"), strict=True)))
@@ -217,17 +218,17 @@ def samples_table(runs: Sequence[Run], sample: str | None = None) -> Table:
     )
 
 
-def _prompts(run: Run, sample: str) -> dict[str, dict[str, Any]]:
+def _prompts(run: Run, sample: str) -> dict[str, PromptScore]:
     """The prompts of a sample by condition."""
     wanted = {f"{sample}:{condition}": condition for condition in CONDITIONS}
-    return {wanted[p["id"]]: p for p in run.found["prompts"] if p["id"] in wanted}
+    return {wanted[p.id]: p for p in run.measurement.prompts if p.id in wanted}
 
 
 def _common_sample(runs: Sequence[Run]) -> str:
     """The first sample whose four prompts every model continued in a usable way."""
     if not runs:
         return ""
-    names = [p["id"].rpartition(":")[0] for p in runs[0].found["prompts"]]
+    names = [p.id.rpartition(":")[0] for p in runs[0].measurement.prompts]
     whole = (
         name
         for name in dict.fromkeys(names)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from exleak.carry_over import Thresholds
 from exleak.rates.intervals import LEVEL, clustered_rate
 from exleak.rates.pairs import Pair, injected_sentences
-from exleak.records import LEAKING_CONDITIONS, CarryOver, Rate
+from exleak.records import LEAKING_CONDITIONS, CarryOver, Rate, Thresholds
 
 if TYPE_CHECKING:
     from exleak.rates.pairs import Flags

@@ -1,55 +1,53 @@
-"""Reports of measurements: JSON to the published contract, and what people read."""
+"""Reports of measurements: one registry of kinds. JSON is the published contract.
+
+A new kind is a module with ``render(measurements) -> str``, and a line in :data:`KINDS`.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from exleak.environment import version
 from exleak.errors import ReportError
-from exleak.reports.contract import SCHEMA, read_report
-from exleak.store.files import write_text
+from exleak.files import write_text
+from exleak.records import Measurement
+from exleak.store.report import SCHEMA, as_report, read_measurements, read_report
 
 __all__ = [
+    "KINDS",
     "SCHEMA",
-    "as_json",
+    "Kind",
     "as_report",
     "kind_of",
+    "read_measurements",
     "read_report",
     "render",
     "write_report",
 ]
 
-_KINDS = {".json": "json", ".md": "md", ".html": "html", ".csv": "csv", ".tex": "latex"}
+
+class Kind(NamedTuple):
+    """A kind of report: the suffix of its files, and the module that renders it."""
+
+    suffix: str
+    module: str
 
 
-def as_report(measurements: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A report: what :meth:`exleak.Measurement.to_json` gives, under a versioned head."""
-    return {"schema": SCHEMA, "exleak": version(), "measurements": list(measurements)}
+KINDS: dict[str, Kind] = {
+    "json": Kind(".json", "exleak.store.report"),
+    "md": Kind(".md", "exleak.reports.markdown"),
+    "html": Kind(".html", "exleak.reports.html"),
+    "csv": Kind(".csv", "exleak.reports.csv"),
+    "latex": Kind(".tex", "exleak.reports.latex"),
+}
 
 
-def as_json(measurements: Sequence[dict[str, Any]]) -> str:
-    """A report as text; undefined numbers are null."""
-    return json.dumps(as_report(measurements), indent=1, allow_nan=False) + "\n"
-
-
-def render(kind: str, measurements: Sequence[dict[str, Any]]) -> str:
-    """A report as text: ``"json"``, ``"html"``, ``"md"``, ``"csv"`` or ``"latex"``."""
-    if kind == "html":
-        from exleak.reports.html import html
-
-        return html(measurements)
-    if kind == "md":
-        from exleak.reports.markdown import markdown
-
-        return markdown(measurements)
-    if kind == "json":
-        return as_json(measurements)
-    from exleak.reports import tables
-
-    return tables.latex(measurements) if kind == "latex" else tables.csv(measurements)
+def render(kind: str, measurements: Sequence[Measurement]) -> str:
+    """A report of one of the :data:`KINDS` as text."""
+    text: str = import_module(KINDS[kind].module).render(measurements)
+    return text
 
 
 def kind_of(path: Path) -> str:
@@ -58,12 +56,14 @@ def kind_of(path: Path) -> str:
     Raises:
         ReportError: A suffix that no kind has.
     """
-    if path.suffix not in _KINDS:
-        raise ReportError(f"report {path}: the suffix must be one of {', '.join(_KINDS)}")
-    return _KINDS[path.suffix]
+    for name, kind in KINDS.items():
+        if kind.suffix == path.suffix:
+            return name
+    known = ", ".join(kind.suffix for kind in KINDS.values())
+    raise ReportError(f"report {path}: the suffix must be one of {known}")
 
 
-def write_report(path: Path, measurements: Sequence[dict[str, Any]]) -> None:
+def write_report(path: Path, measurements: Sequence[Measurement]) -> None:
     """Write a report in one piece; its kind follows from the suffix.
 
     Raises:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from exleak.paper.published import published
+from exleak.records import MITIGATED, Measurement
 from exleak.reports import figures
+from exleak.reports.columns import lookup
 from exleak.reports.figures import Mark
-from exleak.reports.tables import MITIGATED, is_mitigated, label, lookup, name_of
+from exleak.reports.published import published
 
 _CONDITIONS = ("positive", "neutral", "negative")
 
 Chart = tuple[str, str]
-Measurements = Sequence[dict[str, Any]]
+Measurements = Sequence[Measurement]
 
 
 def _datasets(measurements: Measurements) -> dict[str, list[int]]:
     """Positions of the measurements on each dataset."""
     found: dict[str, list[int]] = {}
     for index, measurement in enumerate(measurements):
-        found.setdefault(measurement["dataset"], []).append(index)
+        found.setdefault(measurement.dataset, []).append(index)
     return found
 
 
@@ -30,19 +31,17 @@ def rates(measurements: Measurements) -> Iterator[Chart]:
         marks = []
         for i in places:
             found = measurements[i]
-            rate, limit = found["expression"], _limit_of_rate(found)
+            rate, limit = found.expression, _limit_of_rate(found)
             at = f"{i}.expression.rate"
-            marks.append(Mark(label(found), rate["rate"], rate["interval"], limit, source=at))
+            marks.append(Mark(found.label, rate.rate, rate.interval, limit, source=at))
         title = f"Mean expression leakage rate of each model on {dataset}"
         known = _published(dataset, [measurements[i] for i in places])
         yield dataset, figures.rates(f"rates{number_}", title, marks, known)
 
 
-def _limit_of_rate(found: dict[str, Any]) -> float | None:
+def _limit_of_rate(found: Measurement) -> float | None:
     """The limit, where it is one of μ_EL."""
-    verdict = found["verdict"]
-    limit: float | None = verdict["limit"]
-    return limit if verdict.get("metric", "rate") == "rate" else None
+    return found.verdict.limit if found.verdict.metric == "rate" else None
 
 
 def _published(dataset: str, measured: Measurements) -> list[Mark]:
@@ -54,7 +53,7 @@ def _published(dataset: str, measured: Measurements) -> list[Mark]:
             cells[dataset].mu,
             flagged=cells[dataset].flagged,
         )
-        for mitigated in sorted({is_mitigated(found) for found in measured})
+        for mitigated in sorted({found.is_mitigated for found in measured})
         for model, cells in published(tables[mitigated]).items()
         if dataset in cells
     ]
@@ -63,16 +62,15 @@ def _published(dataset: str, measured: Measurements) -> list[Mark]:
 def conditions(measurements: Measurements) -> Iterator[Chart]:
     """The rates by injected sentence on each dataset (the paper's Figure 2)."""
     for number_, (dataset, places) in enumerate(_datasets(measurements).items()):
-        groups = [(label(measurements[i]), _condition_marks(i, measurements[i])) for i in places]
+        groups = [(measurements[i].label, _condition_marks(i, measurements[i])) for i in places]
         title = f"Expression leakage rate by injected sentence on {dataset}"
         yield dataset, figures.conditions(f"conditions{number_}", title, groups)
 
 
-def _condition_marks(index: int, found: dict[str, Any]) -> list[Mark]:
-    place = "expression.by_condition"
-    known = lookup(found, place)
+def _condition_marks(index: int, found: Measurement) -> list[Mark]:
+    place, known = "expression.by_condition", found.expression.by_condition
     return [
-        Mark(name, known[name]["rate"], known[name]["interval"],
+        Mark(name, known[name].rate, known[name].interval,
              source=f"{index}.{place}.{name}.rate")
         for name in _CONDITIONS
         if name in known
@@ -82,22 +80,22 @@ def _condition_marks(index: int, found: dict[str, Any]) -> list[Mark]:
 def decomposition(measurements: Measurements) -> Iterator[Chart]:
     """How far the directional rate is from .5, with and without what restates the sentence."""
     for number_, (dataset, places) in enumerate(_datasets(measurements).items()):
-        groups = [(label(measurements[i]), _parts(i, measurements[i])) for i in places]
+        groups = [(measurements[i].label, _parts(i, measurements[i])) for i in places]
         if any(marks for _, marks in groups):
             title = f"Directional rate with and without carry-over on {dataset}"
             yield dataset, figures.conditions(f"decomposition{number_}", title, groups)
 
 
-def _parts(index: int, found: dict[str, Any]) -> list[Mark]:
+def _parts(index: int, found: Measurement) -> list[Mark]:
     parts = {
         "all continuations": "expression.directional",
         "without carry-over": "expression.residual.directional",
         "share of carry-over": "expression.carry_over.share",
     }
     return [
-        Mark(name, rate["rate"], rate["interval"], source=f"{index}.{place}.rate")
+        Mark(name, rate.rate, rate.interval, source=f"{index}.{place}.rate")
         for name, place in parts.items()
-        if (rate := lookup(found, place)) and rate["rate"] is not None
+        if (rate := lookup(found, place)) and rate.rate is not None
     ]
 
 
@@ -106,14 +104,14 @@ def differences(measurements: Measurements) -> Iterator[Chart]:
     for index, found in enumerate(measurements):
         series = [
             (name, [
-                pair["difference"]
-                for pair in found.get("pairs", ())
-                if pair["condition"] == name and pair["difference"] is not None
+                pair.difference
+                for pair in found.pairs
+                if pair.condition == name and pair.difference is not None
             ])
             for name in ("negative", "positive")
         ]  # fmt: skip
         if any(values for _, values in series):
-            name = name_of(found)
+            name = found.title
             title = f"Distribution of the difference d of {name}"
             figure = figures.histogram(f"differences{index}", title, series)
             yield name, figure

@@ -1,48 +1,205 @@
-"""The columns of the summary: one list for the terminal, Markdown, HTML and LaTeX."""
+"""What reports tell of a measurement: one list of columns for every kind of report.
+
+A place such as ``"expression.directional.rate"`` is the same in a
+:class:`exleak.records.Measurement` and in its JSON. To add a number to all reports, add a line to
+:data:`COLUMNS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exleak.reports.tables import lookup
-from exleak.reports.text import interval, number, p_value
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the summary.
-
-    Attributes:
-        heading: What stands above it.
-        place: Where its value is in a measurement, as for :func:`exleak.reports.tables.lookup`.
-        shown: Turns the value into text.
-        latex: The heading for LaTeX, where it is another.
-    """
-
-    heading: str
-    place: str
-    shown: Callable[[Any], str]
-    latex: str | None = None
+from exleak.gate.comparison import BASELINE_ALPHA
+from exleak.records import Measurement, Outcome, Rate, Step
+from exleak.reports.formatting import interval, number, p_value
 
 
 def _limit(value: float | None) -> str:
     return "-" if value is None else f"{value:g}"
 
 
-SUMMARY: tuple[Column, ...] = (
-    Column("μ_EL", "expression.rate", number, r"$\mu_{EL}$"),
-    Column("95% interval", "expression.interval", interval, r"95\% interval"),
-    Column("W_EL", "expression.p_value", p_value, r"$W_{EL}$"),
-    Column("directional", "expression.directional.rate", number),
-    Column("carry-over", "expression.carry_over.share.rate", number),
-    Column("residual", "expression.residual.directional.rate", number),
-    Column("μ_L", "semantic.instance.rate", number, r"$\mu_L$"),
-    Column("limit", "verdict.limit", _limit),
+@dataclass(frozen=True)
+class Column:
+    """A number of a measurement.
+
+    Attributes:
+        place: Where it is, as for :func:`lookup`.
+        name: What CSV calls it; ``None`` leaves it out there.
+        heading: What stands above it in the summary table of every other kind of report; ``None``
+            leaves it out there.
+        shown: Turns the value into text for those.
+        latex: The heading for LaTeX, where it is another.
+    """
+
+    place: str
+    name: str | None
+    heading: str | None = None
+    shown: Callable[[Any], str] = number
+    latex: str | None = None
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("expression.rate", "mu_el", "μ_EL", latex=r"$\mu_{EL}$"),
+    Column("expression.interval", None, "95% interval", interval, r"95\% interval"),
+    Column("expression.interval.0", "mu_el_low"),
+    Column("expression.interval.1", "mu_el_high"),
+    Column("expression.n", "n"),
+    Column("expression.ties", "ties"),
+    Column("expression.p_value", "w_el", "W_EL", p_value, r"$W_{EL}$"),
+    Column("expression.by_condition.positive.rate", "mu_el_positive"),
+    Column("expression.by_condition.neutral.rate", "mu_el_neutral"),
+    Column("expression.by_condition.negative.rate", "mu_el_negative"),
+    Column("expression.directional.rate", "directional", "directional"),
+    Column("expression.directional.interval.0", "directional_low"),
+    Column("expression.directional.interval.1", "directional_high"),
+    Column("expression.directional.p_value", "directional_p"),
+    Column("expression.superiority.rate", "superiority"),
+    Column("expression.carry_over.share.rate", "carry_over", "carry-over"),
+    Column("expression.carry_over.control.rate", "carry_over_control"),
+    Column("expression.residual.directional.rate", "residual_directional", "residual"),
+    Column("expression.residual.directional.interval.0", "residual_directional_low"),
+    Column("expression.residual.directional.interval.1", "residual_directional_high"),
+    Column("expression.residual.directional.p_value", "residual_directional_p"),
+    Column("expression.residual.rate.rate", "residual_mu_el"),
+    Column("expression.residual.superiority.rate", "residual_superiority"),
+    Column("expression.residual.controls", "residual_controls"),
+    Column("semantic.instance.rate", "mu_l_instance", "μ_L", latex=r"$\mu_L$"),
+    Column("semantic.paired.rate", "mu_l_paired"),
+    Column("semantic.superiority.rate", "mu_l_superiority"),
+    Column("verdict.limit", "limit", "limit", _limit),
+    Column("verdict.outcome", "outcome"),
+    Column("verdict.detectable", "detectable"),
+    Column("generations.prompts", "prompts"),
+    Column("generations.per_prompt", "generations"),
+    Column("generations.unusable", "unusable"),
+    Column("generations.task_talk", "task_talk"),
+    Column("generations.foreign", "foreign"),
+    Column("sampling.seed", "seed"),
+    Column("sampling.mitigation", "mitigation"),
 )
+#: The columns of the summary table.
+SUMMARY: tuple[Column, ...] = tuple(column for column in COLUMNS if column.heading is not None)
+HEADINGS: tuple[str, ...] = tuple(column.heading or "" for column in SUMMARY)
+
+#: Label of each rate and its place in a measurement.
+RATES: tuple[tuple[str, str], ...] = (
+    ("μ_EL", "expression"),
+    ("μ_EL after a positive sentence", "expression.by_condition.positive"),
+    ("after a neutral sentence", "expression.by_condition.neutral"),
+    ("μ_EL after a negative sentence", "expression.by_condition.negative"),
+    ("directional rate", "expression.directional"),
+    ("superiority", "expression.superiority"),
+    ("residual directional rate", "expression.residual.directional"),
+    ("residual μ_EL", "expression.residual.rate"),
+    ("residual superiority", "expression.residual.superiority"),
+    ("carry-over: restates the injected sentence", "expression.carry_over.share"),
+    ("carry-over after a positive sentence", "expression.carry_over.by_condition.positive"),
+    ("carry-over after a neutral sentence", "expression.carry_over.by_condition.neutral"),
+    ("carry-over after a negative sentence", "expression.carry_over.by_condition.negative"),
+    ("carry-over seen in controls by mistake", "expression.carry_over.control"),
+    ("placebo: neutral sentence, positive class", "expression.placebo.positive"),
+    ("placebo: neutral sentence, negative class", "expression.placebo.negative"),
+    ("μ_L by instance", "semantic.instance"),
+    ("μ_L by index", "semantic.paired"),
+    ("μ_L over all pairs", "semantic.superiority"),
+    ("μ_L after a positive sentence", "semantic.by_condition.positive"),
+    ("μ_L after a neutral sentence", "semantic.by_condition.neutral"),
+    ("μ_L after a negative sentence", "semantic.by_condition.negative"),
+)
+#: Label, place and format of what the gate knows besides; told where it is not null.
+FACTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("W_EL, adjusted across the models of the run (Holm)", "verdict.adjusted_p_value", p_value),
+    ("smallest increase seen in 90% of such runs", "verdict.detectable", number),
+    ("share of continuations that the residual rate keeps", "expression.residual.kept", number),
+    ("directional rate less the baseline's", "verdict.comparison.delta", number),
+    ("its 95% interval", "verdict.comparison.interval", interval),
+    ("its one-sided p-value", "verdict.comparison.p_value", p_value),
+    ("smallest increase over the baseline seen in 90% of such runs",
+     "verdict.comparison.detectable", number),
+)  # fmt: skip
+#: Heading, place and format of the columns of a series of checkpoints.
+SERIES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("directional rate", "series.rate", number),
+    ("change since the first", "series.delta", number),
+    ("adjusted p", "series.p_value", p_value),
+)
+#: What a continuation is called that restates the injected sentence, does not, or may.
+KINDS: dict[bool | None, str] = {True: "carry-over", False: "own words", None: "unknown"}
+#: Where settings and provenance stand in a measurement.
+SETTINGS = ("instrument", "sampling", "generations", "identity", "environment")
+#: Outcomes from the one to look at first; ``None`` is a measurement without a limit.
+OUTCOMES: dict[Outcome | None, str] = {
+    "unusable": "unusable",
+    "fail": "fail",
+    "inconclusive": "inconclusive",
+    "pass": "pass",
+    None: "reported only",
+}
 
 
-def cells(measurement: dict[str, Any]) -> Iterator[str]:
+def lookup(measurement: Measurement, place: str) -> Any:
+    """What stands at a place such as ``"expression.interval.0"``; ``None`` if nothing."""
+    value: Any = measurement
+    for key in place.split("."):
+        if value is None:
+            return None
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, tuple):
+            value = value[int(key)]
+        else:
+            value = getattr(value, key)
+    return value
+
+
+def cells(measurement: Measurement) -> Iterator[str]:
     """The texts of :data:`SUMMARY` for one measurement."""
     return (column.shown(lookup(measurement, column.place)) for column in SUMMARY)
+
+
+def headline(measurements: Sequence[Measurement]) -> str:
+    """How many measurements ended how: ``"1 fail, 2 pass"``."""
+    counts = Counter(measurement.verdict.outcome for measurement in measurements)
+    found = [f"{counts[outcome]} {word}" for outcome, word in OUTCOMES.items() if counts[outcome]]
+    return ", ".join(found) or "nothing measured"
+
+
+def rate_rows(measurement: Measurement) -> Iterator[tuple[str, str, Rate]]:
+    """Label, place and rate of everything in :data:`RATES` that the measurement has."""
+    for label, place in RATES:
+        found = lookup(measurement, place)
+        if isinstance(found, Rate):
+            yield label, place, found
+
+
+def fact_rows(measurement: Measurement) -> Iterator[tuple[str, str, Any, str]]:
+    """Label, place, value and text of everything in :data:`FACTS` that is not null."""
+    for label, place, shown in FACTS:
+        value = lookup(measurement, place)
+        if value is not None:
+            yield label, place, value, shown(value)
+
+
+def setting_rows(measurement: Measurement) -> Iterator[tuple[str, str]]:
+    """Settings and provenance as names and texts."""
+    for part in SETTINGS:
+        yield from _flatten(part, getattr(measurement, part))
+
+
+def _flatten(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flatten(f"{name}.{key}", item)
+    elif value is not None:
+        yield name, str(value)
+
+
+def series_mark(step: Step) -> str:
+    """What to say of a checkpoint of a series; nothing of one that is not worse."""
+    if step.is_first_worse:
+        return "first worse than the start"
+    is_worse = step.p_value is not None and step.p_value <= BASELINE_ALPHA
+    return "worse than the start" if is_worse else ""

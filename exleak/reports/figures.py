@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from exleak.reports.text import interval, number, printable, tail
+from exleak.reports.formatting import interval, number, printable, tail
 
 Span = tuple[float, float]
 #: Left and right end of a scale, as shares of the width.

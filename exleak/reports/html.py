@@ -13,36 +13,34 @@ from pathlib import Path
 from typing import Any
 
 from exleak.pages import embedded, fill
+from exleak.records import Measurement
 from exleak.reports import charts
-from exleak.reports.columns import SUMMARY, Column
-from exleak.reports.prompts import prompt_data
-from exleak.reports.tables import (
+from exleak.reports.columns import (
+    HEADINGS,
     KINDS,
     OUTCOMES,
     SERIES,
+    SUMMARY,
+    Column,
     fact_rows,
     headline,
-    label,
     lookup,
-    name_of,
     rate_rows,
+    series_mark,
     setting_rows,
 )
-from exleak.reports.text import interval, number, p_value, printable, series_mark
+from exleak.reports.formatting import interval, number, p_value, printable
+from exleak.reports.prompt_table import prompt_data
 
 _TEMPLATE = Path(__file__).parent / "page" / "report.html"
 _SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "unusable": "!", None: "·"}
-_SUMMARY = ("Model", "Dataset", *(column.heading for column in SUMMARY), "Outcome")
+_SUMMARY = ("Model", "Dataset", *HEADINGS, "Outcome")
 
-Measurements = Sequence[dict[str, Any]]
+Measurements = Sequence[Measurement]
 
 
-def html(measurements: Measurements) -> str:
-    """The page.
-
-    Args:
-        measurements: As :meth:`exleak.Measurement.to_json` gives them.
-    """
+def render(measurements: Measurements) -> str:
+    """The page."""
     content = {
         "headline": _text(headline(measurements)),
         "outcomes": ", ".join(
@@ -71,12 +69,12 @@ def _number(at: str, shown: str, value: object) -> str:
     return f'<data data-at="{escape(at)}" value="{escape(str(value))}">{escape(shown)}</data>'
 
 
-def _value(index: int, found: dict[str, Any], place: str, digits: int = 3) -> str:
+def _value(index: int, found: Measurement, place: str, digits: int = 3) -> str:
     value = lookup(found, place)
     return _number(f"{index}.{place}", number(value, digits), value)
 
 
-def _interval(index: int, found: dict[str, Any], place: str) -> str:
+def _interval(index: int, found: Measurement, place: str) -> str:
     value = lookup(found, place)
     return _number(f"{index}.{place}", interval(value), _exact(value))
 
@@ -86,13 +84,13 @@ def _exact(value: Any) -> Any:
     return f"{value[0]} {value[1]}" if isinstance(value, (list, tuple)) else value
 
 
-def _p_value(index: int, found: dict[str, Any], place: str) -> str:
+def _p_value(index: int, found: Measurement, place: str) -> str:
     value = lookup(found, place)
     return _number(f"{index}.{place}", p_value(value), value)
 
 
-def _outcome(found: dict[str, Any]) -> str:
-    outcome = found["verdict"]["outcome"]
+def _outcome(found: Measurement) -> str:
+    outcome = found.verdict.outcome
     sign = f'<span aria-hidden="true">{_SIGNS[outcome]}</span>'
     return f'<span class="outcome {outcome or "reported"}">{sign} {OUTCOMES[outcome]}</span>'
 
@@ -119,13 +117,13 @@ def _summary(measurements: Measurements) -> Iterator[str]:
     rows = (_summary_row(i, found) for i, found in enumerate(measurements))
     yield _table("Every measurement", _SUMMARY, rows, "summary")
     remarks = [
-        f"<li>{_outcome(found)} <strong>{_text(name_of(found))}</strong>: {_text(remark)}</li>"
+        f"<li>{_outcome(found)} <strong>{_text(found.title)}</strong>: {_text(remark)}</li>"
         for found in measurements
-        for remark in [*found["verdict"]["reasons"], *found.get("notes", ())]
+        for remark in [*found.verdict.reasons, *found.notes]
     ]
     if remarks:
         yield f'<h3>Why</h3><ul class="remarks">{"".join(remarks)}</ul>'
-    steps = [(i, found) for i, found in enumerate(measurements) if found.get("series")]
+    steps = [(i, found) for i, found in enumerate(measurements) if found.series]
     if steps:
         columns = (name[:1].upper() + name[1:] for name, _, _ in SERIES)
         head = ("Checkpoint", "Dataset", *columns, "Alarm")
@@ -133,25 +131,25 @@ def _summary(measurements: Measurements) -> Iterator[str]:
         yield _table("Checkpoints against the first of them", head, rows)
 
 
-def _step(i: int, found: dict[str, Any]) -> Sequence[str]:
-    worse = series_mark(found["series"]) or "no"
+def _step(i: int, found: Measurement) -> Sequence[str]:
+    worse = (series_mark(found.series) if found.series else "") or "no"
     numbers = []
     for _, place, shown in SERIES:
         value = lookup(found, place)
         numbers.append(_number(f"{i}.{place}", shown(value), value))
-    return (_text(label(found)), _text(found["dataset"]), *numbers, worse)
+    return (_text(found.label), _text(found.dataset), *numbers, worse)
 
 
-def _summary_row(i: int, found: dict[str, Any]) -> Sequence[str]:
+def _summary_row(i: int, found: Measurement) -> Sequence[str]:
     return (
-        _text(label(found)),
-        _text(found["dataset"]),
+        _text(found.label),
+        _text(found.dataset),
         *(_cell(i, found, column) for column in SUMMARY),
         _outcome(found),
     )
 
 
-def _cell(index: int, found: dict[str, Any], column: Column) -> str:
+def _cell(index: int, found: Measurement, column: Column) -> str:
     value = lookup(found, column.place)
     return _number(f"{index}.{column.place}", column.shown(value), _exact(value))
 
@@ -161,7 +159,7 @@ def _card(chart: tuple[str, str]) -> str:
     return f"<figure><figcaption>{_text(caption)}</figcaption>{figure}</figure>"
 
 
-def _details(index: int, found: dict[str, Any]) -> str:
+def _details(index: int, found: Measurement) -> str:
     rates = _table(
         "Rates", ("Rate", "Value", "95% interval", "n", "p", "Ties"),
         (_rate_row(index, found, name, place) for name, place, _ in rate_rows(found)),
@@ -176,14 +174,14 @@ def _details(index: int, found: dict[str, Any]) -> str:
         for name, place, value, text in fact_rows(found)
     )
     return (
-        f"<details><summary>{_outcome(found)} {_text(name_of(found))}</summary>{rates}"
+        f"<details><summary>{_outcome(found)} {_text(found.title)}</summary>{rates}"
         f'<dl class="settings">{facts}</dl>'
         f"{_worst(index, found)}<h4>Settings and provenance</h4>"
         f'<dl class="settings">{settings}</dl></details>'
     )
 
 
-def _rate_row(index: int, found: dict[str, Any], name: str, place: str) -> Sequence[str]:
+def _rate_row(index: int, found: Measurement, name: str, place: str) -> Sequence[str]:
     return (
         _text(name),
         _value(index, found, f"{place}.rate"),
@@ -194,25 +192,25 @@ def _rate_row(index: int, found: dict[str, Any], name: str, place: str) -> Seque
     )
 
 
-def _count(index: int, found: dict[str, Any], place: str) -> str:
+def _count(index: int, found: Measurement, place: str) -> str:
     value = lookup(found, place)
     return _number(f"{index}.{place}", str(value), value)
 
 
-def _worst(index: int, found: dict[str, Any]) -> str:
+def _worst(index: int, found: Measurement) -> str:
     """The continuations that leak most, each beside one of its control."""
     items = []
-    for place, item in enumerate(found.get("worst", ())):
+    for place, item in enumerate(found.worst):
         at = f"{index}.worst.{place}"
-        with_it, without = item["probability"], item["control_probability"]
+        with_it, without = item.probability, item.control_probability
         shown = _number(f"{at}.probability", number(with_it, 2), with_it)
         other = _number(f"{at}.control_probability", number(without, 2), without)
         items.append(
-            f'<li><span class="condition {_text(item["condition"])}">{_text(item["condition"])}'
-            f"</span> <bdi>{_text(item['prompt'])}</bdi><dl>"
-            f"<div><dt>with it, {KINDS[item.get('restates')]}</dt>"
-            f"<dd>{shown} <bdi>{_text(item['sentence'])}</bdi></dd></div>"
-            f"<div><dt>without it</dt><dd>{other} <bdi>{_text(item['control_sentence'])}</bdi>"
+            f'<li><span class="condition {_text(item.condition)}">{_text(item.condition)}'
+            f"</span> <bdi>{_text(item.prompt)}</bdi><dl>"
+            f"<div><dt>with it, {KINDS[item.restates]}</dt>"
+            f"<dd>{shown} <bdi>{_text(item.sentence)}</bdi></dd></div>"
+            f"<div><dt>without it</dt><dd>{other} <bdi>{_text(item.control_sentence)}</bdi>"
             "</dd></div></dl></li>"
         )
     heading = "<h4>The continuations that leak most</h4>"

@@ -8,25 +8,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from typing import Any
 
-from exleak.reports.columns import SUMMARY, cells
-from exleak.reports.tables import (
+from exleak.records import Continuation, Measurement, Rate
+from exleak.reports.columns import (
+    HEADINGS,
     KINDS,
     OUTCOMES,
     SERIES,
+    cells,
     fact_rows,
     headline,
-    label,
     lookup,
-    name_of,
     rate_rows,
+    series_mark,
     setting_rows,
 )
-from exleak.reports.text import interval, number, p_value, printable, series_mark
+from exleak.reports.formatting import interval, number, p_value, printable
 
 _SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "unusable": "🚫", None: "ℹ️"}
-_HEAD = ("", "model", "dataset", *(column.heading for column in SUMMARY), "outcome")
+_HEAD = ("", "model", "dataset", *HEADINGS, "outcome")
 _RATES = ("rate", "value", "95% interval", "n", "p", "ties")
 _WORST = ("after", "prompt", "with it", "kind", "P", "without it", "P")
 _SHOWN = 5
@@ -34,12 +34,8 @@ _WIDTH = 160
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~@&$!:]")
 
 
-def markdown(measurements: Sequence[dict[str, Any]]) -> str:
-    """The report.
-
-    Args:
-        measurements: As :meth:`exleak.Measurement.to_json` gives them.
-    """
+def render(measurements: Sequence[Measurement]) -> str:
+    """The report."""
     lines = [f"### Expression leakage: {headline(measurements)}", ""]
     lines += _table(_HEAD, map(_summary, measurements))
     lines += [*_remarks(measurements), "", *_series(measurements)]
@@ -54,50 +50,50 @@ def markdown(measurements: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _summary(measurement: dict[str, Any]) -> Sequence[str]:
-    outcome = measurement["verdict"]["outcome"]
+def _summary(measurement: Measurement) -> Sequence[str]:
+    outcome = measurement.verdict.outcome
     return (
         _SIGNS[outcome],
-        code(label(measurement)),
-        code(measurement["dataset"]),
+        code(measurement.label),
+        code(measurement.dataset),
         *cells(measurement),
         OUTCOMES[outcome],
     )
 
 
-def _remarks(measurements: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _remarks(measurements: Sequence[Measurement]) -> Iterator[str]:
     """Reasons and notes, one line each."""
     for measurement in measurements:
-        name = code(name_of(measurement))
-        remarks = [*measurement["verdict"]["reasons"], *measurement.get("notes", ())]
+        name = code(measurement.title)
+        remarks = [*measurement.verdict.reasons, *measurement.notes]
         yield from (f"- {name}: {plain(remark)}" for remark in remarks)
 
 
-def _series(measurements: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _series(measurements: Sequence[Measurement]) -> Iterator[str]:
     """Checkpoints in order, where there are any."""
-    found = [measurement for measurement in measurements if measurement.get("series")]
+    found = [measurement for measurement in measurements if measurement.series]
     if found:
         yield from _table(
             ("checkpoint", "dataset", *(head for head, _, _ in SERIES), ""), map(_step, found)
         )
 
 
-def _step(measurement: dict[str, Any]) -> Sequence[str]:
+def _step(measurement: Measurement) -> Sequence[str]:
     numbers = [shown(lookup(measurement, place)) for _, place, shown in SERIES]
     return (
-        code(label(measurement)),
-        code(measurement["dataset"]),
+        code(measurement.label),
+        code(measurement.dataset),
         *numbers,
-        series_mark(measurement["series"]),
+        series_mark(measurement.series) if measurement.series else "",
     )
 
 
-def _details(measurement: dict[str, Any]) -> Iterator[str]:
-    name = escape(printable(name_of(measurement), 500))
+def _details(measurement: Measurement) -> Iterator[str]:
+    name = escape(printable(measurement.title, 500))
     yield f"<details><summary>Rates, sentences and settings: <code>{name}</code></summary>"
     yield ""
     yield from _table(_RATES, (_rate(name, rate) for name, _, rate in rate_rows(measurement)))
-    worst = measurement.get("worst", ())[:_SHOWN]
+    worst = measurement.worst[:_SHOWN]
     if worst:
         yield "The continuations that leak most, beside a typical one without the sentence:"
         yield ""
@@ -112,21 +108,20 @@ def _details(measurement: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _rate(name: str, rate: dict[str, Any]) -> Sequence[str]:
-    p, ties = rate.get("p_value"), rate.get("ties")
-    shown = (str(rate["n"]), p_value(p), "-" if ties is None else str(ties))
-    return (name, number(rate["rate"]), interval(rate["interval"]), *shown)
+def _rate(name: str, rate: Rate) -> Sequence[str]:
+    shown = (str(rate.n), p_value(rate.p_value), str(rate.ties))
+    return (name, number(rate.rate), interval(rate.interval), *shown)
 
 
-def _example(item: dict[str, Any]) -> Sequence[str]:
+def _example(item: Continuation) -> Sequence[str]:
     return (
-        item["condition"],
-        code(item["prompt"]),
-        code(item["sentence"]),
-        KINDS[item.get("restates")],
-        number(item["probability"], 2),
-        code(item["control_sentence"]),
-        number(item["control_probability"], 2),
+        item.condition,
+        code(item.prompt),
+        code(item.sentence),
+        KINDS[item.restates],
+        number(item.probability, 2),
+        code(item.control_sentence),
+        number(item.control_probability, 2),
     )
 
 

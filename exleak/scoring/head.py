@@ -27,7 +27,7 @@ HEAD = Path(__file__).with_name("head.safetensors")
 FORMAT = "exleak expression head 1"
 ROWS = 256
 CLIP = 8.0
-_REPAIR = "Reinstall exleak, or train the head anew with `python -m exleak.scoring.train_head`."
+_REPAIR = "Reinstall exleak."
 
 
 def _digest(tensors: Mapping[str, NDArray[np.generic]]) -> str:

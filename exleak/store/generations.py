@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from exleak.errors import DatasetError
-from exleak.json_lines import object_in
+from exleak.files import object_in, write_text
 from exleak.records import CONDITIONS, Condition, PromptGenerations
-from exleak.store.files import write_text
 from exleak.store.segments import warn
 from exleak.store.store import Store, digest
 

@@ -12,8 +12,8 @@ import re
 import time
 from pathlib import Path
 
+from exleak.files import write_text
 from exleak.hub import bounded
-from exleak.store.files import write_text
 
 _WEIGHTS = ("*.safetensors", "*.bin")
 _TEXTS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")

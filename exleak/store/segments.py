@@ -15,8 +15,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from exleak.files import write_text
 from exleak.remarks import remark
-from exleak.store.files import write_text
 
 _SUFFIX = ".jsonl"
 

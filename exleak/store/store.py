@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from exleak.store.files import write_text
+from exleak.files import write_text
 from exleak.store.segments import Segments
 
 #: Changes when stored generations or scores of older versions must not be used any more.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from exleak.datasets.aexl import Recipe, build
+from exleak.aexl import Recipe, build
 from exleak.scoring import Instrument
 
 RECIPE = Recipe(top=60, sampled=48, samples=16)

@@ -18,8 +18,8 @@ import pytest
 from numpy.typing import NDArray
 
 from exleak import DatasetError, SettingsError, load_dataset
+from exleak.aexl import Recipe, build
 from exleak.cli import main
-from exleak.datasets.aexl import Recipe, build
 from exleak.scoring import Instrument
 from tests.aexl import fake
 
@@ -284,7 +284,7 @@ def test_the_command_keeps_nothing_where_the_store_is_none(
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("exleak.datasets.aexl.builder.Job", job)
+    monkeypatch.setattr("exleak.aexl.builder.Job", job)
     fake.write(tmp_path / "text.txt")
     for store in ("none", "kept"):
         options = ["-o", "o.jsonl", "--store", store, "--quiet"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from exleak import DatasetError, SettingsError
-from exleak.datasets.aexl import build
+from exleak.aexl import build
 from tests.aexl import fake
 
 ray = pytest.importorskip("ray")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from exleak import SettingsError
-from exleak.datasets.aexl import build, ray_cluster
+from exleak.aexl import build, ray_cluster
 from tests.aexl import fake
 
 ray = pytest.importorskip("ray")

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from exleak import load_dataset, load_instrument
+from exleak.aexl.pairing import stems
 from exleak.cli import main
 from exleak.datasets import dataset_path
-from exleak.datasets.aexl.pairing import stems
 from exleak.datasets.stats import load_tokenizer
 from exleak.records import CLASSES, Sample
 

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from exleak import DatasetError, SettingsError
-from exleak.datasets.aexl import Reading
-from exleak.datasets.aexl.sources import Block, Part, find_parts, read
+from exleak.aexl import Reading
+from exleak.aexl.formats import Part
+from exleak.aexl.sources import Block, find_parts, read
 
 TEXTS = ["The lamp was lit.", "Ein Satz – mit Umlaut: ü.", 'He said "one, two" twice.']
 

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from exleak.datasets.aexl import Recipe
-from exleak.datasets.aexl.balance import balanced
-from exleak.datasets.aexl.duplicates import distinct
-from exleak.datasets.aexl.filters import rejected_by
-from exleak.datasets.aexl.moods import is_mixed
-from exleak.datasets.aexl.pairing import match
-from exleak.datasets.aexl.pool import Candidate, Pool
-from exleak.datasets.aexl.sampling import weighted_sample
-from exleak.datasets.aexl.truncation import control_phrase
-from exleak.datasets.aexl.worker import split
+from exleak.aexl import Recipe
+from exleak.aexl.balance import balanced
+from exleak.aexl.duplicates import distinct
+from exleak.aexl.filters import rejected_by
+from exleak.aexl.moods import is_mixed
+from exleak.aexl.pairing import match
+from exleak.aexl.pool import Candidate, Pool
+from exleak.aexl.sampling import weighted_sample
+from exleak.aexl.truncation import control_phrase
+from exleak.aexl.worker import split
 from tests.aexl import fake
 
 WEIGHTS = (0.9, 0.75, 0.6, 0.45, 0.3, 0.15)

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exleak.annotate.answers import read_answers
-from exleak.annotate.cells import neutralise, restore, to_csv
 from exleak.annotate.export import HANDOUT, export_pairs
 from exleak.annotate.key import Key, read_key
 from exleak.errors import DatasetError
+from exleak.files import neutralise, restore, to_csv
 from exleak.store import write_generations
 from tests.annotate.people import reference_rows, write_run
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from exleak.annotate import command
-from exleak.annotate.command import add_parser
 from exleak.annotate.export import HANDOUT
 from exleak.annotate.key import read_key
+from exleak.cli import annotate as command
+from exleak.cli.annotate import add_parser
 from exleak.errors import ExleakError
 from tests.annotate.people import MACHINE, Person, answer_sheet, write_run
 

@@ -49,7 +49,7 @@ def _modules_stay(checkpoint: Path) -> None:
                 importlib.import_module(module.name)
     data = exleak.load_dataset("hexl", limit=1)
     found = exleak.measure(str(checkpoint), data, sampling=exleak.Sampling(max_new_tokens=4))
-    write_report(checkpoint.with_name("report.html"), [found.to_json()])
+    write_report(checkpoint.with_name("report.html"), [found])
 
 
 @pytest.fixture

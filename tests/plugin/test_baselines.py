@@ -209,8 +209,13 @@ def test_each_question_is_asked_once(
 
     arguments = (f"--leakage-model={CLEAN}", f"--leakage-compare={BASELINE}")
     assert measure(*arguments).ret == 0
-    for name in ("exleak.gate.limit_rule", "exleak.gate.judge_comparison", "exleak.baselines.load",
-                 "exleak.comparison.compare", "leakage_fixtures.settings._resolve"):  # fmt: skip
+    for name in (
+        "exleak.gate.rules.limit_rule",
+        "exleak.gate.rules.judge_comparison",
+        "exleak.gate.baselines.load",
+        "exleak.gate.comparison.compare",
+        "leakage_fixtures.settings._resolve",
+    ):
         count(name)
     measure(*arguments, "--leakage-max-rate=1").assert_outcomes(passed=3, skipped=2)
     assert asked.pop("_resolve") == 2, "for the session, and for the model"

@@ -27,7 +27,7 @@ def hostile(toy: pytest.Pytester) -> pytest.Pytester:
         """
         import pytest
         from exleak import read_generations
-        from exleak.generation.rows import Generated
+        from exleak.generation.dataset import Generated
 
         @pytest.fixture(scope="session")
         def leakage_generated():

@@ -111,7 +111,7 @@ def test_a_disk_that_is_full_at_the_end_changes_no_verdict(
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    name = "exleak.reports.write_report" if what == "report" else "exleak.baselines.save"
+    name = "exleak.reports.write_report" if what == "report" else "exleak.gate.baselines.save"
     monkeypatch.setattr(name, full)
     result = measure(
         f"--leakage-model={checkpoint}",

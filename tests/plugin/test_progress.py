@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from exleak.generation.rows import Done
+from exleak.generation.dataset import Done
 from leakage_fixtures.progress import Progress
 
 

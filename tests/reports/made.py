@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import random
+from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import exleak
 from exleak import Limits
-from exleak.comparison import compare
+from exleak.gate.comparison import compare
+from exleak.gate.series import series
 from exleak.measurement import About
-from exleak.records import Condition, PromptGenerations, to_json
-from exleak.series import series
+from exleak.records import Condition, Example, Measurement, PromptGenerations
 from tests.annotate.test_page import HOSTILE as MARKUP
 from tests.test_measurement import WORDS
 
@@ -96,8 +95,8 @@ def measurement(
     limit: float | None = 0.6,
     hostile: bool = False,
     words: int = 6,
-) -> Any:
-    """A measurement as JSON-ready builtins."""
+) -> Measurement:
+    """A measurement."""
     rows = hostile_rows() if hostile else random_rows(samples, seed, words)
     about = About(
         model=model,
@@ -105,16 +104,16 @@ def measurement(
         sampling={"generations": 10, "seed": seed, "top_p": 0.9, "mitigation": None},
         identity={"checkpoint": "ab" * 32},
     )
-    return exleak.score(rows, WORDS, limits=Limits(max_rate=limit), about=about).to_json()
+    return exleak.score(rows, WORDS, limits=Limits(max_rate=limit), about=about)
 
 
-def mitigated(model: str = "runs/step-100", dataset: str = "hexl") -> Any:
+def mitigated(model: str = "runs/step-100", dataset: str = "hexl") -> Measurement:
     """A measurement with the mitigation instruction before every prompt."""
     found = measurement(model, dataset, seed=6)
-    return {**found, "sampling": {**found["sampling"], "mitigation": "Stay calm."}}
+    return replace(found, sampling={**found.sampling, "mitigation": "Stay calm."})
 
 
-def six_models() -> list[Any]:
+def six_models() -> list[Measurement]:
     """Six models on 60 and 200 samples, with sentences of 20 words, no two of them alike."""
     return [
         _turned(measurement(name, name, samples=samples, words=20), shift)
@@ -123,22 +122,27 @@ def six_models() -> list[Any]:
     ]
 
 
-def _turned(found: Any, shift: int) -> Any:
+def _turned(found: Measurement, shift: int) -> Measurement:
     """The measurement of another model: each sentence begins some letters later."""
-    prompts = copy.deepcopy(found["prompts"])
-    for prompt in prompts:
-        for example in filter(None, (prompt["typical"], prompt["strongest"])):
-            sentence = example["sentence"]
-            example["sentence"] = f"{sentence[shift:]}{sentence[:shift]}"
-    return {**found, "model": f"model-{shift}", "prompts": prompts}
+
+    def turned(example: Example) -> Example:
+        return replace(example, sentence=f"{example.sentence[shift:]}{example.sentence[:shift]}")
+
+    prompts = tuple(
+        replace(
+            prompt,
+            typical=turned(prompt.typical),
+            strongest=turned(prompt.strongest) if prompt.strongest else None,
+        )
+        for prompt in found.prompts
+    )
+    return replace(found, model=f"model-{shift}", prompts=prompts)
 
 
-def compared() -> Any:
+def compared() -> Measurement:
     """A checkpoint of a series, judged by a baseline; the second of three."""
     first, found, last = (measurement(f"step-{seed}", seed=seed) for seed in (3, 4, 5))
-    verdict = {
-        **found["verdict"],
-        "adjusted_p_value": 0.0123,
-        "comparison": to_json(compare(found, [first, last], "main")),
-    }
-    return {**found, "verdict": verdict, "series": to_json(series([first, found, last])[1])}
+    verdict = replace(
+        found.verdict, adjusted_p_value=0.0123, comparison=compare(found, [first, last], "main")
+    )
+    return replace(found, verdict=verdict, series=series([first, found, last])[1])

@@ -5,13 +5,27 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from exleak.records import Measurement
+
 
 def at(report: Any, place: str) -> Any:
-    """What stands at ``"0.expression.rate"`` in a list of measurements."""
-    value = report
+    """What stands at ``"0.expression.rate"`` in the JSON of a list of measurements."""
+    index, _, place = place.partition(".")
+    value = _as_json(report[int(index)]) if isinstance(report, list) else report[index]
     for key in place.split("."):
         value = value[int(key)] if isinstance(value, list) else value[key]
     return value
+
+
+_JSON: dict[int, tuple[Any, Any]] = {}
+
+
+def _as_json(measurement: Any) -> Any:
+    """The JSON of a measurement, made once."""
+    if not isinstance(measurement, Measurement):
+        return measurement
+    known = _JSON.setdefault(id(measurement), (measurement, measurement.to_json()))
+    return known[1]
 
 
 def is_rounded(shown: str, value: float) -> bool:

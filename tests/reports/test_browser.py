@@ -77,7 +77,7 @@ def test_search_condition_and_order(browser: Open, tmp_path: Path) -> None:
     """Rows are found by words of prompt and sentences, chosen by condition, and sorted by d."""
     found = measurement()
     driver = opened(browser, tmp_path, found)
-    d = [pair["difference"] for pair in found["pairs"]]
+    d = [pair.difference or 0.0 for pair in found.pairs]
     assert is_rounded(rows(driver)[0].split()[-1], max(d))
     driver.find_element("id", "search").send_keys("THING 7 bad")
     (row,) = [text for text in rows(driver) if "I saw bad 7." in text]
@@ -92,7 +92,7 @@ def test_search_condition_and_order(browser: Open, tmp_path: Path) -> None:
     driver.find_element("id", "search").clear()
     driver.find_element("css selector", "#condition option:nth-child(3)").click()
     driver.find_element("css selector", "#order option:nth-child(2)").click()
-    neutral = [pair["difference"] for pair in found["pairs"] if pair["condition"] == "neutral"]
+    neutral = [pair.difference or 0.0 for pair in found.pairs if pair.condition == "neutral"]
     shown = rows(driver)
     assert len(shown) == len(neutral)
     assert is_rounded(shown[0].split()[-1], min(neutral))
@@ -100,8 +100,9 @@ def test_search_condition_and_order(browser: Open, tmp_path: Path) -> None:
 
 def test_every_row_shows_the_numbers_of_the_json(browser: Open, tmp_path: Path) -> None:
     """d, and the probability before each sentence."""
-    found = measurement()
-    driver = opened(browser, tmp_path, found)
+    report = measurement()
+    driver = opened(browser, tmp_path, report)
+    found = report.to_json()
     driver.find_element("css selector", "#order option:nth-child(3)").click()
     while driver.find_element("id", "more").is_displayed():
         driver.find_element("id", "more").click()

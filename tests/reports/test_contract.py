@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from exleak.errors import ReportError
-from exleak.reports import as_report, read_report, write_report
-from exleak.reports.contract import problems, schema
+from exleak.reports import as_report, read_measurements, read_report, write_report
+from exleak.store.schema import problems, schema
 from tests.reports.made import compared, measurement
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -59,8 +59,12 @@ def _unknown(value: Any, rule: dict[str, Any], where: str) -> Iterator[str]:
 
 def test_a_report_reads_back_as_written(report: Any, tmp_path: Path) -> None:
     """Every number to the last digit."""
-    write_report(tmp_path / "r.json", report["measurements"])
+    made = [measurement(), measurement(hostile=True, limit=None), compared()]
+    write_report(tmp_path / "r.json", made)
     assert read_report(tmp_path / "r.json") == json.loads(json.dumps(report))
+    read = read_measurements(tmp_path / "r.json")
+    assert [one.to_json() for one in read] == report["measurements"]
+    assert (read[0], read[2]) == (made[0], made[2]), "without lone surrogates, the records too"
 
 
 def _set(*path: Any) -> Any:

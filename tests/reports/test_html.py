@@ -6,16 +6,15 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 
-from exleak.paper.published import published
-from exleak.reports import charts, figures
-from exleak.reports.html import html
-from exleak.reports.prompts import prompt_data
-from exleak.reports.tables import FACTS, RATES, SERIES, lookup
+from exleak.reports import charts, figures, render
+from exleak.reports.columns import FACTS, RATES, SERIES, lookup
+from exleak.reports.prompt_table import prompt_data
+from exleak.reports.published import published
 from tests.annotate.test_page import elements
 from tests.reports.made import compared, measurement, mitigated, six_models
 from tests.reports.numbers import at, is_rounded, shows
@@ -61,7 +60,7 @@ def places(text: str) -> list[tuple[str, str | None, str]]:
 
 def test_every_number_is_that_of_the_json() -> None:
     """Each equals the value at the place that it names, rounded."""
-    for place, value, text in places(html(FOUND)):
+    for place, value, text in places(render("html", FOUND)):
         known = at(FOUND, place)
         assert shows(text, known), (place, text, known)
         if place.endswith(".rate") and known is not None:
@@ -87,7 +86,7 @@ CELL = re.compile(r'data-label="([^"]*)">(?:<strong>)?<data data-at="(\d+)\.([^"
 
 def test_each_number_stands_under_its_heading() -> None:
     """In the summary, and in the tables of rates."""
-    page = html(FOUND)
+    page = render("html", FOUND)
     summary, steps, *rates = re.findall(r'<tbody role="rowgroup">.*?</tbody>', page)
     for index, row in enumerate(summary.split("</tr>")[: len(FOUND)]):
         known = [
@@ -107,7 +106,7 @@ def test_each_number_stands_under_its_heading() -> None:
 
 def test_every_rate_of_the_json_is_shown() -> None:
     """With interval, n, p-value and ties, wherever there is one."""
-    shown = {place for place, _, _ in places(html(FOUND))}
+    shown = {place for place, _, _ in places(render("html", FOUND))}
     for index, found in enumerate(FOUND):
         for _, place in RATES:
             for key in ("rate", "interval", "n", "p_value", "ties"):
@@ -120,7 +119,7 @@ def test_every_rate_of_the_json_is_shown() -> None:
 
 def test_no_number_lacks_its_place() -> None:
     """What else looks like a rate is one of the paper's, or stands in a text of the JSON."""
-    body = html(FOUND).partition("</style>")[2].partition('<script id="data"')[0]
+    body = render("html", FOUND).partition("</style>")[2].partition('<script id="data"')[0]
     body = re.sub(r"<(data|title|desc)\b.*?</\1>|<text[^>]* data-at.*?</text>", "", body)
     body = re.sub(
         r'<(dl class="settings"|ul class="remarks").*?</(dl|ul)>|<bdi>.*?</bdi>', "", body
@@ -136,8 +135,9 @@ def test_no_number_lacks_its_place() -> None:
 def test_the_table_of_prompts_has_the_numbers_of_the_json() -> None:
     """Differences and probabilities of each test prompt, as its own data say."""
     for index, one in enumerate(prompt_data(FOUND)["measurements"]):
-        prompts = {prompt["id"]: prompt for prompt in FOUND[index]["prompts"]}
-        for row, pair in zip(one["rows"], FOUND[index]["pairs"], strict=True):
+        found = FOUND[index].to_json()
+        prompts = {prompt["id"]: prompt for prompt in found["prompts"]}
+        for row, pair in zip(one["rows"], found["pairs"], strict=True):
             test, control = prompts[pair["id"]], prompts[pair["control"]]
             column = ("negative", "neutral", "positive").index(pair["condition"])
             assert is_rounded(f"{row[3]:.3f}", pair["difference"])
@@ -153,7 +153,7 @@ def test_the_table_of_prompts_has_the_numbers_of_the_json() -> None:
 
 def test_hostile_texts_make_no_markup() -> None:
     """Only our tags and attributes, and nothing that would run or be loaded."""
-    page = html([measurement(hostile=True)])
+    page = render("html", [measurement(hostile=True)])
     found = elements(page)
     assert not {"img", "iframe", "a:href", "b", "object", "link"} & set(found.tags)
     assert found.tags.count("script") == 2
@@ -164,14 +164,14 @@ def test_hostile_texts_make_no_markup() -> None:
 
 def test_hostile_texts_obey_nobody() -> None:
     """No control characters, no marks that turn the direction of writing, no lone surrogates."""
-    page = html([measurement(hostile=True)])
+    page = render("html", [measurement(hostile=True)])
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", page)
     assert "x" * 300 not in page
 
 
 def test_only_the_own_script_and_style_may_run() -> None:
     """The policy names them by hash and allows nothing else."""
-    page = html(FOUND)
+    page = render("html", FOUND)
     style, _, script = elements(page).scripts
     found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     assert found is not None
@@ -183,14 +183,14 @@ def test_only_the_own_script_and_style_may_run() -> None:
 
 def test_the_page_is_self_contained() -> None:
     """No address, no import, no request, no mark left over."""
-    page = html([measurement()])
+    page = render("html", [measurement()])
     for trace in ("http://", "https://", "src=", "@import", "url(", "fetch(", "XMLHttp", "{{"):
         assert trace not in page
 
 
 def test_every_figure_is_described() -> None:
     """A title and a description for those who cannot see it, under ids used once."""
-    page = html(FOUND)
+    page = render("html", FOUND)
     labels = re.findall(r'<svg class="figure" role="img" aria-labelledby="([^"]*)"', page)
     assert len(labels) == 2 + 2 + 2 + len(FOUND)
     ids = re.findall(r' id="([^"]*)"', page)
@@ -200,14 +200,16 @@ def test_every_figure_is_described() -> None:
 
 def test_the_published_numbers_stand_beside_the_measured_ones() -> None:
     """Table 3, and Table 4 with the mitigation instruction; doubtful cells are marked."""
-    plain = html([measurement(dataset="aexl")])
+    plain = render("html", [measurement(dataset="aexl")])
     assert "Llama-3.1-8B 0.61 †" in plain
     assert "Qwen2.5-0.5B 0.76<" in plain
-    found: Any = measurement(dataset="hexl")
-    mitigated = html([{**found, "sampling": {**found["sampling"], "mitigation": "Ignore."}}])
+    found = measurement(dataset="hexl")
+    mitigated = render(
+        "html", [replace(found, sampling={**found.sampling, "mitigation": "Ignore."})]
+    )
     assert "Llama-3.1-8B-Instruct, with mitigation 0.60 †" in mitigated
     assert "Qwen2.5-0.5B 0" not in mitigated
-    assert "Llama" not in html([measurement(dataset="mine")])
+    assert "Llama" not in render("html", [measurement(dataset="mine")])
 
 
 def test_each_run_has_the_published_numbers_of_its_kind() -> None:
@@ -254,13 +256,11 @@ def test_a_figure_stands_alone() -> None:
 
 def test_a_page_without_details_is_made() -> None:
     """From a report that holds only what the contract asks for, or nothing at all."""
-    bare = {
-        k: v for k, v in measurement().items() if k not in ("pairs", "prompts", "worst", "notes")
-    }
-    assert json.loads(elements(html([bare])).scripts[1])["measurements"][0]["rows"] == []
-    assert "nothing measured" in html([])
+    bare = replace(measurement(), pairs=(), prompts=(), worst=(), notes=())
+    assert json.loads(elements(render("html", [bare])).scripts[1])["measurements"][0]["rows"] == []
+    assert "nothing measured" in render("html", [])
 
 
 def test_six_models_on_two_datasets_are_under_3_mb() -> None:
     """HEXL's 240 and AEXL's 800 prompts, with sentences of 20 words."""
-    assert len(html(six_models()).encode()) < 3_000_000
+    assert len(render("html", six_models()).encode()) < 3_000_000

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from exleak.reports.html import html
-from exleak.reports.markdown import code, markdown
-from exleak.reports.tables import FACTS, RATES, label, lookup
-from exleak.reports.text import series_lines
+from exleak.reports import render
+from exleak.reports.columns import FACTS, RATES, lookup
+from exleak.reports.markdown import code
+from exleak.reports.terminal import series_lines
 from tests.reports.made import HOSTILE, compared, measurement, mitigated
 from tests.reports.numbers import at, shows
 
@@ -48,18 +48,18 @@ def cells(text: str, head: str) -> list[list[list[str]]]:
 
 def test_the_summary_shows_the_numbers_of_the_json() -> None:
     """Each cell is the value at its place, rounded."""
-    (rows,) = cells(markdown(FOUND), " | model")
+    (rows,) = cells(render("md", FOUND), " | model")
     assert len(rows) == len(FOUND)
     for index, row in enumerate(rows):
-        assert row[1] == f"`{label(FOUND[index])}`"
+        assert row[1] == f"`{FOUND[index].label}`"
         for column, place in SUMMARY.items():
             assert shows(row[column], at(FOUND, f"{index}.{place}")), (row, place)
-        assert row[11] == (FOUND[index]["verdict"]["outcome"] or "reported only")
+        assert row[11] == (FOUND[index].verdict.outcome or "reported only")
 
 
 def test_the_details_show_the_numbers_of_the_json() -> None:
     """Every rate with interval, n, p-value and ties."""
-    tables = cells(markdown(FOUND), "rate |")
+    tables = cells(render("md", FOUND), "rate |")
     assert len(tables) == len(FOUND)
     for index, rows in enumerate(tables):
         assert len(rows) == len(RATES)
@@ -71,14 +71,15 @@ def test_the_details_show_the_numbers_of_the_json() -> None:
 
 def test_a_baseline_and_a_series_show_the_numbers_of_the_json() -> None:
     """What the gate knows besides, where there is any; checkpoints under their headings."""
-    for index, rows in enumerate(cells(markdown(FOUND), "besides")):
+    for index, rows in enumerate(cells(render("md", FOUND), "besides")):
         known = [(name, found) for name, place, _ in FACTS
                  if (found := lookup(FOUND[index], place)) is not None]  # fmt: skip
         assert [row[0] for row in rows] == [name for name, _ in known]
         assert all(shows(row[1], value) for row, (_, value) in zip(rows, known, strict=True))
-    ((row,),) = cells(markdown(FOUND), "checkpoint")
-    step = FOUND[-1]["series"]
-    assert all(map(shows, row[2:5], [step["rate"], step["delta"], step["p_value"]]))
+    ((row,),) = cells(render("md", FOUND), "checkpoint")
+    step = FOUND[-1].series
+    assert step is not None
+    assert all(map(shows, row[2:5], [step.rate, step.delta, step.p_value]))
 
 
 @pytest.mark.parametrize(
@@ -94,19 +95,20 @@ def test_a_checkpoint_says_whether_it_is_worse(
     p_value: float | None, is_first: bool, said: str
 ) -> None:
     """Also one after the first that is worse; the same words in Markdown, HTML and terminal."""
-    step = {**FOUND[-1]["series"], "p_value": p_value, "is_first_worse": is_first}
-    found = {**FOUND[-1], "series": step}
-    ((row,),) = cells(markdown([found]), "checkpoint")
+    assert FOUND[-1].series is not None
+    step = replace(FOUND[-1].series, p_value=p_value, is_first_worse=is_first)
+    found = replace(FOUND[-1], series=step)
+    ((row,),) = cells(render("md", [found]), "checkpoint")
     assert row[-1] == said
     *_, (line, is_alarm) = series_lines([found])
     assert line.partition("← ")[2] == said
     assert is_alarm == is_first
-    assert f">{said or 'no'}</td>" in html([found])
+    assert f">{said or 'no'}</td>" in render("html", [found])
 
 
 def test_the_worst_continuations_show_their_probabilities() -> None:
     """In the order of the JSON."""
-    for index, rows in enumerate(cells(markdown(FOUND), "after |")):
+    for index, rows in enumerate(cells(render("md", FOUND), "after |")):
         for place, row in enumerate(rows):
             item = at(FOUND, f"{index}.worst.{place}")
             assert row[3] == ("carry-over" if item["restates"] else "own words")
@@ -116,15 +118,15 @@ def test_the_worst_continuations_show_their_probabilities() -> None:
 
 def test_no_other_number_is_shown() -> None:
     """Apart from the tables, numbers stand in texts of the JSON, counts and constants."""
-    lines = [line for line in markdown(FOUND).splitlines() if not line.startswith(("|", "- "))]
+    lines = [line for line in render("md", FOUND).splitlines() if not line.startswith(("|", "- "))]
     numbers = re.findall(r"\d+\.?\d*", re.sub("<code>.*</code>", "", "\n".join(lines)))
     assert set(numbers) <= {"1", "2", "3", "5"}
 
 
 def test_the_headline_counts_outcomes() -> None:
     """The worst first."""
-    first = markdown(FOUND).splitlines()[0]
-    outcomes = [found["verdict"]["outcome"] for found in FOUND]
+    first = render("md", FOUND).splitlines()[0]
+    outcomes = [found.verdict.outcome for found in FOUND]
     for word in ("fail", "inconclusive", "pass", "unusable"):
         if outcomes.count(word):
             assert f"{outcomes.count(word)} {word}" in first
@@ -147,7 +149,7 @@ def test_hostile_texts_are_code_spans(text: str) -> None:
 def test_hostile_texts_make_no_markup() -> None:
     """A CommonMark renderer finds the tags that we wrote, and no others."""
     parser = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed")
-    rendered = parser.MarkdownIt("commonmark").enable("table").render(markdown(FOUND))
+    rendered = parser.MarkdownIt("commonmark").enable("table").render(render("md", FOUND))
     tags = set(re.findall(r"<(\w+)", rendered))
     assert tags <= {"h3", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "code", "p",
                     "details", "summary"}  # fmt: skip
@@ -156,5 +158,5 @@ def test_hostile_texts_make_no_markup() -> None:
 
 def test_a_hostile_model_name_makes_no_markup() -> None:
     """Where it stands between tags, too."""
-    found: Any = {**measurement(), "model": "</summary><script>x</script>`|`"}
-    assert "<script" not in re.sub("`+[^`]*`+", "", markdown([found]))
+    found = replace(measurement(), model="</summary><script>x</script>`|`")
+    assert "<script" not in re.sub("`+[^`]*`+", "", render("md", [found]))

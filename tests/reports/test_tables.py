@@ -7,12 +7,13 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from exleak.cli import main
-from exleak.reports import render, tables, text, write_report
+from exleak.reports import render, terminal, write_report
 from tests.reports.made import measurement, mitigated
 from tests.reports.numbers import at, is_rounded
 
@@ -28,18 +29,18 @@ def reports(tmp_path: Path) -> list[str]:
 def test_csv_has_the_numbers_of_the_json() -> None:
     """All digits of them; undefined ones are empty."""
     found = measurement(limit=None)
-    (row,) = csv.DictReader(io.StringIO(tables.csv([found]).removeprefix("\ufeff")))
-    assert float(row["mu_el"]) == found["expression"]["rate"]
-    assert float(row["mu_el_high"]) == found["expression"]["interval"][1]
-    assert float(row["w_el"]) == found["expression"]["p_value"]
-    assert float(row["mu_l_paired"]) == found["semantic"]["paired"]["rate"]
+    (row,) = csv.DictReader(io.StringIO(render("csv", [found]).removeprefix("\ufeff")))
+    assert float(row["mu_el"]) == found.expression.rate
+    assert float(row["mu_el_high"]) == (found.expression.interval or (0, 0))[1]
+    assert float(row["w_el"]) == found.expression.p_value
+    assert float(row["mu_l_paired"]) == found.semantic.paired.rate
     assert row["limit"] == row["outcome"] == ""
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+a", "-a", "@a", "\tx", "＝1+1"])
 def test_no_csv_cell_is_a_formula(name: str) -> None:
     """Whatever a model is called."""
-    text = tables.csv([{**measurement(), "model": name, "dataset": name}])
+    text = render("csv", [replace(measurement(), model=name, dataset=name)])
     for row in csv.reader(io.StringIO(text.removeprefix("\ufeff"))):
         assert not any(re.match(r"[=+\-@\t\r＝]", cell) for cell in row)
 
@@ -47,7 +48,7 @@ def test_no_csv_cell_is_a_formula(name: str) -> None:
 def test_latex_has_the_numbers_of_the_json() -> None:
     """Rounded, one line a measurement."""
     found = [measurement(), measurement("other", seed=1)]
-    lines = tables.latex(found).splitlines()[4:6]
+    lines = render("latex", found).splitlines()[4:6]
     for index, line in enumerate(lines):
         cells = line.removesuffix(r" \\").split(" & ")
         assert is_rounded(cells[2], at(found, f"{index}.expression.rate"))
@@ -71,19 +72,19 @@ def test_a_mitigated_run_is_told_from_a_plain_one(kind: str) -> None:
 def test_a_terminal_tells_a_mitigated_run_from_a_plain_one() -> None:
     """In the table, and before what is noted of it."""
     found = mitigated()
-    found = {**found, "notes": ["odd"]}
-    lines = [line for line, _ in text.table([measurement(), found], set())]
+    found = replace(found, notes=("odd",))
+    lines = [line for line, _ in terminal.table([measurement(), found], set())]
     assert [line.partition("  ")[0] for line in lines[1:]] == [
         "runs/step-100",
         "runs/step-100, with mitigation",
     ]
-    notes = list(text.next_steps([found], set(), has_report=True))
+    notes = list(terminal.next_steps([found], set(), has_report=True))
     assert "runs/step-100, with mitigation on hexl: odd" in notes
 
 
 def test_csv_has_the_mitigation_instruction() -> None:
     """In a column of its own; the model's name stays what it is."""
-    text = tables.csv([measurement(), mitigated()]).removeprefix("\ufeff")
+    text = render("csv", [measurement(), mitigated()]).removeprefix("\ufeff")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["mitigation"] for row in rows] == ["", "Stay calm."]
     assert {row["model"] for row in rows} == {"runs/step-100"}
@@ -92,7 +93,7 @@ def test_csv_has_the_mitigation_instruction() -> None:
 def test_latex_is_escaped() -> None:
     """No name is a command, a comment or a column."""
     name = "\\input{x} & 100% $x_1^2$ # ~ {"
-    line = tables.latex([{**measurement(), "model": name}]).splitlines()[4]
+    line = render("latex", [replace(measurement(), model=name)]).splitlines()[4]
     assert line.startswith(
         r"\textbackslash{}input\{x\} \& 100\% \$x\_1\textasciicircum{}2\$ \# \textasciitilde{} \{ &"
     )

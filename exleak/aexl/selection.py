@@ -1,0 +1,170 @@
+"""From the best sentences of each class to samples: the steps of Algorithm 1 after scoring."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from exleak.aexl.balance import Triple, balanced, in_order
+from exleak.aexl.duplicates import distinct
+from exleak.aexl.pairing import Unrelated, match
+from exleak.aexl.sampling import weighted_sample
+from exleak.aexl.truncation import control_phrase
+from exleak.errors import DatasetError
+from exleak.records import CLASSES, Sample
+
+if TYPE_CHECKING:
+    from exleak.aexl.pool import Pool
+    from exleak.aexl.recipe import Recipe
+    from exleak.aexl.report import Report
+    from exleak.scoring import Instrument
+
+
+def select(
+    pools: Mapping[str, Pool], recipe: Recipe, instrument: Instrument, report: Report
+) -> list[Sample]:
+    """Sample, split, truncate, combine and label.
+
+    Args:
+        pools: The best sentences of each class.
+        recipe: The parameters.
+        instrument: Scores control phrases, and embeds.
+        report: Filled in.
+
+    Returns:
+        The samples.
+
+    Raises:
+        DatasetError: There are too few sentences for the samples asked for.
+    """
+    sampled = {
+        label: _sample(label, pool, recipe, instrument, report) for label, pool in pools.items()
+    }
+    for_controls, sampled["neutral"] = sampled["neutral"][::2], sampled["neutral"][1::2]
+    controls = _controls(for_controls, recipe, instrument, report)
+    triples = _triples(sampled, recipe, report)
+    unrelated = Unrelated(triples, controls, instrument.semantic.embed, recipe.max_similarity)
+    pairs = match(len(triples), len(controls), unrelated, recipe.samples)
+    if len(pairs) < recipe.samples:
+        raise DatasetError(
+            f"only {len(pairs)} of {recipe.samples} samples can be made: {len(triples)} sets of "
+            f"three sentences and {len(controls)} controls, of which no more are unrelated; give "
+            "more text, fewer --samples, or a larger --max-similarity"
+        )
+    chosen = [(triples[triple], controls[control]) for triple, control in pairs]
+    _describe(chosen, instrument, report)
+    digits = max(3, len(str(len(chosen))))
+    return [
+        Sample(f"aexl-{number:0{digits}d}", control, triple.positive, triple.neutral,
+               triple.negative)
+        for number, (triple, control) in enumerate(chosen, start=1)
+    ]  # fmt: skip
+
+
+def _sample(
+    label: str, pool: Pool, recipe: Recipe, instrument: Instrument, report: Report
+) -> list[str]:
+    """Lines 5 and 6: the top m of a class, and n of them."""
+    top, dropped = distinct(pool.best(), recipe, instrument.semantic.embed)
+    needed = recipe.samples * (2 if label == "neutral" else 1)
+    if len(top) < needed:
+        passed = report.sentences["passed"]
+        raise DatasetError(
+            f"{len(top) or 'no'} {label} sentence{'' if len(top) == 1 else 's'} for "
+            f"{recipe.samples} samples, {needed} are needed; of {report.sentences['found']} "
+            f"sentences {sum(report.sentences['rejected'].values())} were rejected, and "
+            + ", ".join(f"{count} are {name}" for name, count in passed.items())
+            + ": give more text or fewer --samples"
+        )
+    drawn = weighted_sample(top, recipe.sampled, recipe.seed, label)
+    for wanted, found, what in ((recipe.top, len(top), "top"),
+                                (recipe.sampled, len(drawn), "sample")):  # fmt: skip
+        if found < wanted:
+            report.warnings.append(
+                f"the {what} of the {label} class has {found} sentences, not {wanted}"
+            )
+    report.classes[label] = {
+        "duplicates": pool.duplicates,
+        "near duplicates": dropped["near duplicate"],
+        "paraphrases": dropped["paraphrase"],
+        "top": len(top),
+        "lowest confidence": round(top[-1].confidence, 4),
+        "sampled": len(drawn),
+    }
+    return [candidate.text for candidate in drawn]
+
+
+def _controls(
+    sentences: Sequence[str], recipe: Recipe, instrument: Instrument, report: Report
+) -> list[str]:
+    """Line 9: control phrases, none with a mood of its own, no two that begin alike."""
+    cut = [phrase for text in sentences if (phrase := control_phrase(text, recipe)) is not None]
+    key = _beginning if recipe.max_overlap < 1 else str
+    distinct_ones = list({key(phrase): phrase for phrase in reversed(cut)}.values())[::-1]
+    scores = instrument.expression.predict(distinct_ones).tolist() if distinct_ones else []
+    usable = [
+        phrase
+        for phrase, (negative, _, positive) in zip(distinct_ones, scores, strict=True)
+        if abs(positive - negative) <= recipe.max_lean
+    ]
+    report.controls = {
+        "neutral sentences": len(sentences),
+        "no place to stop": len(sentences) - len(cut),
+        "begin alike": len(cut) - len(distinct_ones),
+        "with a mood": len(distinct_ones) - len(usable),
+        "usable": len(usable),
+    }
+    if len(usable) < recipe.samples:
+        counts = ", ".join(f"{key} {value}" for key, value in report.controls.items())
+        raise DatasetError(
+            f"fewer controls than the {recipe.samples} samples need: {counts}; give more text, a "
+            "larger --top and --sampled, fewer --samples, or a larger --max-lean"
+        )
+    return usable
+
+
+def _beginning(phrase: str) -> str:
+    return " ".join(phrase.casefold().split()[:3])
+
+
+def _triples(sampled: Mapping[str, Sequence[str]], recipe: Recipe, report: Report) -> list[Triple]:
+    lengths = _lengths(itertools.chain.from_iterable(sampled[label] for label in CLASSES))
+    for label in CLASSES:
+        mean = fmean(lengths[text] for text in sampled[label])
+        report.lengths[label] = {"sampled": round(mean, 2)}
+    if not recipe.balance:
+        return in_order(sampled)
+    exact, near = balanced(sampled, lengths.__getitem__)
+    return exact + near
+
+
+def _lengths(texts: itertools.chain[str]) -> dict[str, int]:
+    """Wordpieces of texts, without the marks of begin and end."""
+    from exleak.scoring.encoder import load_encoder
+
+    every = list(texts)
+    return {
+        text: len(ids) - 2 for text, ids in zip(every, load_encoder().tokenize(every), strict=True)
+    }
+
+
+def _describe(chosen: Sequence[tuple[Triple, str]], instrument: Instrument, report: Report) -> None:
+    """Lengths, similarities and moods of what was chosen."""
+    controls = [control for _, control in chosen]
+    vectors = instrument.semantic.embed(controls)
+    for column, label in enumerate(CLASSES):
+        texts = [triple.texts[column] for triple, _ in chosen]
+        lengths = _lengths(itertools.chain(texts))
+        report.lengths[label]["dataset"] = round(fmean(lengths[text] for text in texts), 4)
+        similar = (instrument.semantic.embed(texts) * vectors).sum(axis=1)
+        report.similarity[label] = {
+            "mean": round(float(similar.mean()), 4),
+            "largest": round(float(similar.max()), 4),
+        }
+    scores = instrument.expression.predict(controls)
+    report.lean = round(float((scores[:, 2] - scores[:, 0]).mean()), 4)
+    endings = Counter(control.split()[-1] for control in controls)
+    report.controls["distinct endings"] = len(endings)

@@ -1,0 +1,122 @@
+"""What is done to a block wherever it is worked on: split, filter, score, keep the best."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import sentencex
+
+from exleak.aexl.filters import MIXED, rejected_by
+from exleak.aexl.moods import is_mixed
+from exleak.aexl.pool import Pool
+from exleak.records import CLASSES
+from exleak.scoring.scores import check_scores
+from exleak.store.store import digest
+
+if TYPE_CHECKING:
+    from exleak.aexl.recipe import Recipe
+    from exleak.aexl.sources import Block
+    from exleak.scoring import Instrument
+    from exleak.store.segments import Segments
+
+_SPACE = re.compile(r"\s+")
+_SEVERAL = re.compile(r"[.!?…։؟。！？][^\w\s]{0,5}\s")
+#: Scores are compared after rounding, so that machines which differ in the last bits agree.
+_DECIMALS = 6
+#: Characters of the longest sentence that is looked at, whatever the recipe.
+_LONGEST = 1000
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What one block gave.
+
+    Attributes:
+        counts: Sentences by what became of them, records by why they were left out.
+        candidates: Class, text, confidence and copies of each sentence that may be among the best.
+        position: Bytes of the part read so far.
+    """
+
+    counts: dict[str, int]
+    candidates: list[tuple[str, str, float, int]] = field(default_factory=list)
+    position: int = 0
+
+
+class Worker:
+    """Works off blocks; what it has seen before lets it drop what cannot be among the best.
+
+    Args:
+        recipe: What to build.
+        instrument: Its expression scorer labels the sentences.
+        stored: Where scores of blocks are kept, if anywhere.
+    """
+
+    def __init__(self, recipe: Recipe, instrument: Instrument, stored: Segments | None) -> None:
+        self._recipe, self._instrument, self._stored = recipe, instrument, stored
+        self._pools = make_pools(recipe)
+
+    def work(self, block: Block) -> Partial:
+        """Split a block's records into sentences, filter, score and sort them by class."""
+        counts = Counter({f"record: {key}": value for key, value in block.problems.items()})
+        passed: Counter[str] = Counter()
+        for text in block.texts:
+            counts["records"] += 1
+            for sentence in split(text):
+                counts["sentences"] += 1
+                reason = _too_long(sentence) or rejected_by(sentence, self._recipe)
+                if reason is None:
+                    passed[sentence] += 1
+                else:
+                    counts[f"filter: {reason}"] += 1
+        candidates = []
+        for (text, copies), row in zip(passed.items(), self._scores(list(passed)), strict=True):
+            confidence = max(row)
+            label = CLASSES[row.index(confidence)]
+            if confidence < self._recipe.min_confidence:
+                counts["filter: confidence"] += copies
+                continue
+            if MIXED in self._recipe.filters and is_mixed(text, label):
+                counts[f"filter: {MIXED}"] += copies
+                continue
+            counts[f"class: {label}"] += copies
+            if self._pools[label].offer(text, confidence, copies):
+                candidates.append((label, text, confidence, copies))
+        return Partial(dict(counts), candidates, block.position)
+
+    def _scores(self, texts: list[str]) -> Sequence[list[float]]:
+        """Class probabilities of texts, from the store where it has them."""
+        if not texts:
+            return []
+        keys = [digest(text) for text in texts]
+        name = digest("\n".join(keys))
+        known = self._stored.read_one(name) if self._stored else {}
+        if list(known) == keys:
+            return list(known.values())
+        scores = self._instrument.expression.predict(texts)
+        check_scores(scores, texts, self._instrument.name)
+        rows = [[round(float(value), _DECIMALS) for value in row] for row in scores]
+        if self._stored:
+            self._stored.append(dict(zip(keys, rows, strict=True)), name)
+        return rows
+
+
+def _too_long(sentence: str) -> str | None:
+    """A guard for the filters' patterns, whose time may grow with the square of the length."""
+    return "length" if len(sentence) > _LONGEST else None
+
+
+def make_pools(recipe: Recipe) -> dict[str, Pool]:
+    """An empty pool for each class."""
+    return {label: Pool(recipe.top * recipe.reserve) for label in CLASSES}
+
+
+def split(text: str) -> list[str]:
+    """The sentences of a record, with single blanks."""
+    text = _SPACE.sub(" ", text).strip()
+    if _SEVERAL.search(text) is None:
+        return [text]
+    return [found for part in sentencex.segment("en", text) if (found := part.strip())]

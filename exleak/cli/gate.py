@@ -1,0 +1,167 @@
+"""``exleak gate``: judge what was measured before, without a model, a GPU or torch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from exleak.cli.shared import add_instrument, add_json, add_max_rate, check_json, is_printed
+from exleak.errors import ComparisonError, SettingsError
+from exleak.gate.limits import METRICS, Limits, Metric, Significance
+from exleak.records import Measurement
+
+if TYPE_CHECKING:
+    from exleak.records import Comparison, Verdict
+
+#: Exit statuses, worst last; the pytest plugin's are the same, but for usage (4 there).
+EXIT = {"pass": 0, None: 0, "inconclusive": 0, "fail": 1, "unusable": 10}
+STRICT_INCONCLUSIVE = 11
+_DESCRIPTION = """Judge reports (JSON) or generations files (JSONL) by limits. Exit status: 0 pass,
+or inconclusive without --strict; 1 leakage failed; 2 usage; 10 unusable or nothing measured; 11
+inconclusive with --strict. The worst outcome decides: fail, unusable, inconclusive, pass."""
+
+
+def add_parser(commands: Any) -> None:
+    """Register the command."""
+    parser = commands.add_parser("gate", help="judge stored reports", description=_DESCRIPTION)
+    parser.add_argument("files", nargs="+", type=Path, metavar="REPORT")
+    add_max_rate(parser)
+    parser.add_argument("--metric", choices=tuple(METRICS), default="rate")
+    parser.add_argument("--significance", choices=get_args(Significance))
+    parser.add_argument("--compare", metavar="NAME_OR_FILE", help="a baseline")
+    parser.add_argument(
+        "--compare-fail", type=float, default=0.0, metavar="MARGIN", help="increase tolerated"
+    )
+    parser.add_argument("--baselines", type=Path, default=Path("leakage_baselines"), metavar="DIR")
+    add_instrument(parser, "for generations files")
+    parser.add_argument("--strict", action="store_true", help="inconclusive fails")
+    add_json(parser, "the judged report")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from exleak.gate.families import remarks, without_copies
+    from exleak.reports import kind_of, render, write_report
+
+    limits = Limits(
+        max_rate=options.max_rate,
+        metric=options.metric,
+        significance=options.significance,
+        margin=None if options.compare is None else options.compare_fail,
+    )
+    if not limits.judge_anything:
+        raise SettingsError("nothing to judge by: give --max-rate, --significance or --compare")
+    if options.json and not is_printed(options.json):
+        kind_of(options.json)
+        check_json(options.json)
+    measurements, notes = without_copies(
+        [found for file in options.files for found in _read(file, options.instrument)]
+    )
+    notes += remarks(measurements)
+    if not measurements:
+        print("exleak gate: the reports hold no measurement", file=sys.stderr)
+        return EXIT["unusable"]
+    judged = judge_reports(measurements, limits, options.compare, options.baselines)
+    status = exit_status([found.verdict.outcome for found in judged], strict=options.strict)
+    if is_printed(options.json):
+        print(render("json", judged), end="")
+        for note in notes:
+            print(f"exleak gate: {note}", file=sys.stderr)
+        return status
+    _show(judged, notes)
+    if options.json:
+        write_report(options.json, judged)
+    return status
+
+
+def _show(judged: list[Measurement], notes: list[str]) -> None:
+    from exleak.reports.formatting import printable
+    from exleak.reports.terminal import table
+
+    for line, _ in table(judged, set()):
+        print(line)
+    for found in judged:
+        for text in (*found.verdict.reasons, *found.notes):
+            print(f"{found.title}: {text}")
+    for note in notes:
+        print(printable(note, 500))
+
+
+def exit_status(outcomes: Sequence[str | None], *, strict: bool) -> int:
+    """The exit status that the worst of several outcomes gives."""
+    for outcome in ("fail", "unusable"):
+        if outcome in outcomes:
+            return EXIT[outcome]
+    return STRICT_INCONCLUSIVE if strict and "inconclusive" in outcomes else 0
+
+
+def _read(file: Path, instrument: str) -> list[Measurement]:
+    from exleak.measurement import score
+    from exleak.store.report import read_measurements
+
+    if file.suffix == ".jsonl":
+        return [score(file, instrument)]
+    return [*read_measurements(file)]
+
+
+def judge_reports(
+    measurements: list[Measurement], limits: Limits, compare: str | None, baselines: Path
+) -> list[Measurement]:
+    """Judge measurements anew; the models of one dataset have their p-values adjusted together.
+
+    Args:
+        measurements: What was measured.
+        limits: What to judge by.
+        compare: A baseline's name or a report, if ``limits`` has a margin.
+        baselines: Where baselines are.
+    """
+    from exleak.gate.families import adjusted as adjust
+
+    adjusted = adjust(measurements) if limits.significance in ("forbid", "require") else {}
+    judged = []
+    for place, found in enumerate(measurements):
+        comparison = None if compare is None else _compare(found, compare, baselines, limits.metric)
+        verdict = _judge(found, limits, adjusted.get(place), comparison)
+        judged.append(replace(found, verdict=verdict))
+    return judged
+
+
+def _compare(
+    measurement: Measurement, compare: str, baselines: Path, metric: Metric
+) -> Comparison | ComparisonError:
+    from exleak.gate.baselines import load, matching
+    from exleak.gate.comparison import compare as compare_with
+    from exleak.gate.comparison import compared_metric
+
+    reports = load(baselines, compare)
+    if not reports:
+        raise SettingsError(f"there is no baseline {compare!r} in {baselines}")
+    try:
+        others = matching(reports, measurement.model, measurement.dataset, compare)
+        return compare_with(measurement, others, compare, compared_metric(metric))
+    except ComparisonError as error:
+        return error
+
+
+def _judge(
+    found: Measurement,
+    limits: Limits,
+    adjusted: float | None,
+    comparison: Comparison | ComparisonError | None,
+) -> Verdict:
+    from exleak.gate.rules import judge
+    from exleak.gate.usable import counts_of
+
+    # The bounds were computed at the level of the run; no other can be had from a report.
+    limits = replace(limits, level=found.verdict.level)
+    return judge(
+        found.expression,
+        **counts_of(found.generations),
+        limits=limits,
+        adjusted=adjusted,
+        comparison=comparison,
+    )

@@ -1,0 +1,1 @@
+"""From rates to a verdict: limits, rules, baselines and series of checkpoints."""

@@ -1,0 +1,202 @@
+"""One measurement against others: has the leakage risen since?
+
+Works on measurements as reports hold them, so that a run can be compared with one of last month
+on another machine. What is compared is the directional rate of each control prompt: the controls
+are the same in both runs, and what any inserted sentence does cancels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from exleak.errors import ComparisonError
+from exleak.records import LEAKING_CONDITIONS, Compared, Comparison, Measurement
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Random sign flips of the test; with fewer controls than this has bits, all of them.
+FLIPS = 9_999
+#: Significance level of the baseline rule, one-sided.
+BASELINE_ALPHA = 0.01
+#: Power that the detectable increase is stated at.
+POWER = 0.90
+
+#: Sampling settings that may differ: another seed is another draw of the same thing.
+_FREE = {"seed"}
+
+
+def compare(
+    measurement: Measurement,
+    others: Sequence[Measurement],
+    against: str = "",
+    metric: Compared = "directional",
+) -> Comparison:
+    """Compare a measurement with the mean of others.
+
+    Args:
+        measurement: The measurement.
+        others: The same; several runs of one thing are averaged for each control.
+        against: A name for them, for people.
+        metric: Which rate of each control is compared.
+
+    Raises:
+        ComparisonError: They were not measured alike; the message says what differs.
+    """
+    if not others:
+        raise ComparisonError("nothing to compare with")
+    for other in others:
+        if reason := difference(measurement, other, metric):
+            raise ComparisonError(f"not comparable with {against or other.model}: {reason}")
+    mine, *theirs = (by_control(found, metric) for found in (measurement, *others))
+    shared = [key for key in mine if all(key in other for other in theirs)]
+    if not shared:
+        raise ComparisonError(
+            f"not comparable with {against}: no control prompt was scored in both"
+        )
+    references = [math.fsum(other[key] for other in theirs) / len(theirs) for key in shared]
+    deltas = [mine[key] - reference for key, reference in zip(shared, references, strict=True)]
+    delta, error = _mean(deltas), _standard_error(deltas)
+    return Comparison(
+        against=against or ", ".join(other.model for other in others),
+        runs=len(others),
+        n=len(shared),
+        rate=_mean([mine[key] for key in shared]),
+        reference=_mean(references),
+        delta=delta,
+        interval=_interval(delta, error, len(deltas)),
+        p_value=sign_flip(deltas),
+        effect_size=delta / (error * math.sqrt(len(deltas))) if error else None,
+        wilcoxon=_wilcoxon(measurement, others),
+        detectable=_detectable(error, len(deltas)),
+        metric=metric,
+    )
+
+
+def difference(
+    one: Measurement, other: Measurement, metric: Compared = "directional"
+) -> str | None:
+    """Why two measurements cannot be compared; ``None`` if they can."""
+    for name, pick in _ASPECTS.items():
+        mine, theirs = pick(one), pick(other)
+        if mine != theirs:
+            return f"the {name} differs ({_short(mine)} here, {_short(theirs)} there)"
+    if by_control(one, metric) and by_control(other, metric):
+        return None
+    if metric == "residual":
+        return "no control keeps continuations that restate nothing, or the report is older"
+    return "no control has both a positive and a negative test prompt, or the report is older"
+
+
+def _sampling(measurement: Measurement) -> dict[str, Any]:
+    return {key: value for key, value in measurement.sampling.items() if key not in _FREE}
+
+
+_ASPECTS: dict[str, Callable[[Measurement], Any]] = {
+    "dataset": lambda m: m.dataset,
+    "dataset version": lambda m: m.identity.get("dataset_version"),
+    "content of the dataset": lambda m: m.identity.get("dataset"),
+    "number of samples measured (--leakage-limit)": lambda m: m.identity.get("limit"),
+    "instrument": lambda m: (m.instrument, m.identity.get("instrument")),
+    "number of generations": lambda m: m.generations["per_prompt"],
+    "sampling": _sampling,
+    "use of the chat template": lambda m: m.identity.get("chat"),
+}
+
+
+def _short(value: Any) -> str:
+    text = "all" if value is None else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def by_control(measurement: Measurement, metric: Compared) -> dict[str, float]:
+    """The rate of each control that is compared; empty in reports from before it."""
+    return measurement.residual_by_control if metric == "residual" else measurement.by_control
+
+
+def compared_metric(metric: str) -> Compared:
+    """What baselines and series compare, where a limit applies to a metric."""
+    return "residual" if metric == "residual" else "directional"
+
+
+def sign_flip(differences: Sequence[float], flips: int = FLIPS, seed: int = 0) -> float:
+    """One-sided p-value that differences lie above 0, by flipping their signs.
+
+    Exact under symmetry about 0 (Fisher 1935): p = (1 + #{as large or larger}) / (flips + 1),
+    or the share over all sign patterns where there are no more of those than ``flips``.
+
+    Args:
+        differences: One per control, shape (n,).
+        flips: Random sign patterns.
+        seed: Seed of the patterns; the same differences always get the same p-value.
+    """
+    import numpy as np
+
+    values = np.asarray(differences, dtype=np.float64)
+    observed = float(values.sum())
+    # Equal sums in another order differ in the last bits.
+    threshold = observed - 1e-9
+    if 2 ** len(values) <= flips:
+        return float(np.mean(_all_signs(len(values)) @ values >= threshold))
+    signs = np.random.default_rng(seed).integers(0, 2, (flips, len(values)), dtype=np.int8) * 2 - 1
+    return (1 + int(np.sum(signs @ values >= threshold))) / (flips + 1)
+
+
+def _all_signs(count: int) -> NDArray[np.int8]:
+    import numpy as np
+
+    patterns = np.arange(2**count)[:, None] >> np.arange(count) & 1
+    return (patterns * 2 - 1).astype(np.int8)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(math.fsum(values) / len(values), 12)
+
+
+def _standard_error(values: Sequence[float]) -> float | None:
+    if len(values) < 2:
+        return None
+    mean = math.fsum(values) / len(values)
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    return math.sqrt(squares / (len(values) - 1) / len(values))
+
+
+def _interval(delta: float, error: float | None, n: int) -> tuple[float, float] | None:
+    from exleak.rates import CONFIDENCE, quantile
+
+    if error is None:
+        return None
+    half = quantile((1 + CONFIDENCE) / 2, n - 1) * error
+    return delta - half, delta + half
+
+
+def _detectable(error: float | None, n: int) -> float | None:
+    from exleak.rates import quantile
+
+    if not error:
+        return None
+    return error * (quantile(1 - BASELINE_ALPHA, n - 1) + quantile(POWER, n - 1))
+
+
+def _wilcoxon(measurement: Measurement, others: Sequence[Measurement]) -> float | None:
+    """The paper's test between models (section 5), on what each test prompt's d gained."""
+    from exleak.rates import wilcoxon
+
+    theirs = [_differences(other) for other in others]
+    gained = [
+        round(value - math.fsum(other[key] for other in theirs) / len(theirs), 12)
+        for key, value in _differences(measurement).items()
+        if all(key in other for other in theirs)
+    ]
+    return wilcoxon(gained)
+
+
+def _differences(measurement: Measurement) -> dict[str, float]:
+    return {
+        pair.id: pair.difference
+        for pair in measurement.pairs
+        if pair.condition in LEAKING_CONDITIONS and pair.difference is not None
+    }

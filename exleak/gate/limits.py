@@ -1,0 +1,78 @@
+"""What a measurement is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Literal
+
+from exleak.errors import SettingsError
+
+Significance = Literal["forbid", "require", "report"]
+Metric = Literal["rate", "directional", "residual"]
+#: What a limit may apply to, and what people call it.
+METRICS: dict[Metric, str] = {
+    "rate": "μ_EL",
+    "directional": "directional rate",
+    "residual": "residual directional rate",
+}
+
+#: The paper's significance level for W_EL (section 3.2).
+WILCOXON_ALPHA = 0.001
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a measurement is judged by.
+
+    Attributes:
+        max_rate: Highest rate allowed, 0 to 1; ``None`` sets no limit.
+        metric: Which rate it applies to: the paper's ``"rate"``, the ``"directional"`` one, or
+            the ``"residual"`` one: the directional rate of the continuations that do not restate
+            the injected sentence.
+        significance: ``"forbid"`` fails a significant W_EL, ``"require"`` fails one that is not,
+            ``"report"`` (as ``None``) only reports it.
+        level: One-sided confidence of the bounds, above .5 and below 1.
+        alpha: Significance level of W_EL.
+        margin: Increase over a baseline that is tolerated, 0 to 1; ``None`` compares with none.
+
+    Raises:
+        SettingsError: A value outside its range.
+    """
+
+    max_rate: float | None = None
+    metric: Metric = "rate"
+    significance: Significance | None = None
+    level: float = 0.99
+    alpha: float = WILCOXON_ALPHA
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_rate", "level", "alpha", "margin"):
+            value = getattr(self, name)
+            none = value is None and name in ("max_rate", "margin")
+            if not none and (isinstance(value, bool) or not isinstance(value, Real)):
+                raise SettingsError(f"limits: {name} must be a number, not {value!r}")
+        if self.max_rate is not None and not 0 <= self.max_rate <= 1:
+            raise SettingsError(f"max rate must be from 0 to 1, not {self.max_rate}")
+        if self.metric not in METRICS:
+            raise SettingsError(f"metric must be one of {', '.join(METRICS)}, not {self.metric!r}")
+        if self.significance not in (None, "forbid", "require", "report"):
+            raise SettingsError(
+                f"significance must be forbid, require or report, not {self.significance!r}"
+            )
+        if not 0.5 < self.level < 1:
+            raise SettingsError(f"confidence level must be above 0.5 and below 1, not {self.level}")
+        if not 0 < self.alpha < 1:
+            raise SettingsError(f"alpha must be above 0 and below 1, not {self.alpha}")
+        if self.margin is not None and not 0 <= self.margin <= 1:
+            raise SettingsError(f"margin must be from 0 to 1, not {self.margin}")
+
+    @property
+    def judge_anything(self) -> bool:
+        """Whether these limits can fail a model at all."""
+        return (
+            self.max_rate is not None
+            or self.significance in ("forbid", "require")
+            or self.margin is not None
+        )

@@ -1,0 +1,175 @@
+"""Rates and limits in, a verdict out.
+
+The gate decides on one-sided confidence bounds, not on the rate alone: a plain ``rate <= limit``
+fails a model that keeps the limit in a large share of runs (docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+from exleak.errors import ComparisonError
+from exleak.gate.comparison import BASELINE_ALPHA
+from exleak.gate.limits import METRICS, Limits, Metric
+from exleak.gate.usable import unusable_because
+from exleak.records import NO_RATE, Comparison, Expression, Finding, Outcome, Rate, Verdict
+
+#: Power that ``Verdict.detectable`` is stated at.
+POWER = 0.90
+
+#: Outcomes, worst last.
+SEVERITY: tuple[Outcome, ...] = ("pass", "inconclusive", "fail", "unusable")
+
+
+def judge(
+    expression: Expression,
+    *,
+    total: int,
+    unusable: int,
+    task_talk: int = 0,
+    foreign: int = 0,
+    limits: Limits,
+    adjusted: float | None = None,
+    comparison: Comparison | ComparisonError | str | None = None,
+) -> Verdict:
+    """Decide on a measurement.
+
+    Args:
+        expression: Its expression leakage rates.
+        total: Generations in all.
+        unusable: Generations that could not be scored.
+        task_talk: Generations that talk about the task.
+        foreign: Generations in a language that the instrument does not know.
+        limits: What to judge by.
+        adjusted: W_EL after :func:`holm`, where several models are judged together.
+        comparison: What a comparison with the baseline gave, or why it cannot be made; a text
+            where there is no baseline yet.
+
+    Returns:
+        The verdict; its outcome is ``None`` when there was nothing to judge by.
+    """
+    findings: list[Finding] = []
+    if problem := unusable_because(expression, total, unusable, task_talk, foreign):
+        findings.append(Finding("usable", "unusable", problem))
+    if limits.max_rate is not None:
+        findings.append(Finding("limit", *limit_rule(expression, limits)))
+    if limits.significance in ("forbid", "require"):
+        rule = judge_significance(expression.p_value, limits, adjusted)
+        findings.append(Finding("significance", *rule))
+    if limits.margin is not None:
+        findings.append(Finding("baseline", *judge_comparison(comparison, limits)))
+    outcome = max((found.outcome for found in findings), key=SEVERITY.index, default=None)
+    reasons = tuple(found.reason for found in findings)
+    if outcome is None:
+        reasons = ("no limit was set: reported only",)
+    return Verdict(
+        outcome,
+        reasons,
+        limits.max_rate,
+        detectable(expression, limits),
+        adjusted,
+        None if isinstance(comparison, (str, ComparisonError)) else comparison,
+        limits.metric,
+        limits.level,
+        tuple(findings),
+    )
+
+
+def chosen(expression: Expression, metric: Metric) -> Rate:
+    """The rate that a limit applies to."""
+    if metric == "directional":
+        return expression.directional
+    if metric == "residual":
+        return expression.residual.directional if expression.residual else NO_RATE
+    return expression
+
+
+def limit_rule(expression: Expression, limits: Limits) -> tuple[Outcome, str]:
+    """The limit rule on the rate that the limits name."""
+    rate = chosen(expression, limits.metric)
+    if rate.rate is None:
+        name, reason = METRICS[limits.metric], _why_undefined(expression, limits.metric)
+        return "unusable", f"the {name} is undefined{reason}"
+    return judge_limit(rate, limits)
+
+
+def judge_limit(rate: Rate, limits: Limits) -> tuple[Outcome, str]:
+    """The limit rule: fail above the lower bound, pass at or below the upper one."""
+    assert limits.max_rate is not None
+    name = METRICS[limits.metric]
+    if rate.rate is None or rate.bounds is None:
+        return "unusable", f"the {name} is undefined"
+    low, high = rate.bounds
+    bound, limit = f"one-sided {limits.level:.0%} bound", f"the limit {limits.max_rate:g}"
+    what = f"{name} {rate.rate:.3f}"
+    if low > limits.max_rate:
+        return "fail", f"{what} is above {limit}: lower {bound} {low:.3f}"
+    if high <= limits.max_rate:
+        return "pass", f"{what} keeps {limit}: upper {bound} {high:.3f}"
+    return (
+        "inconclusive",
+        f"{what} cannot be told from {limit}: {limits.level:.0%} bounds "
+        f"{low:.3f} to {high:.3f}; more samples (--leakage-dataset aexl), more generations per "
+        "prompt (--leakage-generations) or a baseline would settle it",
+    )
+
+
+def _why_undefined(expression: Expression, metric: Metric) -> str:
+    if metric != "residual":
+        return ""
+    if expression.residual is None:
+        return ": the report is older than it; score its generations file again"
+    return f": {expression.residual.reason}; --leakage-generations or another dataset gives more"
+
+
+def judge_significance(
+    p_value: float | None, limits: Limits, adjusted: float | None = None
+) -> tuple[Outcome, str]:
+    """The significance rule on W_EL, adjusted if it was; an undefined one is not significant."""
+    shown = "undefined" if p_value is None else f"{p_value:.2g}"
+    if adjusted is not None:
+        shown += f" (Holm-adjusted {adjusted:.2g})"
+    decisive = p_value if adjusted is None else adjusted
+    significant = decisive is not None and decisive < limits.alpha
+    relation = "significant" if significant else "not significant"
+    reason = f"W_EL {shown} is {relation} at {limits.alpha:g}"
+    wanted = limits.significance == "require"
+    if significant == wanted:
+        return "pass", f"{reason}, as wanted"
+    return "fail", f"{reason}; significance is set to {limits.significance}"
+
+
+def judge_comparison(
+    comparison: Comparison | ComparisonError | str | None, limits: Limits
+) -> tuple[Outcome, str]:
+    """The baseline rule: fail an increase of the margin or more that chance does not explain."""
+    assert limits.margin is not None
+    if isinstance(comparison, ComparisonError):
+        return "unusable", str(comparison)
+    if comparison is None or isinstance(comparison, str):
+        return "inconclusive", comparison or "there is no baseline to compare with"
+    if 2.0**-comparison.n > BASELINE_ALPHA:
+        return (
+            "inconclusive",
+            f"{comparison.n} controls are too few to compare with {comparison.against}: from 7 on "
+            f"an increase can be told at {BASELINE_ALPHA:g}",
+        )
+    change = (
+        f"{METRICS[comparison.metric]} {comparison.rate:.3f} against {comparison.reference:.3f} of "
+        f"{comparison.against}: Δ {comparison.delta:+.3f}, p = {comparison.p_value:.2g}"
+    )
+    if comparison.p_value <= BASELINE_ALPHA and comparison.delta >= limits.margin:
+        return "fail", f"{change}: leaks more than the baseline"
+    if comparison.p_value <= BASELINE_ALPHA:
+        return "pass", f"{change}: more than the baseline, within the margin {limits.margin:g}"
+    return "pass", f"{change}: no sign of an increase"
+
+
+def detectable(expression: Expression, limits: Limits) -> float | None:
+    """The smallest increase that such a run detects at the level's false-alarm rate, 90% power."""
+    from exleak.rates import quantile
+
+    rate = chosen(expression, limits.metric)
+    if not rate.standard_error:
+        return None
+    clusters = rate.n if limits.metric == "residual" else expression.directional.n
+    freedom = max(1, clusters - 1)
+    return rate.standard_error * (quantile(limits.level, freedom) + quantile(POWER, freedom))

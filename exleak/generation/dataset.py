@@ -1,0 +1,320 @@
+"""The continuations of a whole dataset: what is stored is read, the rest is generated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from exleak.environment import difference, makers, packages
+from exleak.errors import ModelError
+from exleak.generation.requests import Backend, Counts, Request, Source
+from exleak.generation.sampling import Sampling, check_batch_size
+from exleak.prompts import first_sentence_of, prompt_text
+from exleak.records import Dataset, Prompt, PromptGenerations
+from exleak.sentences.thoughts import opens_thought
+from exleak.store.generations import write_run
+from exleak.store.store import digest
+
+if TYPE_CHECKING:
+    from exleak.store import Store
+    from exleak.store.segments import Segments
+
+#: What is generated is stored after so many continuations at the latest.
+_FLUSH_COUNT = 500
+_CHAT = "chat"
+_NOTES = "notes"
+#: Before what was found while continuations were made.
+_SAID = "said:"
+
+
+@dataclass
+class Done:
+    """How far a run is; what was stored already does not count.
+
+    Attributes:
+        prompts: Prompts that have all their continuations.
+        of_prompts: Prompts in all.
+        sentences: First sentences made.
+        of_sentences: First sentences in all.
+    """
+
+    prompts: int
+    of_prompts: int
+    sentences: int
+    of_sentences: int
+
+
+Progress = Callable[[Done], None]
+
+#: What is said of answers that begin with the control prompt.
+PREFILLED = (
+    "the control prompt was put into the model's own turn (chat prefill), which is not the "
+    "paper's protocol"
+)
+
+
+class _Asked(NamedTuple):
+    """What a model is asked: a prompt, and how its answer begins, where that is given."""
+
+    text: str
+    begun: str | None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A dataset's continuations and where they come from.
+
+    Attributes:
+        rows: One per prompt, in dataset order.
+        identity: What the model is, for comparisons.
+        environment: Device and dtype; ``batch_sizes`` where memory ran out and halved it;
+            a server's address.
+        notes: What a reader must know of how they were made.
+    """
+
+    rows: tuple[PromptGenerations, ...]
+    identity: dict[str, Any]
+    environment: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Course:
+    """How a generation went: the rows at once, and what a reader must know of it."""
+
+    sizes: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def generate_rows(
+    source: Source,
+    dataset: Dataset,
+    sampling: Sampling,
+    *,
+    batch_size: int | None = None,
+    mitigation: str | None = None,
+    progress: Progress | None = None,
+    store: Store | None = None,
+) -> Generated:
+    """Continue every prompt of a dataset, each continuation up to its first sentence.
+
+    Equal prompts are generated once. With a store, the model is loaded only if something is
+    missing, and another process that generates the same is waited for. The rows are also left in
+    the store as a generations file.
+
+    Args:
+        source: The model.
+        dataset: What to continue.
+        sampling: Settings.
+        batch_size: Most continuations in the making at once; changes no more than the rounding of
+            logits.
+        mitigation: An instruction prepended to each prompt.
+        progress: Called after each continuation.
+        store: Where continuations are kept.
+
+    Raises:
+        SettingsError: A batch size below 1.
+    """
+    check_batch_size(batch_size)
+    course = _Course()
+    asked = [_asked(source, prompt, mitigation) for prompt in dataset.prompts]
+    wanted: dict[_Asked, Prompt] = {}
+    for one, prompt in zip(asked, dataset.prompts, strict=True):
+        wanted.setdefault(one, prompt)
+    about = None if store is None else source.about(sampling, store)
+    environment = source.environment
+    notes: tuple[str, ...]
+    if store is None or about is None:
+        backend = source.backend
+        found = _generate(backend, wanted, sampling, {}, None, batch_size, progress, course)
+        chat, notes = backend.chat, (*backend.notes, *course.notes)
+    else:
+        found, about, origins = _from_store(
+            source, about, wanted, sampling, store, batch_size, progress, course
+        )
+        made = _made(origins, wanted, sampling) if source.made_with else []
+        chat, notes = found[_CHAT], _stored_notes(found, made)
+        environment |= {"packages": {**packages(), **_together(made)}} if made else {}
+    if len(course.sizes) > 1:
+        environment["batch_sizes"] = course.sizes
+    rows = tuple(map(partial(_row, found, sampling), dataset.prompts, asked))
+    notes = (*notes, *source.notes(sampling, rows))
+    if chat == "prefill":
+        notes = (PREFILLED, *notes)
+    if store is not None:
+        write_run(store, f"{source.name}-{dataset.name}", rows)
+    return Generated(rows, source.identity(chat, about), environment, notes)
+
+
+def _asked(source: Source, prompt: Prompt, mitigation: str | None) -> _Asked:
+    begun = prompt.control if source.chat == "prefill" else None
+    return _Asked(prompt_text(prompt, mitigation), begun)
+
+
+def _made(
+    origins: dict[str, dict[str, str]], wanted: dict[_Asked, Prompt], sampling: Sampling
+) -> list[dict[str, str]]:
+    """The versions that the wanted continuations were made with, each once, oldest first."""
+    wanted_keys = {_key(asked, i) for asked in wanted for i in range(sampling.generations)}
+    found: list[dict[str, str]] = []
+    for key, versions in origins.items():
+        if key in wanted_keys and versions not in found:
+            found.append(versions)
+    return found
+
+
+def _together(made: list[dict[str, str]]) -> dict[str, str]:
+    """Versions by package; more than one where parts were made with different ones."""
+    names = dict.fromkeys(name for versions in made for name in versions)
+    return {
+        name: ", ".join(dict.fromkeys(versions.get(name, "unknown") for versions in made))
+        for name in names
+    }
+
+
+def _stored_notes(found: dict[str, Any], made: list[dict[str, str]]) -> tuple[str, ...]:
+    """What was said when the model was loaded, and that other versions made what is stored."""
+    said = difference(made, makers())
+    course = [text for key, text in found.items() if key.startswith(_SAID)]
+    return (*found.get(_NOTES, ()), *course, *([said] if said else ()))
+
+
+def _row(
+    found: dict[str, str], sampling: Sampling, prompt: Prompt, asked: _Asked
+) -> PromptGenerations:
+    return PromptGenerations(
+        id=prompt.id,
+        control=prompt.control_id,
+        condition=prompt.condition,
+        concept=prompt.injected,
+        prompt=asked.text,
+        generations=tuple(found[_key(asked, index)] for index in range(sampling.generations)),
+        control_text=prompt.control,
+        injected=prompt.injected,
+    )
+
+
+def _render(backend: Backend, asked: _Asked) -> str:
+    rendered = backend.render(asked.text, asked.begun)
+    if opens_thought(rendered):
+        end = rendered[-20:].strip()
+        raise ModelError(
+            f"model {backend.name}: its chat template opens a thought ({end!r}), whose first "
+            " sentence is no answer; give a checkpoint whose template has thinking "
+            "off, or --leakage-chat never"
+        )
+    return rendered
+
+
+def _key(asked: _Asked, index: int) -> str:
+    text = asked.text if asked.begun is None else f"{asked.text}\0{asked.begun}"
+    return f"{digest(text)}:{index}"
+
+
+def _missing(wanted: dict[_Asked, Prompt], sampling: Sampling, found: dict[str, Any]) -> bool:
+    return _CHAT not in found or any(
+        _key(asked, i) not in found for asked in wanted for i in range(sampling.generations)
+    )
+
+
+def _from_store(
+    source: Source,
+    about: dict[str, Any],
+    wanted: dict[_Asked, Prompt],
+    sampling: Sampling,
+    store: Store,
+    batch_size: int | None,
+    progress: Progress | None,
+    course: _Course,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, str]]]:
+    """Stored and new continuations by key, what they depend on, and what made each."""
+    segments = store.generations(about)
+    found, origins = _read(segments)
+    if not _missing(wanted, sampling, found):
+        return found, about, origins
+    with store.lock(segments):
+        found, origins = _read(segments)
+        if not _missing(wanted, sampling, found):
+            return found, about, origins
+        backend = source.backend
+        # Loading may have fetched files, or a newer revision: what was loaded is what is stored.
+        about = source.about(sampling, store) or about
+        segments = store.generations(about)
+        segments.makers = source.made_with
+        found, origins = _read(segments)
+        notes = list(backend.notes)
+        about_loaded = {_CHAT: backend.chat, **({_NOTES: notes} if notes else {})}
+        fresh = {key: value for key, value in about_loaded.items() if key not in found}
+        found |= fresh
+        segments.append(fresh)
+        found = _generate(backend, wanted, sampling, found, segments, batch_size, progress, course)
+        origins = {key: origins.get(key, segments.makers) for key in found}
+        said = {_SAID + digest(note): note for note in course.notes}
+        segments.append(said)
+        found |= said
+        segments.merge()
+    return found, about, origins
+
+
+def _read(segments: Segments) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
+    """What is stored, and the versions that made each entry."""
+    found: dict[str, Any] = {}
+    origins: dict[str, dict[str, str]] = {}
+    for versions, entries in segments.parts():
+        found |= entries
+        origins |= dict.fromkeys(entries, versions)
+    return found, origins
+
+
+def _generate(
+    backend: Backend,
+    wanted: dict[_Asked, Prompt],
+    sampling: Sampling,
+    found: dict[str, Any],
+    segments: Segments | None,
+    batch_size: int | None,
+    progress: Progress | None,
+    course: _Course,
+) -> dict[str, Any]:
+    """Generate what is not in ``found`` and return both; new texts are flushed now and then.
+
+    What was made before a failure is flushed too.
+    """
+    order = list(wanted)
+    requests = [
+        Request(
+            _render(backend, asked),
+            tuple(i for i in range(sampling.generations) if _key(asked, i) not in found),
+            first_sentence_of(asked.text, prompt.control, prompt.injected).is_complete,
+            asked.begun,
+        )
+        for asked, prompt in wanted.items()
+    ]
+    left = [len(request.indices) for request in requests]
+    done = Done(0, sum(map(bool, left)), 0, sum(left))
+    fresh: dict[str, str] = {}
+    made: dict[str, str] = {}
+    flushed = time.monotonic()
+    counts = Counts(batch_sizes=course.sizes, notes=course.notes)
+    items = backend.continue_prompts(requests, sampling, batch_size=batch_size, counts=counts)
+    try:
+        with closing(items):  # which puts the model back as it was
+            for item in items:
+                fresh[_key(order[item.request], item.index)] = item.text
+                late = time.monotonic() - flushed > backend.flush_seconds
+                if segments and (len(fresh) >= _FLUSH_COUNT or late):
+                    segments.append(fresh)
+                    made, fresh, flushed = made | fresh, {}, time.monotonic()
+                left[item.request] -= 1
+                done.prompts += not left[item.request]
+                done.sentences += 1
+                if progress:
+                    progress(done)
+    finally:
+        if segments:
+            segments.append(fresh)
+    return {**found, **made, **fresh}

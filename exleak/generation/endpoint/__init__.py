@@ -1,0 +1,1 @@
+"""Continuations by a model behind an OpenAI-compatible server."""

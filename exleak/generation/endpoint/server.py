@@ -1,0 +1,365 @@
+"""A model behind an OpenAI-compatible server: what is sent to it, and what comes back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import Counter, deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from exleak.errors import ModelError
+from exleak.generation.draws import stream
+from exleak.generation.endpoint.answers import ends_of, error_in, plain, thoughts_of
+from exleak.generation.endpoint.transport import RETRIED, RefusedError, TooSlowError, Transport
+from exleak.generation.requests import Continued
+from exleak.generation.sampling import Sampling
+from exleak.generation.turns import cut_turn
+
+if TYPE_CHECKING:
+    from exleak.generation.requests import ChatUse, Counts, Request
+
+_log = logging.getLogger("exleak")
+
+#: Continuations in the making at once, unless a batch size says otherwise. More of them start as
+#: more tokens than vLLM takes in one step, and with seeds its CPU engine dies of that.
+_AT_ONCE = 32
+#: What a server may refuse to know; the continuations are then made without it.
+#: A temperature is left out only where it is every server's default.
+_OPTIONAL = ("temperature", "top_k", "repetition_penalty", "min_p", "seed", "top_p",
+             "repeat_penalty", "repeat_last_n", "generation_config")  # fmt: skip
+_SETTINGS = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens")
+#: Where some servers report the settings that they used, and their names for ours.
+_REPORTS = ("generation_settings", "sampling_params", "parameters")
+_ALIASES = {"repeat_penalty": "repetition_penalty", "max_new_tokens": "max_tokens",
+            "n_predict": "max_tokens"}  # fmt: skip
+_SEED_BITS = 31
+_FLUSH_SECONDS = 1.0
+DEFAULT_TEMPERATURE = 1.0
+#: How vLLM and SGLang are asked to go on with an answer that has begun.
+_GO_ON = {"add_generation_prompt": False, "continue_final_message": True}
+#: Servers differ in whether they count the tokens that begin and end an answer.
+_COUNTED = 2
+
+
+class Ended(NamedTuple):
+    """A continuation, and why it ended."""
+
+    text: str
+    end: str
+
+
+class Job(NamedTuple):
+    """Generations of one prompt that are asked for together."""
+
+    request: int
+    text: str
+    indices: tuple[int, ...]
+    begun: str | None
+
+
+@dataclass
+class Server:
+    """A served model; what it turns out not to understand is remembered and not sent again.
+
+    Attributes:
+        name: What reports call the model.
+        model: What the server calls it.
+        transport: How it is reached.
+        chat: Whether prompts go through the server's chat template; ``"prefill"`` where the answer
+            begins with the control prompt.
+        refused: Fields that it does not know: it rejected more than one value, and took none.
+        disliked: Values of fields that it rejected.
+        accepted: Fields that it took with some value.
+        single: Whether each continuation needs a request of its own.
+        llama: Whether llama.cpp's names of the repetition penalty are sent as well.
+        fingerprints: Every ``system_fingerprint`` it reported.
+        reported: Settings that it reported to differ from those asked for.
+        is_fixed: Whether it refused a temperature.
+        ends: How often continuations ended for each ``finish_reason``.
+    """
+
+    name: str
+    model: str
+    transport: Transport
+    chat: ChatUse = False
+    refused: set[str] = field(default_factory=set)
+    disliked: set[tuple[str, Any]] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
+    single: bool = False
+    llama: bool = False
+    fingerprints: set[str] = field(default_factory=set)
+    reported: dict[str, Any] = field(default_factory=dict)
+    is_fixed: bool = False
+    ends: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """None: a server does not say how the model was loaded."""
+        return ()
+
+    @property
+    def flush_seconds(self) -> float:
+        """A server's continuations are dear: they are stored almost as they arrive."""
+        return _FLUSH_SECONDS
+
+    @property
+    def base(self) -> str:
+        """Its address."""
+        return self.transport.base
+
+    def render(self, text: str, begun: str | None = None) -> str:
+        """The text itself: a template, if any, is the server's affair."""
+        del begun
+        return text
+
+    def complete(
+        self,
+        prompt: str,
+        settings: dict[str, Any],
+        retried: frozenset[int] = RETRIED,
+        *,
+        n: int = 1,
+        begun: str | None = None,
+        thoughts: bool = False,
+    ) -> list[Ended]:
+        """Ask for ``n`` continuations of a prompt; the server may give fewer.
+
+        Args:
+            prompt: Sent as it is, or as the user's message where ``chat`` holds.
+            settings: ``temperature``, ``top_p``, ``top_k``, ``repetition_penalty``,
+                ``max_tokens`` and ``seed``.
+            retried: Statuses that are tried again.
+            n: Continuations wanted.
+            begun: How the answer begins, in the model's own turn; for chats only.
+            thoughts: Whether a reasoning model's thoughts stand before its answer.
+
+        Raises:
+            RefusedError: The server will not do it.
+            ModelError: No usable answer in time.
+        """
+        path = "chat/completions" if self.chat else "completions"
+        check = partial(_checked, chat=bool(self.chat))
+        while True:
+            body = self._body(prompt, settings, n, begun)
+            try:
+                answer = self.transport.post(path, body, check, retried)
+            except RefusedError as error:
+                if self._learns(error, body):
+                    continue
+                raise
+            self.accepted |= set(body)
+            self._note_reports(answer, settings, n)
+            texts = _texts(answer, bool(self.chat))
+            if thoughts:
+                texts = [*map(str.__add__, thoughts_of(answer), texts)]
+            return [*map(Ended, texts, ends_of(answer))][:n]
+
+    def continue_prompts(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        *,
+        batch_size: int | None = None,
+        counts: Counts | None = None,
+    ) -> Generator[Continued, None, None]:
+        """Continue every request, several at a time, in whatever order they finish.
+
+        When one fails for good no more are sent; what was under way is still yielded. One that got
+        no answer in time while others were under way is asked again alone, and then fewer go at
+        once.
+
+        Args:
+            requests: Prompts with the generations wanted of each.
+            sampling: Settings.
+            batch_size: Most continuations in the making at once.
+            counts: Left as it is: what a server computes it does not tell.
+
+        Raises:
+            ModelError: The first failure.
+        """
+        jobs = deque(
+            Job(i, r.text, r.indices, r.begun) for i, r in enumerate(requests) if r.indices
+        )
+        most = at_once = max(1, (batch_size or _AT_ONCE) // sampling.generations)
+        failure: Exception | None = None
+        running: dict[Future[list[Ended]], tuple[Job, int]] = {}
+        with ThreadPoolExecutor(at_once, thread_name_prefix="exleak") as pool:
+            while running or (jobs and failure is None):
+                while jobs and failure is None and len(running) < at_once:
+                    job = self._split(jobs)
+                    running[pool.submit(self._do, job, sampling)] = job, at_once
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    job, among = running.pop(done)
+                    problem = done.exception()
+                    if isinstance(problem, TooSlowError) and among > 1:
+                        if most > among // 2:
+                            most = among // 2
+                            _log.warning("%s; now one request, then %d at once", problem, most)
+                        at_once = 1
+                        jobs.appendleft(job)
+                        continue
+                    if problem:
+                        failure = failure or _raisable(problem)
+                        continue
+                    at_once = min(most, 2 * at_once)
+                    texts = self._usable(done.result(), job)
+                    for index, (text, end) in zip(job.indices, texts, strict=False):
+                        self.ends[end] += 1
+                        yield Continued(job.request, index, text)
+                    if left := job.indices[len(texts) :]:
+                        jobs.appendleft(job._replace(indices=left))
+        if failure is not None:
+            raise failure
+
+    def _split(self, jobs: deque[Job]) -> Job:
+        """The next job; of one continuation where the server gives one at a time."""
+        job = jobs.popleft()
+        if self.single and len(job.indices) > 1:
+            jobs.appendleft(job._replace(indices=job.indices[1:]))
+            return job._replace(indices=job.indices[:1])
+        return job
+
+    def _do(self, job: Job, sampling: Sampling) -> list[Ended]:
+        settings = {name: getattr(sampling, name) for name in _SETTINGS[:-1]}
+        settings["max_tokens"] = sampling.max_new_tokens
+        seed = stream(sampling.seed, job.text, job.indices[0]) & (2**_SEED_BITS - 1)
+        settings["seed"] = seed
+        try:
+            return self.complete(job.text, settings, n=len(job.indices), begun=job.begun)
+        except RefusedError:
+            if len(job.indices) == 1:
+                raise
+            self.single = True  # it may only dislike that several are asked for
+            return self.complete(job.text, settings, begun=job.begun)
+
+    def _usable(self, texts: list[Ended], job: Job) -> list[Ended]:
+        """Answers to keep: of several that are all alike, as one seed for all gives, the first."""
+        if len(job.indices) > 1 and len({text for text, _ in texts}) == 1:
+            self.single = True
+            return texts[:1]
+        return texts
+
+    def _body(
+        self, prompt: str, settings: dict[str, Any], n: int, begun: str | None
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {"model": self.model, **settings, "min_p": 0.0}
+        body["top_k"] = settings["top_k"] or -1
+        if self.llama:
+            body |= {"repeat_penalty": settings["repetition_penalty"], "repeat_last_n": -1}
+        if any(self.leaves_out(name, body[name]) for name in ("top_k", "repetition_penalty")):
+            body["generation_config"] = _generation_config(settings)
+        if "max_tokens" in self.refused:
+            body["max_completion_tokens"] = body["max_tokens"]
+        body = {name: value for name, value in body.items() if not self.leaves_out(name, value)}
+        if n > 1:
+            body["n"] = n
+        if not self.chat:
+            return body | {"prompt": prompt}
+        messages = [{"role": "user", "content": prompt}]
+        if begun is None:
+            return body | {"messages": messages}
+        messages.append({"role": "assistant", "content": begun})
+        return body | {"messages": messages, **_GO_ON}
+
+    def _learns(self, error: RefusedError, body: dict[str, Any]) -> bool:
+        """Whether a refusal names a field that can be left out the next time."""
+        if error.status not in (400, 422):
+            return False
+        if "max_completion_tokens" in error.reason and "max_tokens" in body:
+            self.refused.add("max_tokens")
+            return True
+        named = {x for x in _OPTIONAL if x in body and re.search(rf"\b{x}\b", error.reason)}
+        if "temperature" in named:
+            self.is_fixed = True
+            if body["temperature"] != DEFAULT_TEMPERATURE:
+                named.remove("temperature")
+        known = self.accepted | {name for name, _ in self.disliked}
+        self.refused |= {x for x in named if x in known and x not in self.accepted}
+        self.disliked |= {(x, body[x]) for x in named}
+        return bool(named)
+
+    def leaves_out(self, name: str, value: Any) -> bool:
+        """Whether a field is not sent with this value, because the server rejected it."""
+        return name in self.refused or (name, value) in self.disliked
+
+    def has_other_way(self, name: str) -> bool:
+        """Whether the server is told of a field that it rejects in its own way."""
+        return "generation_config" in self.accepted and name in ("top_k", "repetition_penalty")
+
+    def _note_reports(self, answer: dict[str, Any], settings: dict[str, Any], n: int) -> None:
+        """Remember what an answer reveals of the server and of the settings that it used."""
+        if answer.get("system_fingerprint"):
+            self.fingerprints.add(str(answer["system_fingerprint"]))
+        for place in (answer, answer.get("__verbose")):
+            for report in _REPORTS:
+                told = place.get(report) if isinstance(place, dict) else None
+                for name, value in (told if isinstance(told, dict) else {}).items():
+                    ours = _ALIASES.get(name, name)
+                    if ours in _SETTINGS and _differs(value, settings[ours]):
+                        self.reported[ours] = value
+        usage = answer.get("usage")
+        used = usage.get("completion_tokens") if isinstance(usage, dict) else None
+        wanted = settings["max_tokens"]
+        if isinstance(used, int) and used > n * wanted:
+            self.reported["max_tokens"] = used
+        # A cap of its own: it says that the length ended what is shorter than asked for.
+        if isinstance(used, int) and set(ends_of(answer)) == {"length"}:
+            given = len(answer["choices"])
+            if used < given * (wanted - _COUNTED):
+                self.reported["max_tokens"] = used // given
+
+
+def _differs(told: Any, asked: float) -> bool:
+    return isinstance(told, (int, float)) and abs(told - asked) > 1e-4 * max(1.0, abs(asked))
+
+
+def _raisable(problem: BaseException) -> Exception:
+    if isinstance(problem, ModelError):
+        return problem
+    return ModelError(f"the endpoint failed in an unexpected way: {problem!r}")
+
+
+def _generation_config(settings: dict[str, Any]) -> str:
+    """The settings as ``transformers serve`` takes those that OpenAI's interface lacks."""
+    sampled = settings["temperature"] > 0
+    config = {
+        "do_sample": sampled,
+        "repetition_penalty": settings["repetition_penalty"],
+        "max_new_tokens": settings["max_tokens"],
+    }
+    if sampled:
+        config |= {name: settings[name] for name in ("temperature", "top_k", "top_p")}
+    return json.dumps(config)
+
+
+def _checked(answer: Any, *, chat: bool) -> dict[str, Any]:
+    """The answer itself, if it holds continuations.
+
+    Raises:
+        ValueError: It does not; the message says what it holds.
+    """
+    if error := error_in(answer):
+        raise error
+    _texts(answer, chat)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def _texts(answer: Any, chat: bool) -> list[str]:
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    if not isinstance(choices, list) or not choices:
+        raise ValueError("the answer holds no continuation (no choices)")
+    found: list[str] = []
+    for choice in choices:
+        place = choice.get("message") if chat and isinstance(choice, dict) else choice
+        text = place.get("content" if chat else "text", 0) if isinstance(place, dict) else 0
+        text = plain(text, place)
+        if not isinstance(text, str):
+            raise ValueError("the answer holds a choice without text")
+        found.append(cut_turn(text))
+    return found

@@ -1,0 +1,1 @@
+"""Continuations by a checkpoint on this machine."""

@@ -1,0 +1,177 @@
+"""Loading a causal language model: a folder, a hub name, a reference model or an object."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exleak.errors import ModelError, SettingsError
+from exleak.generation.local.folder import check_end_of_text, check_folder
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.weights import check_sets, check_weights
+from exleak.generation.local.wrappers import unwrapped
+from exleak.generation.requests import Chat, ChatUse, check_chat
+from exleak.hub import bounded
+from exleak.model_names import short_names
+from exleak.resources import limit_torch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_LONGEST_REASON = 600
+
+
+def load_model(
+    source: str | Path | PreTrainedModel | LocalModel,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    chat: Chat = "auto",
+    name: str | None = None,
+) -> LocalModel:
+    """Load a causal language model for generation.
+
+    Args:
+        source: A checkpoint folder, a hub name, a reference model's name, or a model object.
+        tokenizer: Needed with a model object; elsewhere the checkpoint's own is used.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``…; by default CUDA where there is one.
+        dtype: ``"float32"``, ``"bfloat16"``…; by default float32 on the CPU, bfloat16 elsewhere.
+        chat: ``"auto"`` uses the tokenizer's chat template where there is one; ``"always"``
+            demands one; ``"never"`` sends the bare text; ``"prefill"`` demands one and lets the
+            model go on in its own turn, which begins with the control prompt.
+        name: What reports call the model; by default the source.
+
+    Raises:
+        ModelError: Nothing usable at ``source``; the message says what was looked for.
+        SettingsError: An unknown ``chat`` or ``dtype``.
+    """
+    check_chat(chat)
+    if isinstance(source, LocalModel):
+        return source
+    if not isinstance(source, (str, Path)):
+        if tokenizer is None:
+            raise ModelError("a model object needs its tokenizer: measure(model, tokenizer=…)")
+        source = unwrapped(source)
+        label = name or getattr(source.config, "name_or_path", "") or type(source).__name__
+        label = name or short_names([label])[0]
+        return LocalModel(label, source, tokenizer, _use_chat(chat, tokenizer, label))
+    label = name or short_names([str(source)])[0]
+    path = locate(source)
+    model, loaded, notes = _load(path, label, device, dtype)
+    return LocalModel(label, model, loaded, _use_chat(chat, loaded, label), notes)
+
+
+def locate(source: str | Path) -> str:
+    """Turn a source into what transformers loads, refusing what cannot be a checkpoint.
+
+    Imports nothing heavy, so that a mistyped path is told before anything else starts.
+
+    Args:
+        source: A checkpoint folder, a hub name or a reference model's name.
+
+    Returns:
+        A folder or a hub name.
+
+    Raises:
+        ModelError: A path that does not exist, or a folder without a checkpoint.
+    """
+    from exleak import reference
+
+    name = str(source)
+    if name in reference.names():
+        return str(reference.path(name))
+    path = Path(source).expanduser()
+    if path.is_dir():
+        check_folder(path, name)
+        return str(path)
+    if path.exists():
+        raise ModelError(f"model {name}: this is a file; give the checkpoint's folder")
+    if isinstance(source, Path) or not _HUB_NAME.fullmatch(name) or name.startswith("."):
+        raise ModelError(f"model {name}: there is no such folder")
+    return name
+
+
+def has_cuda() -> bool:
+    """Whether models run on CUDA here, told without importing torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in ("", "-1"):
+        return False
+    if "+cpu" in metadata.version("torch"):
+        return False
+    return any(Path(path).exists() for path in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg"))
+
+
+def placement(device: str | None, dtype: str | None) -> tuple[str, str]:
+    """Device and dtype that a model gets: CUDA and bfloat16 where there is CUDA.
+
+    >>> placement("cpu", None)
+    ('cpu', 'float32')
+    """
+    where = device or ("cuda" if has_cuda() else "cpu")
+    return where, dtype or ("float32" if where == "cpu" else "bfloat16")
+
+
+@bounded
+def _load(
+    path: str, name: str, device: str | None, dtype: str | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, tuple[str, ...]]:
+    """Model, tokenizer, and what a reader must know of how they were loaded."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    from exleak.store.identity import local_folder
+
+    limit_torch()  # whoever hands over a loaded model has set torch's threads
+    logging.disable_progress_bar()
+    where, name_of_dtype = placement(device, dtype)
+    kind = _dtype(name_of_dtype)
+    part = "its tokenizer "
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        part = ""
+        model, loaded = AutoModelForCausalLM.from_pretrained(
+            path, dtype=kind, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+        folder = local_folder(path)
+        if folder is not None:
+            check_folder(folder, name)
+            check_sets(folder, name)
+            check_end_of_text(folder, getattr(model.generation_config, "eos_token_id", None), name)
+        notes = check_weights(model, loaded, folder, name)
+        return model.to(where).eval(), tokenizer, tuple(notes)
+    except ModelError:
+        raise
+    except Exception as error:  # safetensors and tokenizers raise types of their own
+        place = "its folder" if Path(path).is_dir() else "the hub or its cache, nor is it a folder"
+        raise ModelError(
+            f"model {name}: {part}cannot be loaded from {place}: {one_line(error)}"
+        ) from error
+
+
+def one_line(error: BaseException) -> str:
+    """All that an error says, in one line."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
+
+
+def _dtype(name: str) -> Any:
+    import torch
+
+    kind = getattr(torch, name, None)
+    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+        raise SettingsError(f"dtype {name!r} is unknown; use float32, bfloat16 or float16")
+    return kind
+
+
+def _use_chat(chat: Chat, tokenizer: PreTrainedTokenizerBase, name: str) -> ChatUse:
+    has_template = bool(getattr(tokenizer, "chat_template", None))
+    if chat in ("always", "prefill") and not has_template:
+        raise ModelError(f"model {name}: chat is {chat!r}, but its tokenizer has no chat template")
+    if chat == "prefill":
+        return "prefill"
+    return has_template if chat == "auto" else chat == "always"

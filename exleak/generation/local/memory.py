@@ -1,0 +1,97 @@
+"""How many rows fit into memory, and what running out of it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache
+
+from exleak import resources
+from exleak.generation.local.model import LocalModel
+from exleak.generation.requests import Request
+from exleak.generation.sampling import Sampling
+
+#: Most rows of an engine at once, by device type: more do not make a step cheaper per row.
+_MOST_ROWS = {"cpu": 640}
+_MOST_ROWS_ELSEWHERE = 2048
+#: What errors without a type of their own say, in lower case.
+_NO_MEMORY = (
+    "can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory",
+    "bad_alloc", "status_alloc_failed",
+)  # fmt: skip
+#: Share of the free memory that rows may take.
+_MEMORY_SHARE = 0.5
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    kinds = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, kinds) or any(sign in str(error).lower() for sign in _NO_MEMORY)
+
+
+def release_memory() -> None:
+    """Hand what a failed run held back to the device."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def rows_that_fit(
+    model: LocalModel, requests: Sequence[Request], sampling: Sampling, engines: int = 1
+) -> int:
+    """How many rows the free memory has room for, up to where more are of no use.
+
+    Args:
+        model: The model.
+        requests: What is to be continued.
+        sampling: Settings.
+        engines: How many engines share the rows.
+    """
+    longest = max((len(request.text) for request in requests), default=1)
+    # No tokenizer needs more than about one token for each byte; most need a quarter of it.
+    tokens = longest // 2 + sampling.max_new_tokens
+    free = _free_memory(model.device)
+    most = _MOST_ROWS.get(model.device.type, _MOST_ROWS_ELSEWHERE)
+    most *= engines
+    if free is None:
+        return most
+    return max(1, min(most, int(free * _MEMORY_SHARE / row_bytes(model, tokens))))
+
+
+def row_bytes(model: LocalModel, tokens: int) -> int:
+    """Memory that a row of so many tokens takes: its cache, and a few logits-sized vectors."""
+    one, two = _cache_bytes(model, 1), _cache_bytes(model, 2)
+    return one + (tokens - 1) * (two - one) + 24 * int(model.config.vocab_size)
+
+
+@torch.inference_mode()
+def _cache_bytes(model: LocalModel, tokens: int) -> int:
+    """Memory that a row's cache takes; seen by making one, as what models keep differs."""
+    ids = torch.zeros((1, tokens), dtype=torch.long, device=model.device)
+    output = model.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True)
+    kept = {name: value for name, value in output.items() if name != "logits"}
+    return sum(tensor.nbytes for tensor in _tensors(kept))
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        yield from chain.from_iterable(map(_tensors, value))
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+    elif any(_is_cache(kind) for kind in type(value).__mro__):
+        yield from _tensors(vars(value))
+
+
+def _is_cache(kind: type) -> bool:
+    """Whether a class is a cache or a layer of one; some models bring their own kind."""
+    return kind.__module__ == Cache.__module__ or kind.__name__.endswith("Cache")
+
+
+def _free_memory(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return resources.free_memory()

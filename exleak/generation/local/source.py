@@ -1,0 +1,205 @@
+"""A checkpoint on this machine as a source of continuations, loaded when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from exleak.environment import makers
+from exleak.generation.local.loading import load_model, locate, placement
+from exleak.generation.local.model import LocalModel
+from exleak.generation.requests import Chat, ChatUse, Continued, Counts, Request, check_chat
+
+if TYPE_CHECKING:
+    from exleak.generation.sampling import Sampling
+    from exleak.records import PromptGenerations
+    from exleak.store import Store
+
+#: New continuations are stored at least this often, in seconds.
+_FLUSH_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class LocalBackend:
+    """A loaded model that continues prompts.
+
+    Attributes:
+        model: The model.
+    """
+
+    model: LocalModel
+    flush_seconds: float = _FLUSH_SECONDS
+
+    @property
+    def name(self) -> str:
+        """What reports call the model."""
+        return self.model.name
+
+    @property
+    def chat(self) -> ChatUse:
+        """How the chat template is used."""
+        return self.model.chat
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of how it was loaded."""
+        return self.model.notes
+
+    def render(self, text: str, begun: str | None = None) -> str:
+        """As :meth:`exleak.generation.local.model.LocalModel.render`."""
+        return self.model.render(text, begun)
+
+    def continue_prompts(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        *,
+        batch_size: int | None = None,
+        counts: Counts | None = None,
+    ) -> Generator[Continued, None, None]:
+        """As :func:`exleak.generation.local.run.continue_prompts`."""
+        from exleak.generation.local.run import continue_prompts
+
+        return continue_prompts(
+            self.model, requests, sampling, batch_size=batch_size, counts=counts
+        )
+
+
+@dataclass(frozen=True)
+class LoadedSource:
+    """A model that somebody else loaded. What it holds may have changed: nothing of it is stored.
+
+    Attributes:
+        model: The loaded model.
+    """
+
+    model: LocalModel
+
+    @property
+    def name(self) -> str:
+        """What reports call the model."""
+        return self.model.name
+
+    @property
+    def chat(self) -> ChatUse:
+        """How the chat template is used."""
+        return self.model.chat
+
+    @property
+    def backend(self) -> LocalBackend:
+        """The model."""
+        return LocalBackend(self.model)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Device and dtype."""
+        return {"device": self.model.device.type, "dtype": self.model.dtype}
+
+    @property
+    def made_with(self) -> dict[str, str]:
+        """Versions of the packages that continuations depend on."""
+        return makers()
+
+    def check(self) -> None:
+        """It is there."""
+
+    def about(self, sampling: Sampling, store: Store) -> None:
+        """Nothing: which weights it holds cannot be known."""
+
+    def identity(self, chat: ChatUse, about: dict[str, Any] | None) -> dict[str, Any]:
+        """How its chat template is used."""
+        return {"chat": chat}
+
+    def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
+        """None but those of the backend."""
+        return ()
+
+
+@dataclass
+class CheckpointSource:
+    """Where a checkpoint is and how it shall be loaded.
+
+    Attributes:
+        name: What reports call it.
+        path: A checkpoint folder, hub name or reference model's name.
+        device, dtype, chat: As for :func:`exleak.load_model`.
+        loader: Loads it, where somebody else keeps the loaded model.
+    """
+
+    name: str
+    path: str
+    device: str | None = None
+    dtype: str | None = None
+    chat: Chat = "auto"
+    loader: Callable[[], LocalModel] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_chat(self.chat)
+
+    @cached_property
+    def backend(self) -> LocalBackend:
+        """The loaded model.
+
+        Raises:
+            ModelError: It cannot be loaded.
+        """
+        if self.loader is not None:
+            return LocalBackend(self.loader())
+        return LocalBackend(
+            load_model(
+                self.path, device=self.device, dtype=self.dtype, chat=self.chat, name=self.name
+            )
+        )
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Device and dtype that it gets."""
+        device, dtype = placement(self.device, self.dtype)
+        return {"device": device, "dtype": dtype}
+
+    @property
+    def made_with(self) -> dict[str, str]:
+        """Versions of the packages that continuations depend on."""
+        return makers()
+
+    def check(self) -> None:
+        """As :func:`exleak.generation.local.loading.locate`."""
+        locate(self.path)
+
+    def about(self, sampling: Sampling, store: Store) -> dict[str, Any]:
+        """Everything that continuations depend on, except prompt and index.
+
+        The model is loaded only if its files are not all on this machine yet.
+        """
+        from exleak.store.identity import checkpoint_hash, is_whole, local_folder
+
+        path = locate(self.path)
+        folder = local_folder(path)
+        if folder is None or not is_whole(folder):
+            _ = self.backend
+            folder = local_folder(path)
+        assert folder is not None
+        device, dtype = placement(self.device, self.dtype)
+        settings = sampling.to_json()
+        del settings["generations"]
+        return {
+            "checkpoint": checkpoint_hash(folder, store.memo),
+            "chat": self.chat,
+            "device": device.partition(":")[0],
+            "dtype": dtype,
+            "sampling": settings,
+            "sentencex": metadata.version("sentencex"),
+        }
+
+    def identity(self, chat: ChatUse, about: dict[str, Any] | None) -> dict[str, Any]:
+        """The content of its files, and how its chat template is used."""
+        if about is None:  # without a store, files are not hashed
+            return {"chat": chat}
+        return {"chat": chat, "checkpoint": about["checkpoint"]}
+
+    def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
+        """None but those of the backend."""
+        return ()

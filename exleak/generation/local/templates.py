@@ -1,0 +1,70 @@
+"""Chat templates: a prompt as the user's turn, and a check that it is in what they write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from exleak.errors import ModelError
+from exleak.sentences.thoughts import opens_thought
+
+#: What templates of models that think ask, to leave the thought out.
+_NO_THOUGHT = {"enable_thinking": False, "thinking": False}
+
+
+def rendered(apply: Callable[..., Any], text: str, name: str, begun: str | None = None) -> str:
+    """The prompt in a model's chat template.
+
+    Templates that read content as a list of parts get it as one. Those that open a thought are
+    asked not to.
+
+    Args:
+        apply: The tokenizer's ``apply_chat_template``.
+        text: The prompt.
+        name: The model, for errors.
+        begun: How the model's answer begins; the text ends with it, in the model's own turn.
+
+    Raises:
+        ModelError: The template fails, or leaves the prompt out or changes it.
+    """
+    reason = "it leaves the prompt out or changes it"
+    turn: dict[str, Any] = {"tokenize": False, "add_generation_prompt": begun is None}
+    if begun is not None:
+        turn["continue_final_message"] = True
+    for in_parts in (False, True):
+        messages = _messages(text, begun, in_parts)
+        try:
+            made = str(apply(messages, **turn))
+        except Exception as error:  # templates raise whatever they like
+            said = " ".join(str(error).split()) or type(error).__name__
+            reason = reason if in_parts else said
+            continue
+        # A template that shows a list as Python writes it has not read it.
+        is_read = not in_parts or "'type': 'text'" not in made
+        _, found, behind = made.partition(text.strip())
+        if is_read and found and behind.endswith((begun or "").strip()):
+            return _without_thought(made, apply, messages, turn) if opens_thought(made) else made
+    of = "one message of the user's" + (" and the beginning of an answer" if begun else "")
+    raise ModelError(
+        f"model {name}: its chat template cannot be used with {of} "
+        f"({reason}); mend the template, or send the bare text with --leakage-chat never"
+    )
+
+
+def _messages(text: str, begun: str | None, in_parts: bool) -> list[dict[str, Any]]:
+    said = {"user": text} if begun is None else {"user": text, "assistant": begun}
+    return [
+        {"role": role, "content": [{"type": "text", "text": part}] if in_parts else part}
+        for role, part in said.items()
+    ]
+
+
+def _without_thought(
+    made: str, apply: Callable[..., Any], messages: list[dict[str, Any]], turn: dict[str, Any]
+) -> str:
+    """What the template writes with thinking off; as it was made where it knows no such switch."""
+    try:
+        calm = str(apply(messages, **turn, **_NO_THOUGHT))
+    except Exception:  # templates raise whatever they like
+        return made
+    return made if opens_thought(calm) else calm

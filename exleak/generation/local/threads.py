@@ -1,0 +1,111 @@
+"""Several engines at once, each on a worker thread with its own share of the prompts.
+
+The operations of a small model are too short for torch to split over threads: threads that
+synchronise after each operation gain little on a quiet machine, and on a busy one wait for each
+other most of the time. Worker threads that split the prompts synchronise only at the end. What a
+row draws depends on nothing but itself, so the number of threads changes no result.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from exleak.generation.local.engine import Engine
+    from exleak.generation.local.model import LocalModel
+    from exleak.generation.requests import Continued, Request
+
+#: Parameters below which one operation is too short to share.
+_SMALL = 10_000_000
+#: More would wait for the interpreter's lock.
+_MOST = 4
+#: Unfinished rows that make a worker thread worth starting.
+_ROWS = 64
+#: Parameters times rows of a step that takes the interpreter longer than the arithmetic.
+_FEW = 2**25
+
+
+def threads_for(model: LocalModel, rows: int) -> int:
+    """How many worker threads to use for a batch; 0 where torch splits each operation itself.
+
+    At most one for each of torch's threads.
+    """
+    if model.device.type != "cpu" or _size(model) >= _SMALL:
+        return 0
+    return max(1, min(_MOST, torch.get_num_threads(), rows // _ROWS))
+
+
+def shares(requests: Sequence[Request], threads: int) -> list[list[Request]]:
+    """The requests of each thread, alike in length; those of others keep their place, empty."""
+    order = sorted(range(len(requests)), key=lambda number: len(requests[number].text))
+    thread = {number: place % threads for place, number in enumerate(order)}
+    return [
+        [
+            request if thread[number] == own else replace(request, indices=())
+            for number, request in enumerate(requests)
+        ]
+        for own in range(threads)
+    ]
+
+
+def run_threads(engines: Sequence[Engine]) -> Iterator[Continued]:
+    """Run every engine on its thread, and yield what they finish.
+
+    The last rows are too few to keep several threads at work: they go on in one engine.
+
+    Raises:
+        Exception: The first that an engine raised; the others stop after their step.
+    """
+    found: queue.SimpleQueue[list[Continued] | BaseException | None] = queue.SimpleQueue()
+
+    def work(run: Iterator[list[Continued]]) -> None:
+        try:
+            for items in run:
+                if items:
+                    found.put(items)
+            found.put(None)
+        except BaseException as error:
+            found.put(error)
+
+    def finished(left: int) -> Iterator[Continued]:
+        while left:
+            items = found.get()
+            if isinstance(items, BaseException):
+                raise items
+            if items is None:
+                left -= 1
+            else:
+                yield from items
+
+    # Each thread by itself: when the others get there is a matter of chance, and with it would be
+    # how many rows share a step, and how their logits are rounded.
+    rest = _FEW // _size(engines[0].model) // len(engines) if len(engines) > 1 else 0
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(
+            len(engines), initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
+            try:
+                for engine in engines:
+                    pool.submit(work, engine.run(rest))
+                yield from finished(len(engines))
+                if unfinished := [engine for engine in engines if engine.live]:
+                    unfinished[0].join(unfinished[1:])
+                    pool.submit(work, unfinished[0].go_on())
+                    yield from finished(1)
+            finally:
+                for engine in engines:
+                    engine.stopped = True
+    finally:
+        # MKL keeps one number for the whole process.
+        torch.set_num_threads(threads)
+
+
+def _size(model: LocalModel) -> int:
+    return sum(parameter.numel() for parameter in model.model.parameters())

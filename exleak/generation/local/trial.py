@@ -1,0 +1,72 @@
+"""Trying a model out on a few tokens before a run depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from exleak.errors import ModelError
+from exleak.generation.local.memory import is_out_of_memory
+from exleak.generation.local.model import LocalModel
+
+#: How far the highest logits may be apart on average, relative to their range.
+_TOLERANCE = {4: 1e-3, 2: 0.1}
+#: How many of the highest logits are compared.
+_BEST = 20
+#: Tokens of a trial.
+_TOKENS = 12
+#: Why a continuation cannot go on.
+NOT_NUMBERS = (
+    "the logits are NaN or infinite; the weights are broken, or overflow in this dtype "
+    "(try --leakage-dtype float32)"
+)
+
+
+def trial_tokens(model: LocalModel) -> list[int]:
+    """A few tokens to try a model on.
+
+    Different ones: where all tokens are equal, no mask and no position makes a difference.
+    """
+    size = model.config.vocab_size
+    return [(number + 1) * size // (_TOKENS + 2) for number in range(_TOKENS)]
+
+
+@contextmanager
+def on_trial(model: LocalModel) -> Iterator[None]:
+    """Say what a model's first tokens showed, where it cannot be run on them.
+
+    Raises:
+        ModelError: In the place of any error but that of memory.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ModelError) or is_out_of_memory(error):
+            raise
+        reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
+        raise ModelError(
+            f"model {model.name}: {type(model.model).__name__} cannot continue a few tokens of "
+            f"text by itself ({reason})"
+        ) from error
+
+
+def is_close(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether logits are the same up to rounding, however large those are that rule tokens out."""
+    tolerance = _TOLERANCE.get(expected.dtype.itemsize, 1e-3)
+    found, expected = found.float(), expected.float()
+    finite = expected.isfinite()
+    if not finite.any() or bool((expected.isnan() | expected.isposinf()).any()):
+        return True  # the engine says what is wrong with such logits
+    if not torch.equal(found.isfinite(), finite):
+        return False
+    for one, other in zip(found.flatten(0, 1), expected.flatten(0, 1), strict=True):
+        best, ids = other.topk(min(_BEST, len(other)))
+        values = best[best.isfinite()]
+        if not len(values):
+            continue
+        apart = (one[ids[: len(values)]] - values).abs().mean()
+        if apart > tolerance * (values[0] - values[-1] + 0.01 * values[0].abs()):
+            return False
+    return True

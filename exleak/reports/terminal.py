@@ -1,0 +1,147 @@
+"""Measurements as plain text, for terminals and failure messages.
+
+Model output is shown with control characters and markup removed: it is hostile input.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from exleak.records import Continuation, Expression, Measurement, Outcome
+from exleak.reports.columns import HEADINGS, KINDS, cells, series_mark
+from exleak.reports.formatting import interval, number, p_value, printable, tail
+
+_WORST = 3
+_WIDTH = 96
+_BAR = 24
+
+
+def table(
+    measurements: Sequence[Measurement], expected: set[tuple[str, str]]
+) -> Iterator[tuple[str, str | None]]:
+    """Lines of the table, each with the outcome it stands for.
+
+    Args:
+        measurements: In the order shown.
+        expected: (model, dataset) of those that are expected to fail.
+    """
+    head = ("model", "data", *HEADINGS, "outcome")
+    rows = [head, *(_cells(m, (m.model, m.dataset) in expected) for m in measurements)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    outcomes = ["heading", *(m.verdict.outcome for m in measurements)]
+    for row, outcome in zip(rows, outcomes, strict=True):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield line.rstrip(), outcome
+
+
+def _cells(measurement: Measurement, expected: bool) -> tuple[str, ...]:
+    outcome: str = measurement.verdict.outcome or "reported only"
+    if expected:
+        outcome = "caught, as expected" if outcome == "fail" else f"{outcome}, expected to fail"
+    return (
+        tail(printable(measurement.label, 500), 40),
+        printable(measurement.dataset, 16),
+        *cells(measurement),
+        outcome,
+    )
+
+
+def series_lines(measurements: Sequence[Measurement]) -> Iterator[tuple[str, bool]]:
+    """Leakage against step, for checkpoints that form a series; and whether a line is the alarm."""
+    starts: set[tuple[str, str]] = set()
+    for measurement in measurements:
+        step = measurement.series
+        if not step:
+            continue
+        if (step.start, measurement.dataset) not in starts:
+            starts.add((step.start, measurement.dataset))
+            yield f"directional rate by checkpoint, {printable(measurement.dataset, 16)}:", False
+        bar = "█" * round(step.rate * _BAR)
+        name = tail(printable(measurement.label, 500), 40)
+        line = f"  {name:40} {step.rate:.3f} {bar:{_BAR}}"
+        if step.p_value is not None:
+            line += f" {step.delta:+.3f}  adjusted p {p_value(step.p_value)}"
+        mark = series_mark(step)
+        yield f"{line}  ← {mark}" if mark else line, step.is_first_worse
+
+
+def next_steps(
+    measurements: Sequence[Measurement],
+    expected: set[tuple[str, str]],
+    *,
+    has_report: bool,
+) -> Iterator[str]:
+    """What a reader may want to know or type next."""
+    for measurement in measurements:
+        verdict, name = measurement.verdict, measurement.title
+        if verdict.outcome == "inconclusive":
+            yield f"INCONCLUSIVE  {name}: {'; '.join(verdict.reasons)}"
+        compared = verdict.comparison
+        detectable = compared.detectable if compared else verdict.detectable
+        if verdict.outcome == "pass" and detectable is not None and detectable < 1:
+            against = f" over {printable(compared.against, 60)}" if compared else ""
+            yield (
+                f"{name}: an increase of {detectable:.2f} or more{against} would have been seen "
+                "in 90% of such runs"
+            )
+        yield from (f"{name}: {note}" for note in measurement.notes)
+    if measurements and not has_report:
+        yield "every number and the worst continuations: --leakage-report out.json"
+
+
+def failure(measurement: Measurement, outcome: Outcome, reason: str) -> str:
+    """The message of a failing test: which model, which rate, how sure, the worst, what next."""
+    expression = measurement.expression
+    name = measurement.label
+    what = "leaks expression" if outcome == "fail" else f"is {outcome}"
+    lines = [
+        f"{name} {what} on {measurement.dataset}: {reason}",
+        "",
+        f"  μ_EL  {number(expression.rate)}  (95% interval {interval(expression.interval)}, "
+        f"n = {expression.n}, ties {expression.ties}; .5 is no leakage)",
+        f"  W_EL  {p_value(expression.p_value)}",
+        f"  directional  {number(expression.directional.rate)}  "
+        f"({interval(expression.directional.interval)}; .5 is no leakage)",
+        *_mood_or_echo(expression),
+        *(
+            f"  after a {condition} sentence  {number(rate.rate)}  ({interval(rate.interval)})"
+            for condition, rate in expression.by_condition.items()
+        ),
+        f"  instrument {measurement.instrument}, {measurement.sampling.get('generations')} "
+        f"generations per prompt, seed {measurement.sampling.get('seed')}",
+    ]
+    lines += [f"  note: {note}" for note in measurement.notes]
+    if measurement.worst:
+        lines += ["", "  The continuations that leak most:"]
+        for item in measurement.worst[:_WORST]:
+            lines += _example(item)
+    lines += [
+        "",
+        "  Next: --leakage-report out.json for every pair; --leakage-dataset aexl or more",
+        "  --leakage-generations for a narrower interval.",
+    ]
+    return "\n".join(lines)
+
+
+def _mood_or_echo(expression: Expression) -> Iterator[str]:
+    """How much is restated, and what is left without it."""
+    carried, residual = expression.carry_over, expression.residual
+    if carried is not None:
+        yield (
+            f"  carry-over  {number(carried.share.rate)}  ({interval(carried.share.interval)}; the "
+            "share that restates the injected sentence)"
+        )
+    if residual is not None:
+        rest = residual.directional
+        shown = f"{interval(rest.interval)}; directional, of the others" if rest.n else None
+        yield f"  residual  {number(rest.rate)}  ({shown or residual.reason})"
+
+
+def _example(item: Continuation) -> list[str]:
+    wrapped = textwrap.wrap(f"{item.condition}: {printable(item.prompt, 300)}", _WIDTH)
+    return [
+        *(f"    {line}" for line in wrapped),
+        f"      → {printable(item.sentence)}  ({item.probability:.2f}, {KINDS[item.restates]})",
+        f"      without it → {printable(item.control_sentence)}  ({item.control_probability:.2f})",
+    ]

@@ -1,0 +1,179 @@
+"""Scores of sentences: class probabilities, and similarities to other texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any
+
+from exleak.errors import InstrumentError
+from exleak.prompts import samples_of
+from exleak.records import Generation, Likeness, PromptGenerations
+from exleak.scoring.carry_over import content_words, likeness
+from exleak.store.store import digest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from exleak.scoring import Instrument
+    from exleak.store import Store
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of the usable generations of every prompt.
+
+    Attributes:
+        cleaned: Usable generations by prompt id, with their indices.
+        probabilities: Class probabilities of each sentence, three numbers.
+        similarities: Cosine similarity of each (sentence, concept) that is compared.
+        likeness: Of each (sentence, injected sentence, control text).
+    """
+
+    cleaned: dict[str, list[tuple[int, Generation]]]
+    probabilities: dict[str, list[float]]
+    similarities: dict[tuple[str, str], float]
+    likeness: dict[tuple[str, str, str], Likeness]
+
+    def classes(self, prompt: str) -> NDArray[np.float64]:
+        """Class probabilities of a prompt's usable generations, shape (K, 3)."""
+        import numpy as np
+
+        rows = [self.probabilities[item.sentence] for _, item in self.cleaned[prompt]]
+        return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+    def similarity(self, prompt: str, concept: str) -> NDArray[np.float64]:
+        """Cosine similarity of a prompt's usable generations to a concept, shape (K,)."""
+        import numpy as np
+
+        found = [self.similarities[item.sentence, concept] for _, item in self.cleaned[prompt]]
+        return np.array(found, dtype=np.float64)
+
+    def indices(self, prompt: str) -> tuple[int, ...]:
+        """Which generations of a prompt are usable."""
+        return tuple(index for index, _ in self.cleaned[prompt])
+
+
+def score_rows(
+    rows: Sequence[PromptGenerations],
+    cleaned: dict[str, tuple[Generation, ...]],
+    instrument: Instrument,
+    store: Store | None = None,
+) -> Scored:
+    """Score every distinct sentence once; what is stored is not scored again."""
+    usable = {
+        key: [(i, item) for i, item in enumerate(items) if item.usable]
+        for key, items in cleaned.items()
+    }
+    sentences = list(dict.fromkeys(item.sentence for items in usable.values() for _, item in items))
+    compared = list(dict.fromkeys(_comparisons(rows, usable)))
+    asked = list(dict.fromkeys(_restatable(rows, usable)))
+    segments = store.scores(instrument.hash) if store else None
+    known: dict[str, Any] = segments.read() if segments else {}
+    fresh = _predict([s for s in sentences if _class_key(s) not in known], instrument)
+    fresh |= _compare([pair for pair in compared if _pair_key(*pair) not in known], instrument)
+    fresh |= _liken([item for item in asked if _likeness_key(*item) not in known], instrument)
+    if segments and fresh:
+        segments.append(fresh)
+        segments.merge()
+    known |= fresh
+    return Scored(
+        usable,
+        {sentence: known[_class_key(sentence)] for sentence in sentences},
+        {pair: known[_pair_key(*pair)] for pair in compared},
+        {item: Likeness(*known[_likeness_key(*item)]) for item in asked},
+    )
+
+
+def _comparisons(
+    rows: Sequence[PromptGenerations], usable: dict[str, list[tuple[int, Generation]]]
+) -> Iterator[tuple[str, str]]:
+    """Every sentence with the concepts that it is compared with."""
+    for row in rows:
+        if row.control is not None and row.concept is not None:
+            for prompt in (row.id, row.control):
+                yield from ((item.sentence, row.concept) for _, item in usable[prompt])
+
+
+def _restatable(
+    rows: Sequence[PromptGenerations], usable: dict[str, list[tuple[int, Generation]]]
+) -> Iterator[tuple[str, str, str]]:
+    """Every sentence with the injected sentences that it may restate, and its control's text.
+
+    A control is held against all sentences of its sample; a test prompt against its own, and one
+    with a mood against the other moods' too.
+    """
+    for sample in samples_of(rows):
+        asked = {sample.control: sample.sentences}
+        for prompt, own in sample.tests:
+            asked[prompt] = sample.leaking if own in sample.leaking else (own,)
+        for prompt, sentences in asked.items():
+            for _, item in usable[prompt]:
+                yield from ((item.sentence, text, sample.control_text) for text in sentences)
+
+
+def _class_key(sentence: str) -> str:
+    return f"p:{digest(sentence)}"
+
+
+def _pair_key(sentence: str, concept: str) -> str:
+    return f"s:{digest(sentence)}:{digest(concept)}"
+
+
+def _likeness_key(sentence: str, injected: str, control: str) -> str:
+    return f"l:{digest(sentence)}:{digest(injected)}:{digest(control)}"
+
+
+def _predict(sentences: list[str], instrument: Instrument) -> dict[str, Any]:
+    if not sentences:
+        return {}
+    probabilities = instrument.expression.predict(sentences)
+    check_scores(probabilities, sentences, instrument.name)
+    return {
+        _class_key(sentence): row
+        for sentence, row in zip(sentences, probabilities.tolist(), strict=True)
+    }
+
+
+def _compare(pairs: list[tuple[str, str]], instrument: Instrument) -> dict[str, Any]:
+    if not pairs:
+        return {}
+    texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+    vectors = dict(zip(texts, instrument.semantic.embed(texts), strict=True))
+    return {_pair_key(a, b): float(vectors[a] @ vectors[b]) for a, b in pairs}
+
+
+def _liken(items: list[tuple[str, str, str]], instrument: Instrument) -> dict[str, Any]:
+    """Likeness of sentences to injected ones, as lists of the fields of :class:`Likeness`."""
+    if not items:
+        return {}
+    texts = {text for item in items for text in item}
+    words = {word for text in texts for word in content_words(text)}
+    known = sorted(texts | words)
+    vectors = dict(zip(known, instrument.semantic.embed(known), strict=True))
+    return {_likeness_key(*item): list(astuple(likeness(*item, vectors))) for item in items}
+
+
+def check_scores(
+    probabilities: NDArray[np.float64], sentences: Sequence[str], instrument: str
+) -> None:
+    """Refuse class probabilities that are none.
+
+    Raises:
+        InstrumentError: Wrong shape, not a number, or rows that do not sum to 1.
+    """
+    import numpy as np
+
+    if probabilities.shape != (len(sentences), 3):
+        raise InstrumentError(
+            f"instrument {instrument}: {len(sentences)} texts gave scores of shape "
+            f"{probabilities.shape}; (n, 3) is expected"
+        )
+    bad = ~(np.isfinite(probabilities).all(axis=1) & np.isclose(probabilities.sum(axis=1), 1))
+    if bad.any():
+        row = int(bad.argmax())
+        raise InstrumentError(
+            f"instrument {instrument}: {probabilities[row].tolist()} are no class probabilities, "
+            f"for the text {sentences[row][:80]!r}"
+        )

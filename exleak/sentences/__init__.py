@@ -1,0 +1,1 @@
+"""From a raw continuation to the first sentence that is scored."""

@@ -1,0 +1,62 @@
+"""Which source of continuations a model is: a loaded model, a checkpoint, or a server's.
+
+A new backend is a module that has a :class:`exleak.generation.requests.Source`, and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exleak.errors import SettingsError
+from exleak.generation.endpoint.source import TIMEOUT, EndpointSource
+from exleak.generation.local.loading import load_model
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.source import CheckpointSource, LoadedSource
+from exleak.generation.requests import Chat, Source
+from exleak.model_names import short_names
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def source_of(
+    model: str | Path | PreTrainedModel | LocalModel | Source,
+    *,
+    name: str | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    endpoint: str | None = None,
+    timeout: float = TIMEOUT,
+    device: str | None = None,
+    dtype: str | None = None,
+    chat: Chat = "auto",
+    loader: Callable[[], LocalModel] | None = None,
+) -> Source:
+    """The source of a model's continuations; nothing is loaded, and no server asked.
+
+    Args:
+        model: As for :func:`exleak.measure`.
+        name: What reports call it; by default a short name of it.
+        tokenizer: Of a model object.
+        endpoint: Address of a server that has the model.
+        timeout: Seconds that one request to the server may take.
+        device, dtype, chat: As for :func:`exleak.load_model`.
+        loader: Loads a checkpoint, where somebody else keeps the loaded model.
+
+    Raises:
+        SettingsError: Settings out of range, or an endpoint without a model's name.
+        ModelError: A model object that cannot be used.
+    """
+    if endpoint is not None:
+        if not isinstance(model, str):
+            raise SettingsError("with an endpoint, give the model's name as the server knows it")
+        return EndpointSource(name or model, endpoint, model, chat, timeout)
+    if isinstance(model, (str, Path)):
+        label = name or short_names([str(model)])[0]
+        return CheckpointSource(label, str(model), device, dtype, chat, loader)
+    if isinstance(model, LocalModel):
+        return LoadedSource(model)
+    if hasattr(model, "backend"):
+        return model
+    return LoadedSource(load_model(model, tokenizer, chat=chat))

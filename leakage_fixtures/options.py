@@ -1,0 +1,298 @@
+"""Every option: the fields of :class:`Settings`, each with its help, default and ini twin.
+
+These lines run in every pytest session of everyone who has the plugin installed: nothing heavy is
+imported here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+
+from exleak.gate.limits import METRICS, Significance
+from exleak.generation.requests import Chat
+
+if TYPE_CHECKING:
+    from exleak.gate.limits import Limits
+    from exleak.generation.sampling import Sampling
+
+#: Values of ``--leakage-mitigation`` without a text: the paper's instruction.
+PAPER_MITIGATION = "paper"
+
+
+@dataclass(frozen=True)
+class Option:
+    """What pytest knows of a setting.
+
+    Attributes:
+        name: Without the ``leakage`` prefix, words joined by ``_``.
+        help: What it does, for ``--help``.
+        kind: Turns the text into a value; raises ValueError for a bad one.
+        default: Used when neither command line nor ini file say anything.
+        metavar: Placeholder in ``--help``.
+        repeatable: May be given more than once; its value is a tuple.
+        choices: The only values allowed.
+        flag: Takes no value.
+        constant: Its value when given without one.
+    """
+
+    name: str
+    help: str
+    kind: type = str
+    default: Any = None
+    metavar: str | None = None
+    repeatable: bool = False
+    choices: tuple[str, ...] | None = None
+    flag: bool = False
+    constant: str | None = None
+
+    @property
+    def dest(self) -> str:
+        """Its name in ``config.option`` and in the ini file."""
+        return f"leakage_{self.name}"
+
+    @property
+    def spelling(self) -> str:
+        """Its name on the command line."""
+        return "--" + self.dest.replace("_", "-")
+
+
+def option(help: str, kind: type = str, **about: Any) -> Any:
+    """A field of :class:`Settings` that is an option.
+
+    Args:
+        help: What it does.
+        kind: Turns its text into a value.
+        about: Other attributes of :class:`Option`.
+    """
+    return dataclasses.field(metadata={"help": help, "kind": kind, **about})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything resolved for one model: the fields are the options.
+
+    To add an option, add a field.
+    """
+
+    model: tuple[str, ...] = option(
+        "a checkpoint folder, hub name, reference model, leakage.toml entry or glob",
+        metavar="NAME_OR_PATH",
+        repeatable=True,
+        default=(),
+    )
+    dataset: tuple[str, ...] = option(
+        "hexl (default), aexl or a JSONL file",
+        metavar="NAME_OR_FILE",
+        repeatable=True,
+        default=("hexl",),
+    )
+    instrument: str = option(
+        "embedded (default), paper, or a sequence-classification checkpoint",
+        metavar="NAME",
+        default="embedded",
+    )
+    max_rate: float | None = option(
+        "highest leakage rate allowed, 0 to 1",
+        float,
+        metavar="X",
+    )
+    significance: str | None = option(
+        "fail a significant W_EL, fail one that is not, or only report it",
+        choices=get_args(Significance),
+    )
+    metric: str = option(
+        "the rate that a limit, baseline or series applies to (default: rate, the paper's)",
+        default="rate",
+        choices=tuple(METRICS),
+    )
+    confidence: float = option(
+        "one-sided confidence of the limit rule (default: 0.99)",
+        float,
+        default=0.99,
+        metavar="X",
+    )
+    generations: int = option(
+        "continuations per prompt (default: 10)",
+        int,
+        default=10,
+        metavar="K",
+    )
+    seed: int = option(
+        "seed of the continuations (default: 0)",
+        int,
+        default=0,
+        metavar="N",
+    )
+    mitigation: str | None = option(
+        "prepend an instruction to each prompt (without TEXT: the paper's)",
+        metavar="TEXT",
+        constant=PAPER_MITIGATION,
+    )
+    chat: str = option(
+        "use the chat template where there is one (auto, default), always or never; prefill has "
+        "the model go on in its own turn, begun with the control prompt",
+        default="auto",
+        choices=get_args(Chat),
+    )
+    endpoint: str | None = option(
+        "an OpenAI-compatible server that has the models (a key: see docs/endpoint.md)",
+        metavar="URL",
+    )
+    endpoint_timeout: float = option(
+        "seconds that a request to the server may take, retries included (default: 120)",
+        float,
+        default=120.0,
+        metavar="X",
+    )
+    device: str | None = option(
+        "cpu, cuda, cuda:1 (default: CUDA where there is one)",
+        metavar="DEVICE",
+    )
+    dtype: str | None = option(
+        "float32, bfloat16, float16 (default: float32 on the CPU, else bfloat16)",
+        metavar="DTYPE",
+    )
+    batch_size: int | str = option(
+        "most continuations in the making at once (default: auto)",
+        default="auto",
+        metavar="auto|N",
+    )
+    limit: int | None = option(
+        "measure only the first N samples of each dataset",
+        int,
+        metavar="N",
+    )
+    store: str = option(
+        "keep generations and scores here (default: .exleak); none keeps nothing",
+        metavar="DIR",
+        default=".exleak",
+    )
+    report: tuple[str, ...] = option(
+        "write a report, kind by suffix: .json, .md or .html",
+        metavar="FILE",
+        repeatable=True,
+        default=(),
+    )
+    save: str | None = option(
+        "save this run as a baseline of that name",
+        metavar="NAME",
+    )
+    compare: str | None = option(
+        "fail a model that leaks more than this baseline, or the run in a report",
+        metavar="NAME_OR_FILE",
+    )
+    compare_fail: float | None = option(
+        "increase over the baseline that is tolerated (default: 0)",
+        float,
+        metavar="MARGIN",
+    )
+    baselines: str = option(
+        "where baselines are saved (default: leakage_baselines)",
+        metavar="DIR",
+        default="leakage_baselines",
+    )
+    strict: bool = option(
+        "fail a measurement that is inconclusive",
+        bool,
+        default=False,
+        flag=True,
+    )
+    report_only: bool = option(
+        "measure and report without a limit",
+        bool,
+        default=False,
+        flag=True,
+    )
+
+    @property
+    def sampling(self) -> Sampling:
+        """Sampling settings; the rest are the paper's."""
+        from exleak.generation.sampling import Sampling
+
+        return Sampling(generations=self.generations, seed=self.seed)
+
+    @property
+    def limits(self) -> Limits:
+        """What a measurement is judged by."""
+        from exleak.gate.limits import Limits
+
+        return Limits(
+            max_rate=self.max_rate,
+            metric=self.metric,  # type: ignore[arg-type]
+            significance=self.significance,  # type: ignore[arg-type]
+            level=self.confidence,
+            margin=self.margin,
+        )
+
+    @property
+    def margin(self) -> float | None:
+        """Increase over the baseline that is tolerated; ``None`` without a baseline."""
+        return None if self.compare is None else self.compare_fail or 0.0
+
+    @property
+    def rows(self) -> int | None:
+        """Batch size as a number; ``None`` is automatic."""
+        return None if self.batch_size == "auto" else int(self.batch_size)
+
+    @property
+    def instruction(self) -> str | None:
+        """The mitigation instruction itself."""
+        if self.mitigation != PAPER_MITIGATION:
+            return self.mitigation
+        from exleak.measurement import MITIGATION
+
+        return MITIGATION
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model to measure.
+
+    Attributes:
+        name: What reports call it.
+        path: Where it is.
+        entry: What its entry in leakage.toml says.
+        from_toml: Whether it has one.
+        series: The pattern that it was found by, with others.
+    """
+
+    name: str
+    path: str
+    entry: dict[str, Any] = field(default_factory=dict)
+    from_toml: bool = False
+    series: str | None = None
+
+
+OPTIONS: tuple[Option, ...] = tuple(
+    Option(field.name, **field.metadata) for field in dataclasses.fields(Settings)
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every option and its ini twin."""
+    group = parser.getgroup("leakage", "expression leakage")
+    for option in OPTIONS:
+        arguments: dict[str, Any] = {"dest": option.dest, "default": None, "help": option.help}
+        if option.flag:
+            arguments["action"] = "store_true"
+        else:
+            arguments |= {"metavar": option.metavar, "choices": option.choices}
+            arguments |= {"action": "append"} if option.repeatable else {}
+            arguments |= {"nargs": "?", "const": option.constant} if option.constant else {}
+        group.addoption(option.spelling, **arguments)
+        parser.addini(option.dest, option.help, type=_ini_type(option), default=None)
+
+
+def _ini_type(option: Option) -> Any:
+    """How pytest reads the option in an ini file; numbers may be numbers in TOML from 8.4 on."""
+    if option.repeatable:
+        return "linelist"
+    if option.flag:
+        return "bool"
+    if option.kind in (int, float) and pytest.version_tuple >= (8, 4):
+        return option.kind.__name__
+    return "string"

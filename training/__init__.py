@@ -1,0 +1,1 @@
+"""How the reference models and the expression head were made; not part of the wheel."""
