@@ -1,7 +1,8 @@
 """Self-contained HTML pages: template, style, script and data in one file, nothing from a network.
 
-Data enters a page as JSON in which no ``<`` is left. A content security policy, with the hashes of
-the page's own style and script, lets nothing else run.
+Templates are Jinja2's, with every value escaped. Data enters a page as JSON in which no ``<`` is
+left. A content security policy, with the hashes of the page's own style and script, lets nothing
+else run.
 """
 
 from __future__ import annotations
@@ -10,27 +11,45 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-_MARK = re.compile(r"\{\{([a-z-]+)\}\}")
 #: What HTML could read as markup, and what no encoding can write.
 _UNSAFE = re.compile("[<>&\ud800-\udfff]")
 
 
-def fill(template: Path, content: Mapping[str, str]) -> str:
-    """Fill in a page.
+def render(
+    template: Path, data: object, *, shown: Callable[[str], str] = str, **content: Any
+) -> str:
+    """Make a page.
 
     Args:
-        template: ``NAME.html``, with marks such as ``{{data}}``; ``NAME.css`` and ``NAME.js`` lie
-            beside it and stand for ``{{style}}`` and ``{{script}}``.
-        content: What the other marks stand for. It is put in once, and not searched for marks.
+        template: ``NAME.html``; ``NAME.css`` and ``NAME.js`` lie beside it and are its variables
+            ``style`` and ``script``, with ``style_hash`` and ``script_hash``.
+        data: Its variable ``data``, for a script element of the type ``application/json``.
+        shown: Applied to every text that the template shows, before it is escaped.
+        content: Further variables.
     """
-    values = dict(content)
-    for mark, suffix in (("style", ".css"), ("script", ".js")):
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def finalize(value: Any) -> Any:
+        return value if isinstance(value, Markup) else shown(str(value))
+
+    environment = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    parts: dict[str, Any] = {"data": Markup(embedded(data))}
+    for name, suffix in (("style", ".css"), ("script", ".js")):
         text = template.with_suffix(suffix).read_text(encoding="utf-8")
-        values |= {mark: text, f"{mark}-hash": _hash(text)}
-    return _MARK.sub(lambda mark: values[mark[1]], template.read_text(encoding="utf-8"))
+        parts |= {name: Markup(text), f"{name}_hash": Markup(_hash(text))}
+    return environment.get_template(template.name).render(**parts, **content) + "\n"
 
 
 def embedded(data: object) -> str:

@@ -172,7 +172,7 @@ class Settings:
         default=".exleak",
     )
     report: tuple[str, ...] = option(
-        "write a report, kind by suffix: .json, .md or .html",
+        "write a report, kind by suffix: .json, .md, .html, .csv or .tex",
         metavar="FILE",
         repeatable=True,
         default=(),

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from exleak.annotate.intervals import Clusters, Estimate, jackknife, mean
-from exleak.errors import SettingsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,9 +79,6 @@ def agreement(
         clusters: Of each item.
         annotators: How many there are; an item with as many answers is complete.
         conditions: The injected condition of each item, where the key is known.
-
-    Raises:
-        SettingsError: statsmodels, which computes Fleiss' kappa, is not installed.
     """
     import numpy as np
 
@@ -152,25 +147,20 @@ def krippendorff_alpha(counts: Counts) -> float | None:
 
 
 def fleiss_kappa(counts: Counts) -> float | None:
-    """Fleiss' kappa by statsmodels; ``None`` when all answers are the same, or there are none.
+    """Fleiss' kappa: raw agreement beyond that of the answers' overall shares.
 
-    Raises:
-        SettingsError: statsmodels is not installed.
+    J. L. Fleiss, Measuring nominal scale agreement among many raters (1971), equations 2 to 7.
+
+    Args:
+        counts: Equally many answers, two at least, in every row.
+
+    Returns:
+        ``None`` when all answers are the same, or there are none.
     """
-    statistics = _statsmodels()
     if (counts.sum(axis=0) > 0).sum() < 2:
         return None
-    return float(statistics.fleiss_kappa(counts, method="fleiss"))
-
-
-def _statsmodels() -> Any:
-    try:
-        return import_module("statsmodels.stats.inter_rater")
-    except ImportError:
-        raise SettingsError(
-            "Fleiss' kappa needs statsmodels, which is not installed; "
-            "run: pip install 'exleak[annotate]'"
-        ) from None
+    by_chance = float(((counts.sum(axis=0) / counts.sum()) ** 2).sum())
+    return float((pairwise(counts).mean() - by_chance) / (1 - by_chance))
 
 
 def _by_category(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exleak.annotate.task import Task
-from exleak.pages import embedded, fill
+from exleak.pages import render
 
 _TEMPLATE = Path(__file__).parent / "assets" / "page.html"
 
@@ -33,4 +33,4 @@ def page(export: str, task: Task, items: Sequence[dict[str, str]]) -> str:
         "questions": [dataclasses.asdict(question) for question in task.questions],
         "items": list(items),
     }
-    return fill(_TEMPLATE, {"data": embedded(data)})
+    return render(_TEMPLATE, data)

@@ -81,7 +81,7 @@ def build(
         notes: To carry into the report.
 
     Raises:
-        ExleakError: statsmodels is missing, or the instrument fails.
+        ExleakError: The instrument fails.
     """
     names = [question.name for question in answers.task.questions]
     comparable = key is not None and instrument is not None and answers.task is PAIRS

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from exleak.cli.progress import building
 from exleak.cli.shared import add_instrument, add_store
 
 _BUILD = """Build a leakage dataset from text by the paper's Algorithm 1: label sentences with the
@@ -110,33 +111,29 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
 
 def _build(options: argparse.Namespace) -> int:
     from exleak.aexl import Reading, build
-    from exleak.aexl.progress import Printer
 
     store = None if options.store == "none" else options.store
-    printer = None if options.quiet else Printer(sys.stderr)
     try:
-        report = build(
-            options.sources,
-            options.output,
-            recipe=_recipe(options),
-            reading=Reading(
-                options.column, options.format, options.encoding, options.split, options.config
-            ),
-            instrument=options.instrument,
-            processes=options.processes,
-            engine=options.engine,
-            store=store,
-            name=options.name,
-            license=options.license,
-            progress=printer,
-        )
+        with building(quiet=options.quiet) as show:
+            report = build(
+                options.sources,
+                options.output,
+                recipe=_recipe(options),
+                reading=Reading(
+                    options.column, options.format, options.encoding, options.split, options.config
+                ),
+                instrument=options.instrument,
+                processes=options.processes,
+                engine=options.engine,
+                store=store,
+                name=options.name,
+                license=options.license,
+                progress=show,
+            )
     except KeyboardInterrupt:
         ahead = "the same command goes on from the stored scores" if store else "nothing is kept"
         print(f"\nexleak aexl: interrupted; {ahead}", file=sys.stderr)
         return 130
-    finally:
-        if printer is not None:
-            printer.close()
     print("\n".join(report.lines()))
     print(
         f"dataset: {options.output}, {report.dataset['samples']} samples, "

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from exleak.cli.progress import generating
 from exleak.cli.shared import add_instrument, add_placement, add_seed, add_store
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
     from exleak.paper.runs import run_all
 
     plan = _plan(options)
-    results = run_all(plan, lambda line: print(line, flush=True))
+    results = run_all(plan, lambda line: print(line, flush=True), generating)
     if results.runs:
         for path in write_all(plan, results, options.out, options.sample, not options.no_figures):
             print(f"written: {path}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from exleak.measurement import MITIGATION, measure
 from exleak.sources import source_of
 
 if TYPE_CHECKING:
+    from exleak.generation.dataset import Progress
     from exleak.generation.requests import Chat
     from exleak.generation.sampling import Sampling
     from exleak.paper.presets import Preset
@@ -74,17 +76,22 @@ class Results:
     failures: list[tuple[str, str]] = field(default_factory=list)
 
 
-def run_all(plan: Plan, say: Callable[[str], None]) -> Results:
+def run_all(
+    plan: Plan,
+    say: Callable[[str], None],
+    progress: Callable[[str], AbstractContextManager[Progress]] | None = None,
+) -> Results:
     """Measure every model of a plan.
 
     Args:
         plan: What to measure.
         say: Told of every run and failure, a line each.
+        progress: Shows, given a label, how far the generations of a run are.
     """
     results = Results()
     for preset in plan.presets:
         try:
-            _run_model(plan, preset, results, say)
+            _run_model(plan, preset, results, say, progress)
         except ExleakError as error:
             message = f"{error}{_gate_hint(preset, plan)}"
             results.failures.append((preset.name, message))
@@ -92,14 +99,22 @@ def run_all(plan: Plan, say: Callable[[str], None]) -> Results:
     return results
 
 
-def _run_model(plan: Plan, preset: Preset, results: Results, say: Callable[[str], None]) -> None:
+def _run_model(
+    plan: Plan,
+    preset: Preset,
+    results: Results,
+    say: Callable[[str], None],
+    progress: Callable[[str], AbstractContextManager[Progress]] | None,
+) -> None:
     source = _source(plan, preset)
     try:
         for mitigated in (False, True):
             for dataset in plan.datasets:
                 if mitigated and not (plan.mitigation and _is_chat(preset, results.runs)):
                     continue
-                found = _measure(plan, source, dataset, mitigated)
+                label = f"{preset.name} on {dataset.name}"
+                with progress(label) if progress else nullcontext() as shown:
+                    found = _measure(plan, source, dataset, mitigated, shown)
                 run = Run(preset, dataset.name, mitigated, found)
                 results.runs.append(run)
                 say(_line(run))
@@ -119,7 +134,9 @@ def _source(plan: Plan, preset: Preset) -> Source:
     )
 
 
-def _measure(plan: Plan, source: Source, dataset: Dataset, mitigated: bool) -> Measurement:
+def _measure(
+    plan: Plan, source: Source, dataset: Dataset, mitigated: bool, progress: Progress | None
+) -> Measurement:
     return measure(
         source,
         dataset,
@@ -128,6 +145,7 @@ def _measure(plan: Plan, source: Source, dataset: Dataset, mitigated: bool) -> M
         batch_size=plan.batch_size,
         mitigation=MITIGATION if mitigated else None,
         store=plan.store,
+        progress=progress,
     )
 
 

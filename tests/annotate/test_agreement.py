@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import sys
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from exleak.annotate.agreement import (
     specific,
 )
 from exleak.annotate.intervals import Clusters
-from exleak.errors import SettingsError
 from tests.annotate.people import near
 
 #: J. L. Fleiss, Measuring nominal scale agreement among many raters (1971), table 1: how many of
@@ -190,10 +188,3 @@ def test_intervals_of_shares_stay_within_0_and_1() -> None:
     rare = agreement("q", "ab", [["b", "b"], *[["a", "b"]] * 9, *[["a", "a"]] * 9], alone(19), 2)
     assert rare.by_category["b"].interval is not None
     assert rare.by_category["b"].interval[0] == 0
-
-
-def test_a_missing_statsmodels_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says what to install."""
-    monkeypatch.setitem(sys.modules, "statsmodels.stats.inter_rater", None)
-    with pytest.raises(SettingsError, match=r"pip install 'exleak\[annotate\]'"):
-        fleiss_kappa(fleiss_table())

@@ -13,7 +13,7 @@ def at(report: Any, place: str) -> Any:
     index, _, place = place.partition(".")
     value = _as_json(report[int(index)]) if isinstance(report, list) else report[index]
     for key in place.split("."):
-        value = value[int(key)] if isinstance(value, list) else value[key]
+        value = value[int(key)] if isinstance(value, (list, tuple)) else value[key]
     return value
 
 
@@ -41,7 +41,7 @@ def shows(text: str, value: Any) -> bool:
     """Whether a cell shows a value: a number, both ends of an interval, or a dash for null."""
     if value is None:
         return text == "-"
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         ends = text.split(" to ")
         return len(ends) == 2 and all(map(is_rounded, ends, value))
     if isinstance(value, int):
