@@ -45,6 +45,13 @@ def test_the_library_does_not_import_the_plugin() -> None:
                              flags=re.M), path  # fmt: skip
 
 
+def test_no_test_imports_a_test() -> None:
+    """What several share lies in tests/helpers, or in a conftest."""
+    for path in (imports.ROOT / "tests").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"^(?:from|import) tests\.(?:\w+\.)*test_", text, flags=re.M), path
+
+
 @pytest.mark.parametrize(("first", "later"), [*pairwise(ORDER)])
 def test_data_runs_one_way(first: str, later: str) -> None:
     """What comes first in the order of the data imports nothing of what comes later."""

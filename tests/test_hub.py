@@ -15,7 +15,7 @@ from exleak import ModelError, hub
 from exleak.generation.local.loading import load_model
 from exleak.hub import within_reach
 from exleak.store.identity import local_folder
-from tests.serving import Fake
+from tests.helpers.server import Fake
 
 
 @pytest.fixture(autouse=True)

@@ -16,26 +16,7 @@ from exleak import DatasetError, InstrumentError, Limits, read_generations, writ
 from exleak.prompts import clean, split_prompt, with_parts
 from exleak.records import PromptGenerations
 from exleak.scoring import Instrument
-
-
-class Words:
-    """A scorer that reads the class off the words "good" and "bad"."""
-
-    hash = "words"
-
-    def predict(self, texts: Sequence[str]) -> Any:
-        """Half of the mass for each mood word, the rest neutral."""
-        up = np.array(["good" in text for text in texts], dtype=float) * 0.9
-        down = np.array(["bad" in text for text in texts], dtype=float) * 0.9
-        return np.stack([down, 1 - up - down, up], axis=1).reshape(len(texts), 3)
-
-    def embed(self, texts: Sequence[str]) -> Any:
-        """Unit vectors that depend on the first letter."""
-        rows = np.array([[ord(text[:1].lower() or " "), 100.0] for text in texts]).reshape(-1, 2)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-WORDS = Instrument("words", Words(), Words())
+from tests.helpers.instruments import WORDS, Words
 
 
 def rows(leak: bool) -> tuple[PromptGenerations, ...]:

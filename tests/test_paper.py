@@ -18,7 +18,7 @@ from exleak.cli import main
 from exleak.paper.presets import PRESETS, find
 from exleak.paper.tables import Text, _latex, _markdown
 from exleak.reports.published import published
-from tests import tiny
+from tests.helpers import checkpoints
 
 SHORT = ["--limit=2", "--generations=1", "--instrument=embedded", "--device=cpu"]
 
@@ -28,8 +28,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A hub cache with a stand-in for each model, of its architecture."""
     folder = tmp_path_factory.mktemp("cache")
     for seed, preset in enumerate(PRESETS):
-        snapshot = tiny.snapshot(folder, preset.hub)
-        tiny.save_stand_in(snapshot, preset.family, instruct=bool(preset.instruct), seed=seed)
+        snapshot = checkpoints.snapshot(folder, preset.hub)
+        checkpoints.save_stand_in(
+            snapshot, preset.family, instruct=bool(preset.instruct), seed=seed
+        )
     return folder
 
 
@@ -54,7 +56,7 @@ def everything(cache: Path, aexl: Path, tmp_path_factory: pytest.TempPathFactory
     """What the command wrote for all models on both datasets."""
     out = tmp_path_factory.mktemp("out")
     with pytest.MonkeyPatch.context() as patch:
-        tiny.use_cache(cache, patch)
+        checkpoints.use_cache(cache, patch)
         data, store = ["--datasets", "hexl", str(aexl)], str(out / "store")
         assert main(["paper", *SHORT, *data, "--out", str(out), "--store", store]) == 0
         yield out
@@ -179,7 +181,7 @@ def test_missing_and_gated_models_do_not_stop_the_rest(
     present = find(["Qwen2.5-0.5B"])[0]
     name = f"models--{present.hub.replace('/', '--')}"
     shutil.copytree(cache / name, some / name)
-    tiny.use_cache(some, monkeypatch)
+    checkpoints.use_cache(some, monkeypatch)
     names = ["--models", "Llama-3.2-1B", "Qwen2.5-1.5B", "Qwen2.5-0.5B"]
     assert run(tmp_path, *names, "--no-mitigation") == 1
     out = capsys.readouterr().out
@@ -195,7 +197,7 @@ def test_a_damaged_checkpoint_does_not_stop_the_rest(
     cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Weights cut short are told and left out like a missing model."""
-    whole = tiny.snapshot(cache, "Qwen/Qwen2.5-0.5B")
+    whole = checkpoints.snapshot(cache, "Qwen/Qwen2.5-0.5B")
     torn = Path(shutil.copytree(whole, tmp_path / "torn"))
     weights = torn / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
@@ -207,14 +209,14 @@ def test_a_damaged_checkpoint_does_not_stop_the_rest(
 
 def test_nothing_measured_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only messages, and the status."""
-    tiny.use_cache(tmp_path / "empty", monkeypatch)
+    checkpoints.use_cache(tmp_path / "empty", monkeypatch)
     assert run(tmp_path, "--models", "Qwen2.5-3B") == 1
     assert not (tmp_path / "out").exists()
 
 
 def test_own_checkpoints_take_the_place_of_the_papers(cache: Path, tmp_path: Path) -> None:
     """A folder: nothing published beside it; Table 4, as it has a chat template."""
-    path = tiny.snapshot(cache, "Qwen/Qwen2.5-0.5B-Instruct")
+    path = checkpoints.snapshot(cache, "Qwen/Qwen2.5-0.5B-Instruct")
     assert run(tmp_path, "--models", str(path), "--no-figures") == 0
     for table in (3, 4):
         found = rows(tmp_path / "out" / f"table{table}.csv")

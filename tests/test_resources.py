@@ -17,14 +17,6 @@ from exleak.generation.local.memory import is_out_of_memory
 from exleak.generation.local.model import LocalModel
 from exleak.generation.local.run import continue_prompts
 from exleak.generation.requests import Request
-from tests import tiny
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
-    """A random Llama checkpoint."""
-    return load_model(tiny.save_checkpoint(tmp_path_factory.mktemp("llama")))
-
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -166,7 +158,7 @@ def test_errors_of_memory_are_known(error: Exception) -> None:
 
 
 def test_too_little_memory_to_begin_is_a_clear_error(
-    llama: LocalModel, monkeypatch: pytest.MonkeyPatch
+    llama_model: LocalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the first row cannot be tried, as where the last halving does not help."""
 
@@ -175,11 +167,11 @@ def test_too_little_memory_to_begin_is_a_clear_error(
 
     monkeypatch.setattr(run, "rows_that_fit", full)
     with pytest.raises(ModelError, match="not enough memory for one row"):
-        list(continue_prompts(llama, [Request("a", (0,))], Sampling(max_new_tokens=4)))
+        list(continue_prompts(llama_model, [Request("a", (0,))], Sampling(max_new_tokens=4)))
 
 
 def test_fewer_rows_fit_into_a_container(
-    llama: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    llama_model: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine asks for what the group leaves, not for what the machine has."""
     requests = [Request("a", tuple(range(600)))]
@@ -192,5 +184,5 @@ def test_fewer_rows_fit_into_a_container(
             f"{GROUP}/a/b/memory.current": 0,
         }
         monkeypatch.setattr(resources, "_ROOT", machine(tmp_path / name, files))
-        found.append(memory.rows_that_fit(llama, requests, Sampling(max_new_tokens=100)))
+        found.append(memory.rows_that_fit(llama_model, requests, Sampling(max_new_tokens=100)))
     assert 1 <= found[1] < found[0] // 4

@@ -18,7 +18,7 @@ from exleak.annotate.agreement import (
     specific,
 )
 from exleak.annotate.intervals import Clusters
-from tests.annotate.people import near
+from tests.helpers.people import near
 
 #: J. L. Fleiss, Measuring nominal scale agreement among many raters (1971), table 1: how many of
 #: six psychiatrists gave each of 30 patients one of five diagnoses.

@@ -19,7 +19,7 @@ from exleak.annotate.key import Key, read_key
 from exleak.errors import DatasetError
 from exleak.files import neutralise, restore, to_csv
 from exleak.store import write_generations
-from tests.annotate.people import reference_rows, write_run
+from tests.helpers.people import reference_rows, write_run
 
 
 @pytest.fixture

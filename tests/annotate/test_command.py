@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import subprocess
@@ -14,17 +13,8 @@ import pytest
 from exleak.annotate.export import HANDOUT
 from exleak.annotate.key import read_key
 from exleak.cli import annotate as command
-from exleak.cli.annotate import add_parser
 from exleak.errors import ExleakError
-from tests.annotate.people import MACHINE, Person, answer_sheet, write_run
-
-
-def annotate(*arguments: str | Path) -> int:
-    """Run ``exleak annotate`` as the command line does."""
-    parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers(dest="command", required=True))
-    options = parser.parse_args(["annotate", *map(str, arguments)])
-    return int(options.run(options))
+from tests.helpers.people import MACHINE, Person, annotate, answer_sheet, write_run
 
 
 @pytest.fixture(autouse=True)

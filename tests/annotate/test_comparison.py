@@ -16,7 +16,7 @@ from exleak.annotate.intervals import Clusters, jackknife, mean
 from exleak.annotate.key import Item, Key
 from exleak.annotate.task import LABELS, PAIRS
 from exleak.annotate.votes import decision, leaning, majority, vote_share
-from tests.annotate.people import MACHINE, near
+from tests.helpers.people import MACHINE, near
 
 WARM, COLD, EVEN = (
     "it felt +1.0 noise +0.0.",

@@ -19,7 +19,7 @@ from exleak.annotate.key import read_key
 from exleak.annotate.sample import Lots, Size, draw_pairs, half_width, items_for
 from exleak.errors import DatasetError, SettingsError
 from exleak.records import PromptGenerations
-from tests.annotate.people import reference_rows, write_run
+from tests.helpers.people import reference_rows, write_run
 
 
 def rows(controls: int = 12, generations: int = 3, seed: int = 0) -> list[PromptGenerations]:

@@ -24,7 +24,7 @@ from exleak.annotate.key import Item
 from exleak.annotate.report import Report, build
 from exleak.annotate.sample import Lots, Size, draw_pairs
 from exleak.annotate.votes import LEANINGS, decision, leaning, vote_share
-from tests.annotate.people import MACHINE, Person, agree, answer_sheet, reference_rows, write_run
+from tests.helpers.people import MACHINE, Person, agree, answer_sheet, reference_rows, write_run
 
 PEOPLE = (Person(0.75, 0.1), Person(0.75, 0.1), Person(0.75, 0.1))
 SIMULATIONS = 100

@@ -12,7 +12,6 @@ import pytest
 import exleak
 import leakage_fixtures
 from exleak.reports import write_report
-from tests import tiny
 
 Run = Callable[..., pytest.RunResult]
 
@@ -29,14 +28,8 @@ def unusable():
 """
 
 
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Llama checkpoint."""
-    return tiny.save_checkpoint(tmp_path_factory.mktemp("checkpoints") / "llama")
-
-
 @pytest.fixture(scope="session", autouse=True)
-def _modules_stay(checkpoint: Path) -> None:
+def _modules_stay(llama: Path) -> None:
     """Import what a session needs, and load the instrument, before the first one.
 
     pytester forgets the modules that a session within the process has imported: each would import
@@ -48,8 +41,8 @@ def _modules_stay(checkpoint: Path) -> None:
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
     data = exleak.load_dataset("hexl", limit=1)
-    found = exleak.measure(str(checkpoint), data, sampling=exleak.Sampling(max_new_tokens=4))
-    write_report(checkpoint.with_name("report.html"), [found])
+    found = exleak.measure(str(llama), data, sampling=exleak.Sampling(max_new_tokens=4))
+    write_report(llama.with_name("report.html"), [found])
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.server import Fake, Handler
 from tests.plugin.conftest import Run
-from tests.serving import Fake, Handler
 
 
 @pytest.fixture

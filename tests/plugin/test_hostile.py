@@ -12,8 +12,8 @@ from exleak import read_generations, write_generations
 from exleak.cli import main
 from exleak.reports import read_report
 from exleak.store import Store
+from tests.helpers.measurements import HOSTILE, hostile_rows
 from tests.plugin.conftest import Run
-from tests.reports.made import HOSTILE, hostile_rows
 
 #: What a terminal or a reader would obey; a report may hold no such thing.
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -39,12 +39,12 @@ def hostile(toy: pytest.Pytester) -> pytest.Pytester:
 
 @pytest.mark.parametrize("workers", [(), ("-n1",)], ids=("one process", "a worker"))
 def test_hostile_output_is_shown_harmlessly(
-    workers: tuple[str, ...], hostile: pytest.Pytester, measure: Run, checkpoint: Path
+    workers: tuple[str, ...], hostile: pytest.Pytester, measure: Run, llama: Path
 ) -> None:
     """A failing test: nothing crashes, every file is written, no text is obeyed."""
     result = measure(
         *workers,
-        f"--leakage-model={checkpoint}",
+        f"--leakage-model={llama}",
         "--leakage-max-rate=0.01",
         "--leakage-report=out.json",
         "--leakage-report=out.md",

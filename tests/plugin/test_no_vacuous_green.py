@@ -14,9 +14,9 @@ from tests.plugin.conftest import UNUSABLE, Run
 
 
 @pytest.fixture
-def named(checkpoint: Path) -> tuple[str, str]:
+def named(llama: Path) -> tuple[str, str]:
     """A model and a limit that it keeps."""
-    return f"--leakage-model={checkpoint}", "--leakage-max-rate=1"
+    return f"--leakage-model={llama}", "--leakage-max-rate=1"
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def named(checkpoint: Path) -> tuple[str, str]:
     ids=lambda value: " ".join(value),
 )
 def test_any_distribution_measures_the_same(
-    distribution: tuple[str, ...], measure: Run, toy: pytest.Pytester, checkpoint: Path
+    distribution: tuple[str, ...], measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """One table with a line for each model, status 1 because one of them fails."""
     (toy.path / "leakage.toml").write_text(
-        f'[models.a]\npath = "{checkpoint}"\nmax_rate = 1.0\ndevice = "cpu"\n'
-        f'[models.b]\npath = "{checkpoint}"\nsignificance = "require"\ndevice = "cpu"'
+        f'[models.a]\npath = "{llama}"\nmax_rate = 1.0\ndevice = "cpu"\n'
+        f'[models.b]\npath = "{llama}"\nsignificance = "require"\ndevice = "cpu"'
     )
     result = measure(*distribution)
     assert result.ret == 1

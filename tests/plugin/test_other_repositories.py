@@ -15,10 +15,10 @@ from tests.plugin.conftest import Run
 JUDGED = "--leakage-max-rate=1"
 
 
-def copied(checkpoint: Path, place: Path) -> Path:
+def copied(llama: Path, place: Path) -> Path:
     """The checkpoint in another place."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(checkpoint, place)
+    shutil.copytree(llama, place)
     return place
 
 
@@ -29,10 +29,10 @@ def snapshots(toy: pytest.Pytester) -> list[Path]:
 
 @pytest.mark.parametrize("more", [(), ("-k", "one"), ("-n1",), ("-x",)], ids=" ".join)
 def test_a_snapshot_of_a_model_that_is_not_measured_is_not_unused(
-    more: tuple[str, ...], measure: Run, toy: pytest.Pytester, checkpoint: Path
+    more: tuple[str, ...], measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """Neither does it fail the run of another model, nor does an update delete it."""
-    one, two = (copied(checkpoint, toy.path / name) for name in ("one", "two"))
+    one, two = (copied(llama, toy.path / name) for name in ("one", "two"))
     both = (f"--leakage-model={one}", f"--leakage-model={two}", JUDGED)
     measure(*both, "--snapshot-update")
     assert len(recorded := snapshots(toy)) == 2
@@ -42,7 +42,7 @@ def test_a_snapshot_of_a_model_that_is_not_measured_is_not_unused(
 
 
 def test_json_snapshots_of_the_users_own_leave_those_of_rates_alone(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
+    measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """A test beside the suite that keeps JSON snapshots too."""
     toy.makepyfile(
@@ -53,7 +53,7 @@ def test_json_snapshots_of_the_users_own_leave_those_of_rates_alone(
             assert {"a": 1} == snapshot.use_extension(JSONSnapshotExtension)
         """
     )
-    one, two = (copied(checkpoint, toy.path / name) for name in ("one", "two"))
+    one, two = (copied(llama, toy.path / name) for name in ("one", "two"))
     both = (f"--leakage-model={one}", f"--leakage-model={two}", JUDGED)
     measure(*both, "--snapshot-update")
     recorded = snapshots(toy)
@@ -73,12 +73,12 @@ def test_json_snapshots_of_the_users_own_leave_those_of_rates_alone(
     ids=lambda arguments: arguments[-1],
 )
 def test_what_cannot_be_written_is_refused_before_measuring(
-    arguments: tuple[str, ...], measure: Run, toy: pytest.Pytester, checkpoint: Path
+    arguments: tuple[str, ...], measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """A file in the place of a folder, or a folder in that of a file: nothing is generated."""
     (toy.path / "file").write_text("")
     (toy.path / "folder.json").mkdir()
-    result = measure(f"--leakage-model={checkpoint}", JUDGED, "--leakage-store=.exleak", *arguments)
+    result = measure(f"--leakage-model={llama}", JUDGED, "--leakage-store=.exleak", *arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert not (toy.path / ".exleak").exists()
 
@@ -88,13 +88,13 @@ def test_a_job_summary_that_cannot_be_written_changes_no_verdict(
     kind: str,
     measure: Run,
     toy: pytest.Pytester,
-    checkpoint: Path,
+    llama: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The table and the status stay; one line says what is missing."""
     place = str(toy.path) if kind == "a folder" else "/dev/full"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", place)
-    result = measure(f"--leakage-model={checkpoint}", JUDGED)
+    result = measure(f"--leakage-model={llama}", JUDGED)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*hexl *1 *pass", f"*{place}*cannot be written*"])
 
@@ -103,7 +103,7 @@ def test_a_job_summary_that_cannot_be_written_changes_no_verdict(
 def test_a_disk_that_is_full_at_the_end_changes_no_verdict(
     what: str,
     measure: Run,
-    checkpoint: Path,
+    llama: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What could be written before measuring and cannot be any more is told below the table."""
@@ -114,7 +114,7 @@ def test_a_disk_that_is_full_at_the_end_changes_no_verdict(
     name = "exleak.reports.write_report" if what == "report" else "exleak.gate.baselines.save"
     monkeypatch.setattr(name, full)
     result = measure(
-        f"--leakage-model={checkpoint}",
+        f"--leakage-model={llama}",
         JUDGED,
         "--leakage-report=out.json" if what == "report" else "--leakage-save=b-limit3",
     )
@@ -124,7 +124,7 @@ def test_a_disk_that_is_full_at_the_end_changes_no_verdict(
 
 @pytest.mark.parametrize("folder", ["results", "."])
 def test_a_folder_of_the_users_is_not_hidden_from_git(
-    folder: str, measure: Run, toy: pytest.Pytester, checkpoint: Path
+    folder: str, measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """A .gitignore with ``*`` is for folders that exleak made."""
     (toy.path / folder).mkdir(exist_ok=True)
@@ -132,7 +132,7 @@ def test_a_folder_of_the_users_is_not_hidden_from_git(
     (toy.path / folder / "runs").mkdir()
     mine = toy.path / folder / "runs" / "mine.jsonl"
     mine.write_text("mine")
-    assert measure(f"--leakage-model={checkpoint}", JUDGED, f"--leakage-store={folder}").ret == 0
+    assert measure(f"--leakage-model={llama}", JUDGED, f"--leakage-store={folder}").ret == 0
     assert not (toy.path / folder / ".gitignore").exists()
     assert not (mine.parent / ".gitignore").exists()
     assert main(["store", "--dir", str(toy.path / folder), "prune", "--older-than", "0"]) == 0
@@ -144,11 +144,11 @@ def test_warnings_as_errors_change_no_verdict(
     how: str,
     measure: Run,
     toy: pytest.Pytester,
-    checkpoint: Path,
+    llama: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A torn segment of the store is a remark: under ``error`` the measurement goes on."""
-    arguments = [f"--leakage-model={checkpoint}", JUDGED, "--leakage-store=.exleak"]
+    arguments = [f"--leakage-model={llama}", JUDGED, "--leakage-store=.exleak"]
     assert measure(*arguments).ret == 0
     for segment in (toy.path / ".exleak").glob("*/*/*.jsonl"):
         segment.write_text("torn")
@@ -164,10 +164,10 @@ def test_warnings_as_errors_change_no_verdict(
 
 
 def test_a_value_behind_a_space_means_the_same_when_it_exists(
-    toy: pytest.Pytester, measure: Run, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+    toy: pytest.Pytester, measure: Run, llama: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The second run of a command ends as the first, wherever its store and report lie."""
-    toy.makeini(f"[pytest]\nleakage_model = {checkpoint}\nleakage_max_rate = 1")
+    toy.makeini(f"[pytest]\nleakage_model = {llama}\nleakage_max_rate = 1")
     outside = tmp_path_factory.mktemp("outside")
     for place in (outside, toy.path):
         command = ("--leakage-store", place / "store", "--leakage-report", place / "out.json")
@@ -186,11 +186,11 @@ def test_a_session_without_leakage_calls_nothing_private(
 
 
 def test_an_absolute_path_is_called_by_its_last_folder(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path, tmp_path: Path
+    measure: Run, toy: pytest.Pytester, llama: Path, tmp_path: Path
 ) -> None:
     """In the table, and in a baseline that another machine compares with."""
-    here, there = (copied(checkpoint, tmp_path / name / "run-7") for name in ("here", "there"))
-    other = copied(checkpoint, tmp_path / "other")
+    here, there = (copied(llama, tmp_path / name / "run-7") for name in ("here", "there"))
+    other = copied(llama, tmp_path / "other")
     saved = measure(
         *(f"--leakage-model={path}" for path in (here, other)),
         "--leakage-report-only",
@@ -206,21 +206,19 @@ def test_an_absolute_path_is_called_by_its_last_folder(
     assert models == {"run-7", "other"}
 
 
-def test_two_folders_of_one_name_are_told_apart(
-    measure: Run, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_two_folders_of_one_name_are_told_apart(measure: Run, llama: Path, tmp_path: Path) -> None:
     """By as much more of the path as that needs: both are measured."""
-    paths = [copied(checkpoint, tmp_path / name / "final") for name in ("a", "b")]
+    paths = [copied(llama, tmp_path / name / "final") for name in ("a", "b")]
     result = measure(*(f"--leakage-model={path}" for path in paths), JUDGED)
     result.assert_outcomes(passed=4, skipped=6)
     result.stdout.fnmatch_lines(["a/final *", "b/final *"])
 
 
 def test_a_pattern_leaves_out_what_is_no_checkpoint_yet(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
+    measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """A log, an unfinished folder: told, and the others are measured; nothing left is refused."""
-    copied(checkpoint, toy.path / "run" / "step-1")
+    copied(llama, toy.path / "run" / "step-1")
     (toy.path / "run" / "step-2.log").write_text("")
     (toy.path / "run" / "step-3").mkdir()
     result = measure("--leakage-model=run/step-*", JUDGED)
@@ -231,10 +229,10 @@ def test_a_pattern_leaves_out_what_is_no_checkpoint_yet(
 
 
 def test_paths_of_the_ini_file_are_relative_to_it(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    measure: Run, toy: pytest.Pytester, llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Models, patterns and reports, from a folder below."""
-    copied(checkpoint, toy.path / "run" / "step-1")
+    copied(llama, toy.path / "run" / "step-1")
     (toy.path / "below").mkdir()
     monkeypatch.chdir(toy.path / "below")
     for model in ("run/step-1", "run/step-*"):
@@ -248,12 +246,12 @@ def test_paths_of_the_ini_file_are_relative_to_it(
 @pytest.mark.skipif(pytest.version_tuple < (9,), reason="typed settings came with pytest 9")
 @pytest.mark.parametrize("file", ["pyproject.toml", "pytest.toml"])
 def test_typed_settings_are_read(
-    file: str, measure: Run, toy: pytest.Pytester, checkpoint: Path
+    file: str, measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """Numbers, booleans and lists as TOML has them."""
     table = "[tool.pytest]" if file == "pyproject.toml" else "[pytest]"
     (toy.path / file).write_text(
-        f'{table}\nleakage_model = ["{checkpoint}"]\nleakage_max_rate = 1.0\nleakage_seed = 3\n'
+        f'{table}\nleakage_model = ["{llama}"]\nleakage_max_rate = 1.0\nleakage_seed = 3\n'
         "leakage_strict = false\nleakage_confidence = 0.95\n"
     )
     result = measure("--leakage-report=out.json")
@@ -263,31 +261,27 @@ def test_typed_settings_are_read(
 
 
 @pytest.mark.skipif(pytest.version_tuple < (9,), reason="typed settings came with pytest 9")
-def test_a_whole_number_is_a_limit_too(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
-) -> None:
+def test_a_whole_number_is_a_limit_too(measure: Run, toy: pytest.Pytester, llama: Path) -> None:
     """``leakage_max_rate = 1`` in TOML is no reason to refuse."""
     (toy.path / "pytest.toml").write_text(
-        f'[pytest]\nleakage_model = ["{checkpoint}"]\nleakage_max_rate = 1\n'
+        f'[pytest]\nleakage_model = ["{llama}"]\nleakage_max_rate = 1\n'
     )
     assert measure().ret == 0
 
 
-def test_a_byte_order_mark_is_no_error(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
-) -> None:
+def test_a_byte_order_mark_is_no_error(measure: Run, toy: pytest.Pytester, llama: Path) -> None:
     """Some editors begin leakage.toml with one."""
-    text = f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 1.0\ndevice = "cpu"'
+    text = f'[models.mine]\npath = "{llama}"\nmax_rate = 1.0\ndevice = "cpu"'
     (toy.path / "leakage.toml").write_text(text, encoding="utf-8-sig")
     measure().assert_outcomes(passed=2, skipped=3)
 
 
 def test_an_expected_failure_that_is_inconclusive_says_so(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
+    measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """Red, for what it is: the model did not pass unexpectedly, the run could not tell."""
     (toy.path / "leakage.toml").write_text(
-        f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 0.7\ndevice = "cpu"\n'
+        f'[models.mine]\npath = "{llama}"\nmax_rate = 0.7\ndevice = "cpu"\n'
         'xfail = "trained to leak"'
     )
     result = measure()
@@ -299,10 +293,10 @@ def test_an_expected_failure_that_is_inconclusive_says_so(
 
 @pytest.mark.parametrize("arguments", [("--collect-only", "-q"), ("--setup-plan",)], ids=" ".join)
 def test_looking_at_the_tests_asks_for_no_verdict(
-    arguments: tuple[str, ...], measure: Run, checkpoint: Path
+    arguments: tuple[str, ...], measure: Run, llama: Path
 ) -> None:
     """Nothing is measured, and that is no failure."""
-    assert measure(f"--leakage-model={checkpoint}", JUDGED, *arguments).ret == 0
+    assert measure(f"--leakage-model={llama}", JUDGED, *arguments).ret == 0
 
 
 @pytest.mark.parametrize(
@@ -336,7 +330,7 @@ def test_syrupy_makes_way_for_another_snapshot_plugin(
 
 
 def test_without_syrupy_the_rates_have_no_snapshot_and_say_so(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
+    measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """Whatever fixture is called snapshot then."""
     toy.makeconftest(
@@ -348,6 +342,6 @@ def test_without_syrupy_the_rates_have_no_snapshot_and_say_so(
             return "another package's"
         """
     )
-    found = measure("-p", "no:syrupy", f"--leakage-model={checkpoint}", JUDGED, "-rs")
+    found = measure("-p", "no:syrupy", f"--leakage-model={llama}", JUDGED, "-rs")
     assert found.ret == 0
     found.stdout.fnmatch_lines(["*syrupy is switched off*-p no:snapshot*"])

@@ -28,19 +28,19 @@ def sample_row(sample: Sample) -> dict[str, str]:
     return {name: getattr(sample, name) for name in names}
 
 
-def test_a_toml_entry_is_measured(measure: Run, toy: pytest.Pytester, checkpoint: Path) -> None:
+def test_a_toml_entry_is_measured(measure: Run, toy: pytest.Pytester, llama: Path) -> None:
     """Its name stands in the table, its limit is used."""
-    toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 1.0\ndevice = "cpu"')
+    toml(toy, f'[models.mine]\npath = "{llama}"\nmax_rate = 1.0\ndevice = "cpu"')
     result = measure()
     result.assert_outcomes(passed=2, skipped=3)
     result.stdout.fnmatch_lines(["mine *1 *pass"])
 
 
 def test_the_command_line_beats_toml_and_a_marker_beats_both(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
+    measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """Marker > CLI > leakage.toml > ini > default."""
-    toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 0.9\ndevice = "cpu"')
+    toml(toy, f'[models.mine]\npath = "{llama}"\nmax_rate = 0.9\ndevice = "cpu"')
     toy.makeini("[pytest]\nleakage_max_rate = 0.8\nleakage_seed = 7")
     toy.makepyfile(
         test_marked="""
@@ -57,9 +57,9 @@ def test_the_command_line_beats_toml_and_a_marker_beats_both(
     measure("test_marked.py", "--leakage-max-rate=0.95").stdout.fnmatch_lines(["mine * 1 *"])
 
 
-def test_ini_values_are_used(measure: Run, toy: pytest.Pytester, checkpoint: Path) -> None:
+def test_ini_values_are_used(measure: Run, toy: pytest.Pytester, llama: Path) -> None:
     """Every option has an ini twin."""
-    toy.makeini(f"[pytest]\nleakage_max_rate = 1\nleakage_model = {checkpoint}")
+    toy.makeini(f"[pytest]\nleakage_max_rate = 1\nleakage_model = {llama}")
     measure().stdout.fnmatch_lines(["*hexl *1 *pass"])
 
 
@@ -83,11 +83,9 @@ def test_a_bad_toml_is_a_usage_error(
     result.stderr.fnmatch_lines([message])
 
 
-def test_an_expected_failure_is_strict(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
-) -> None:
+def test_an_expected_failure_is_strict(measure: Run, toy: pytest.Pytester, llama: Path) -> None:
     """Xfail in leakage.toml: a caught model is fine, one that passes fails the session."""
-    entry = f'[models.mine]\npath = "{checkpoint}"\ndevice = "cpu"\nxfail = "known to leak"\n'
+    entry = f'[models.mine]\npath = "{llama}"\ndevice = "cpu"\nxfail = "known to leak"\n'
     toml(toy, entry + 'significance = "require"')
     caught = measure()
     caught.assert_outcomes(passed=1, skipped=3, xfailed=1)
@@ -98,10 +96,10 @@ def test_an_expected_failure_is_strict(
 
 
 def test_an_expected_failure_need_not_fail_by_every_rule(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
+    measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """The rule that an expected failure keeps is skipped; with none that fails it is red."""
-    entry = f'[models.mine]\npath = "{checkpoint}"\ndevice = "cpu"\nxfail = "known to leak"\n'
+    entry = f'[models.mine]\npath = "{llama}"\ndevice = "cpu"\nxfail = "known to leak"\n'
     toml(toy, entry + 'significance = "require"\nmax_rate = 1.0')
     caught = measure("-rs")
     caught.assert_outcomes(passed=1, skipped=3, xfailed=1)
@@ -113,37 +111,33 @@ def test_an_expected_failure_need_not_fail_by_every_rule(
 
 @pytest.mark.parametrize("value", ["false", "true", '""', "1"])
 def test_an_expected_failure_needs_a_reason(
-    value: str, measure: Run, toy: pytest.Pytester, checkpoint: Path
+    value: str, measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """Anything but a text might mean the opposite."""
-    toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 0.0\nxfail = {value}')
+    toml(toy, f'[models.mine]\npath = "{llama}"\nmax_rate = 0.0\nxfail = {value}')
     result = measure()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*xfail is the reason why*"])
 
 
 def test_a_model_of_the_ini_file_that_is_skipped_is_no_green(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    measure: Run, toy: pytest.Pytester, llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one of leakage.toml; other tests alone ask for nothing."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    toy.makeini(
-        f"[pytest]\nleakage_model = {checkpoint}\nleakage_max_rate = 1\nleakage_device = cuda"
-    )
+    toy.makeini(f"[pytest]\nleakage_model = {llama}\nleakage_max_rate = 1\nleakage_device = cuda")
     toy.makepyfile(test_other="def test_other(): pass")
     assert toy.runpytest_inprocess("-p", "no:cacheprovider").ret == NOT_MEASURED
     assert toy.runpytest_inprocess("-p", "no:cacheprovider", "test_other.py").ret == 0
 
 
-def test_datasets_of_one_name_are_refused(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
-) -> None:
+def test_datasets_of_one_name_are_refused(measure: Run, toy: pytest.Pytester, llama: Path) -> None:
     """One would be measured and shown twice."""
     rows = [{"dataset": "mine"}, *map(sample_row, exleak.load_dataset("hexl").samples[:3])]
     for name in ("one", "two"):
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (toy.path / f"{name}.jsonl").write_text(text)
-    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1")
+    arguments = (f"--leakage-model={llama}", "--leakage-max-rate=1")
     one, two = "--leakage-dataset=one.jsonl", "--leakage-dataset=two.jsonl"
     assert measure(*arguments, one).ret == 0
     result = measure(*arguments, one, two)
@@ -152,11 +146,11 @@ def test_datasets_of_one_name_are_refused(
 
 
 def test_a_gpu_entry_is_skipped_loudly_and_is_no_green(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    measure: Run, toy: pytest.Pytester, llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A leakage.toml entry runs on CUDA unless it says otherwise; all skipped is not a pass."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    toml(toy, f'[models.mine]\npath = "{checkpoint}"\nmax_rate = 1.0')
+    toml(toy, f'[models.mine]\npath = "{llama}"\nmax_rate = 1.0')
     result = measure("-m", "gpu")
     result.assert_outcomes(skipped=5)
     assert result.ret == NOT_MEASURED
@@ -197,18 +191,16 @@ def test_who_does_not_use_the_plugin_pays_nothing(pytester: pytest.Pytester) -> 
     assert "leakage" not in done.stdout.replace("exleak", "")
 
 
-def test_a_model_path_taken_for_a_test_folder_is_told(
-    toy: pytest.Pytester, checkpoint: Path
-) -> None:
+def test_a_model_path_taken_for_a_test_folder_is_told(toy: pytest.Pytester, llama: Path) -> None:
     """Pytest would read the ini file of the model's folder instead of the repository's."""
     toy.makeini("[pytest]\nleakage_max_rate = 1")
-    result = toy.runpytest_inprocess("--leakage-model", str(checkpoint))
+    result = toy.runpytest_inprocess("--leakage-model", str(llama))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*write --leakage-model={checkpoint}*"])
+    result.stderr.fnmatch_lines([f"*write --leakage-model={llama}*"])
 
 
 def test_an_unknown_marker_setting_is_refused(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
+    measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """The message lists what the marker takes."""
     toy.makepyfile(
@@ -220,22 +212,22 @@ def test_an_unknown_marker_setting_is_refused(
             pass
         """
     )
-    result = measure("test_own.py", f"--leakage-model={checkpoint}")
+    result = measure("test_own.py", f"--leakage-model={llama}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*does not know*max_rat*it takes max_rate*"])
 
 
 def test_nothing_is_written_beside_a_model(
-    toy: pytest.Pytester, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    toy: pytest.Pytester, llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where pytest takes the model's folder for its root, the store is still the repository's."""
     repository = toy.path / "repository"
     repository.mkdir()
     (toy.path / "test_leakage.py").rename(repository / "test_leakage.py")
     monkeypatch.chdir(repository)
-    command = ["--leakage-model", str(checkpoint), "--leakage-max-rate=1", "--leakage-limit=1",
+    command = ["--leakage-model", str(llama), "--leakage-max-rate=1", "--leakage-limit=1",
                "--leakage-generations=1"]  # fmt: skip
     done = subprocess.run([sys.executable, "-m", "pytest", *command], check=False)
     assert done.returncode == 0
     assert (repository / ".exleak").is_dir()
-    assert not (checkpoint / ".exleak").exists()
+    assert not (llama / ".exleak").exists()

@@ -20,10 +20,10 @@ def recorded(toy: pytest.Pytester) -> Path:
 
 
 def test_a_snapshot_is_recorded_and_then_compared(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
+    measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """Skipped at first, written with --snapshot-update, compared from then on."""
-    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1")
+    arguments = (f"--leakage-model={llama}", "--leakage-max-rate=1")
     measure(*arguments, "-rs").stdout.fnmatch_lines(["*no snapshot of this model yet*"])
     measure(*arguments, "--snapshot-update").assert_outcomes(passed=3, skipped=2)
     data = json.loads(recorded(toy).read_text())
@@ -32,11 +32,11 @@ def test_a_snapshot_is_recorded_and_then_compared(
 
 
 def test_a_snapshot_is_of_rates_not_of_a_checkpoint(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
+    measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """The next checkpoint in the same place is compared, with the store and without."""
     place = toy.path / "model"
-    shutil.copytree(checkpoint, place)
+    shutil.copytree(llama, place)
     arguments = (f"--leakage-model={place}", "--leakage-max-rate=1")
     measure(*arguments, "--snapshot-update")
     config = json.loads((place / "config.json").read_text())
@@ -45,11 +45,9 @@ def test_a_snapshot_is_of_rates_not_of_a_checkpoint(
         measure(*arguments, *more).assert_outcomes(passed=3, skipped=2)
 
 
-def test_a_rate_outside_its_interval_fails(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
-) -> None:
+def test_a_rate_outside_its_interval_fails(measure: Run, toy: pytest.Pytester, llama: Path) -> None:
     """A recorded rate that this checkpoint does not have is a red test."""
-    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1")
+    arguments = (f"--leakage-model={llama}", "--leakage-max-rate=1")
     measure(*arguments, "--snapshot-update")
     path = recorded(toy)
     data = json.loads(path.read_text())
@@ -58,9 +56,9 @@ def test_a_rate_outside_its_interval_fails(
     measure(*arguments).assert_outcomes(passed=2, skipped=2, failed=1)
 
 
-def test_updating_with_several_workers_is_refused(measure: Run, checkpoint: Path) -> None:
+def test_updating_with_several_workers_is_refused(measure: Run, llama: Path) -> None:
     """With the command to use instead; a single process is not."""
-    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1", "--snapshot-update")
+    arguments = (f"--leakage-model={llama}", "--leakage-max-rate=1", "--snapshot-update")
     result = measure(*arguments, "-n2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*pytest -n0 --snapshot-update*"])
@@ -68,10 +66,10 @@ def test_updating_with_several_workers_is_refused(measure: Run, checkpoint: Path
 
 
 def test_an_update_within_tolerance_rewrites_nothing(
-    measure: Run, toy: pytest.Pytester, checkpoint: Path
+    measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """Another seed's rates lie in the recorded interval: the file stays as it is."""
-    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1", "--snapshot-update")
+    arguments = (f"--leakage-model={llama}", "--leakage-max-rate=1", "--snapshot-update")
     measure(*arguments)
     path = recorded(toy)
     data = json.loads(path.read_text())

@@ -10,16 +10,16 @@ import pytest
 from exleak import reference
 from exleak.cli import main
 from leakage_fixtures.guard import INCONCLUSIVE
-from tests import tiny
+from tests.helpers import checkpoints
 from tests.plugin.conftest import Run
 
 
 def test_a_checkpoint_gets_a_verdict_and_a_report(
-    measure: Run, checkpoint: Path, pytester: pytest.Pytester
+    measure: Run, llama: Path, pytester: pytest.Pytester
 ) -> None:
     """Two tests pass, the table names model, rate and limit, the report is written."""
     result = measure(
-        f"--leakage-model={checkpoint}", "--leakage-max-rate=1", "--leakage-report=out.json"
+        f"--leakage-model={llama}", "--leakage-max-rate=1", "--leakage-report=out.json"
     )
     result.assert_outcomes(passed=2, skipped=3)
     result.stdout.fnmatch_lines(["*expression leakage*", "model *W_EL*outcome", "*hexl*1*pass"])
@@ -32,11 +32,9 @@ def test_a_checkpoint_gets_a_verdict_and_a_report(
     assert found["environment"]["device"] == "cpu"
 
 
-def test_a_leaking_checkpoint_fails_with_the_worst_continuations(
-    measure: Run, checkpoint: Path
-) -> None:
+def test_a_leaking_checkpoint_fails_with_the_worst_continuations(measure: Run, llama: Path) -> None:
     """The message says which model, which rate against which limit, and what to type next."""
-    result = measure(f"--leakage-model={checkpoint}", "--leakage-significance=require")
+    result = measure(f"--leakage-model={llama}", "--leakage-significance=require")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
@@ -53,36 +51,36 @@ def test_a_leaking_checkpoint_fails_with_the_worst_continuations(
 @pytest.mark.parametrize("architecture", ["qwen2", "llama", "gpt2", "gpt_neox"])
 def test_every_architecture_is_measured(architecture: str, measure: Run, tmp_path: Path) -> None:
     """A random checkpoint of each architecture loads and gets a verdict."""
-    path = tiny.save_checkpoint(tmp_path / architecture, architecture)
+    path = checkpoints.save_checkpoint(tmp_path / architecture, architecture)
     result = measure(f"--leakage-model={path}", "--leakage-max-rate=1")
     result.assert_outcomes(passed=2, skipped=3)
 
 
-def test_a_limit_of_zero_is_a_limit(measure: Run, checkpoint: Path) -> None:
+def test_a_limit_of_zero_is_a_limit(measure: Run, llama: Path) -> None:
     """0.0 is not taken for 'no limit'."""
-    result = measure(f"--leakage-model={checkpoint}", "--leakage-max-rate=0.0")
+    result = measure(f"--leakage-model={llama}", "--leakage-max-rate=0.0")
     result.stdout.fnmatch_lines(["*hexl * 0 *"])
 
 
-def test_an_inconclusive_measurement_passes_unless_strict(measure: Run, checkpoint: Path) -> None:
+def test_an_inconclusive_measurement_passes_unless_strict(measure: Run, llama: Path) -> None:
     """It is named in its own words; --leakage-strict fails it."""
-    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=0.5")
+    arguments = (f"--leakage-model={llama}", "--leakage-max-rate=0.5")
     lenient, strict = measure(*arguments), measure(*arguments, "--leakage-strict")
     lenient.stdout.fnmatch_lines(["*inconclusive", "INCONCLUSIVE *cannot be told*"])
     assert lenient.ret == pytest.ExitCode.OK
     assert strict.ret == INCONCLUSIVE
 
 
-def test_reporting_only_needs_no_limit(measure: Run, checkpoint: Path) -> None:
+def test_reporting_only_needs_no_limit(measure: Run, llama: Path) -> None:
     """Nothing is judged, and the table says so."""
-    result = measure(f"--leakage-model={checkpoint}", "--leakage-report-only")
+    result = measure(f"--leakage-model={llama}", "--leakage-report-only")
     result.stdout.fnmatch_lines(["*reported only"])
     assert result.ret == pytest.ExitCode.OK
 
 
-def test_without_a_limit_nothing_is_judged(measure: Run, checkpoint: Path) -> None:
+def test_without_a_limit_nothing_is_judged(measure: Run, llama: Path) -> None:
     """Leakage asked for without any rule is a usage error."""
-    result = measure(f"--leakage-model={checkpoint}")
+    result = measure(f"--leakage-model={llama}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*nothing to judge*--leakage-max-rate*"])
 
@@ -130,7 +128,7 @@ def test_what_breaks_while_measuring_is_one_error(measure: Run, tmp_path: Path) 
     import torch
     from transformers import AutoModelForCausalLM
 
-    path = tiny.save_checkpoint(tmp_path)
+    path = checkpoints.save_checkpoint(tmp_path)
     model = AutoModelForCausalLM.from_pretrained(path)
     with torch.no_grad():
         model.get_input_embeddings().weight.fill_(float("nan"))
@@ -143,7 +141,7 @@ def test_what_breaks_while_measuring_is_one_error(measure: Run, tmp_path: Path) 
 
 
 def test_an_instrument_that_cannot_be_mapped_is_one_error(
-    measure: Run, checkpoint: Path, tmp_path: Path
+    measure: Run, llama: Path, tmp_path: Path
 ) -> None:
     """A classifier with unknown labels is refused, naming them."""
     from transformers import RobertaConfig, RobertaForSequenceClassification
@@ -160,9 +158,9 @@ def test_an_instrument_that_cannot_be_mapped_is_one_error(
         label2id={name: number for number, name in labels.items()},
     )
     RobertaForSequenceClassification(config).save_pretrained(tmp_path)
-    tiny.tokenizer().save_pretrained(tmp_path)
+    checkpoints.tokenizer().save_pretrained(tmp_path)
     result = measure(
-        f"--leakage-model={checkpoint}",
+        f"--leakage-model={llama}",
         "--leakage-max-rate=0.7",
         f"--leakage-instrument={tmp_path}",
     )
@@ -171,11 +169,11 @@ def test_an_instrument_that_cannot_be_mapped_is_one_error(
 
 
 def test_several_models_and_datasets_are_all_measured(
-    measure: Run, checkpoint: Path, tmp_path: Path
+    measure: Run, llama: Path, tmp_path: Path
 ) -> None:
     """One row for each combination; globs are in natural order."""
     for step in (2, 10):
-        tiny.save_checkpoint(tmp_path / f"step-{step}", seed=step)
+        checkpoints.save_checkpoint(tmp_path / f"step-{step}", seed=step)
     sample = {
         "id": "s",
         "control": "The soup is",
@@ -196,16 +194,16 @@ def test_several_models_and_datasets_are_all_measured(
     assert "step-2 " in lines[0]
 
 
-def test_xdist_measures_once_and_shows_one_table(measure: Run, checkpoint: Path) -> None:
+def test_xdist_measures_once_and_shows_one_table(measure: Run, llama: Path) -> None:
     """The controller gets the measurements of its workers."""
-    result = measure("-n2", f"--leakage-model={checkpoint}", "--leakage-max-rate=1")
+    result = measure("-n2", f"--leakage-model={llama}", "--leakage-max-rate=1")
     result.assert_outcomes(passed=2, skipped=3)
     assert sum(line.endswith("pass") for line in result.stdout.lines) == 1
 
 
-def test_workers_change_nothing(measure: Run, checkpoint: Path, pytester: pytest.Pytester) -> None:
+def test_workers_change_nothing(measure: Run, llama: Path, pytester: pytest.Pytester) -> None:
     """One process and three workers, each with an empty store: the same rates."""
-    arguments = (f"--leakage-model={checkpoint}", "--leakage-max-rate=1")
+    arguments = (f"--leakage-model={llama}", "--leakage-max-rate=1")
     for workers in ("0", "3"):
         measure(f"-n{workers}", *arguments, f"--leakage-store=s{workers}",
                 f"--leakage-report=out{workers}.json")  # fmt: skip
@@ -214,7 +212,7 @@ def test_workers_change_nothing(measure: Run, checkpoint: Path, pytester: pytest
 
 
 def test_a_second_run_loads_no_model(
-    toy: pytest.Pytester, checkpoint: Path, pytester: pytest.Pytester
+    toy: pytest.Pytester, llama: Path, pytester: pytest.Pytester
 ) -> None:
     """With everything stored, the same report comes without torch."""
     toy.makeconftest(
@@ -226,7 +224,7 @@ def test_a_second_run_loads_no_model(
         """
     )
     arguments = ["--leakage-limit=3", "--leakage-generations=2", "--leakage-max-rate=1",
-                 f"--leakage-model={checkpoint}", "-s"]  # fmt: skip
+                 f"--leakage-model={llama}", "-s"]  # fmt: skip
     first = toy.runpytest_subprocess(*arguments, "--leakage-report=1.json")
     second = toy.runpytest_subprocess(*arguments, "--leakage-report=2.json")
     first.stdout.fnmatch_lines(["TORCH True"])
@@ -234,9 +232,7 @@ def test_a_second_run_loads_no_model(
     assert (pytester.path / "1.json").read_text() == (pytester.path / "2.json").read_text()
 
 
-def test_fixtures_serve_users_own_tests(
-    measure: Run, checkpoint: Path, toy: pytest.Pytester
-) -> None:
+def test_fixtures_serve_users_own_tests(measure: Run, llama: Path, toy: pytest.Pytester) -> None:
     """leakage_model, leakage_dataset, leakage_generations and leakage_measurement work together."""
     toy.makepyfile(
         test_own="""
@@ -249,7 +245,7 @@ def test_fixtures_serve_users_own_tests(
             assert leakage_measurement.verdict.limit == 0.9
         """
     )
-    result = measure("test_own.py", f"--leakage-model={checkpoint}")
+    result = measure("test_own.py", f"--leakage-model={llama}")
     result.assert_outcomes(passed=1)
 
 

@@ -75,11 +75,11 @@ def test_gpus_are_counted_without_torch(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_measurement_stays_on_one_worker(
-    measure: Run, checkpoint: Path, pytester: pytest.Pytester
+    measure: Run, llama: Path, pytester: pytest.Pytester
 ) -> None:
     """Two models, two workers: each model's tests run where it was measured."""
-    copies = [checkpoint, pytester.path / "b"]
-    copies[1].symlink_to(checkpoint)
+    copies = [llama, pytester.path / "b"]
+    copies[1].symlink_to(llama)
     pytester.makeconftest(
         """
         def pytest_runtest_logreport(report):
@@ -104,7 +104,7 @@ torch.set_num_threads(20)
 
 
 def test_workers_share_the_cores(
-    checkpoint: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    llama: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two workers compute on ten each of the twenty cores that they may use, of 64."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -117,14 +117,14 @@ def test_workers_share_the_cores(
         """
     )
     result = pytester.runpytest_subprocess(
-        f"--leakage-model={checkpoint}", "--leakage-report-only", "--leakage-limit=3",
+        f"--leakage-model={llama}", "--leakage-report-only", "--leakage-limit=3",
         "--leakage-generations=2", "-n2",
     )  # fmt: skip
     result.assert_outcomes(passed=1)
 
 
 def test_workers_heed_the_environment(
-    checkpoint: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    llama: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``OMP_NUM_THREADS`` is not raised to a worker's share of the cores."""
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
@@ -137,7 +137,7 @@ def test_workers_heed_the_environment(
         """
     )
     result = pytester.runpytest_subprocess(
-        f"--leakage-model={checkpoint}", "--leakage-report-only", "--leakage-limit=3",
+        f"--leakage-model={llama}", "--leakage-report-only", "--leakage-limit=3",
         "--leakage-generations=2", "-n2",
     )  # fmt: skip
     result.assert_outcomes(passed=1)

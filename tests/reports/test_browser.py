@@ -19,12 +19,11 @@ import exleak
 from exleak.measurement import About
 from exleak.records import PromptGenerations
 from exleak.reports import write_report
-from tests.annotate.test_browser import ENTER, Open, browser, press
-from tests.reports.made import measurement, six_models
-from tests.reports.numbers import at, is_rounded
-from tests.test_carry_over import TOPICS, run
-
-__all__ = ["browser"]
+from tests.helpers.browser import ENTER, Open, press
+from tests.helpers.instruments import TOPICS
+from tests.helpers.measurements import measurement, six_models
+from tests.helpers.numbers import at, is_rounded
+from tests.helpers.runs import topical_rows
 
 pytestmark = pytest.mark.browser
 TAB = "\ue004"
@@ -133,7 +132,9 @@ def test_another_measurement_is_chosen(browser: Open, tmp_path: Path) -> None:
 def test_prompts_are_filtered_by_what_they_restate(browser: Open, tmp_path: Path) -> None:
     """Most, some or none of the continuations; the words of the sentence are marked."""
     found = exleak.score(
-        [*run(4, 6), *_renamed(run(4, 0))], TOPICS, about=About(model="m", dataset="d")
+        [*topical_rows(4, 6), *_renamed(topical_rows(4, 0))],
+        TOPICS,
+        about=About(model="m", dataset="d"),
     ).to_json()
     driver = opened(browser, tmp_path, found)
     assert len(rows(driver)) == 24

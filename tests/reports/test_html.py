@@ -15,9 +15,9 @@ from exleak.reports import charts, figures, render
 from exleak.reports.columns import FACTS, RATES, SERIES, lookup
 from exleak.reports.prompt_table import prompt_data
 from exleak.reports.published import published
-from tests.annotate.test_page import elements
-from tests.reports.made import compared, measurement, mitigated, six_models
-from tests.reports.numbers import at, is_rounded, shows
+from tests.helpers.measurements import compared, measurement, mitigated, six_models
+from tests.helpers.numbers import at, is_rounded, shows
+from tests.helpers.pages import elements
 
 FOUND = [
     measurement(),

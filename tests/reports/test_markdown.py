@@ -11,8 +11,8 @@ from exleak.reports import render
 from exleak.reports.columns import FACTS, RATES, lookup
 from exleak.reports.markdown import code
 from exleak.reports.terminal import series_lines
-from tests.reports.made import HOSTILE, compared, measurement, mitigated
-from tests.reports.numbers import at, shows
+from tests.helpers.measurements import HOSTILE, compared, measurement, mitigated
+from tests.helpers.numbers import at, shows
 
 FOUND = [
     measurement(),

@@ -14,8 +14,8 @@ import pytest
 
 from exleak.cli import main
 from exleak.reports import render, terminal, write_report
-from tests.reports.made import measurement, mitigated
-from tests.reports.numbers import at, is_rounded
+from tests.helpers.measurements import measurement, mitigated
+from tests.helpers.numbers import at, is_rounded
 
 
 @pytest.fixture
