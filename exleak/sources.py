@@ -57,6 +57,6 @@ def source_of(
         return CheckpointSource(label, str(model), device, dtype, chat, loader)
     if isinstance(model, LocalModel):
         return LoadedSource(model)
-    if hasattr(model, "backend"):
+    if callable(getattr(model, "about", None)):  # asking for its backend would load it
         return model
     return LoadedSource(load_model(model, tokenizer, chat=chat))

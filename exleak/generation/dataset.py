@@ -1,4 +1,4 @@
-"""The continuations of a whole dataset: what is stored is read, the rest is generated."""
+"""Continuations of a whole dataset: stored ones are read, missing ones are generated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from exleak.environment import difference, makers, packages
+from exleak.environment import difference, packages
 from exleak.errors import ModelError
 from exleak.generation.requests import Backend, Counts, Request, Source
 from exleak.generation.sampling import Sampling, check_batch_size
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from exleak.store import Store
     from exleak.store.segments import Segments
 
-#: What is generated is stored after so many continuations at the latest.
+#: New continuations are flushed to the store after this many at the latest.
 _FLUSH_COUNT = 500
 _CHAT = "chat"
 _NOTES = "notes"
-#: Before what was found while continuations were made.
+#: Key prefix of notes made during generation.
 _SAID = "said:"
 
 
 @dataclass
 class Done:
-    """How far a run is; what was stored already does not count.
+    """Progress of a run; continuations that were already stored do not count.
 
     Attributes:
-        prompts: Prompts that have all their continuations.
-        of_prompts: Prompts in all.
-        sentences: First sentences made.
-        of_sentences: First sentences in all.
+        prompts: Prompts with all their continuations.
+        of_prompts: Prompts in total.
+        sentences: First sentences generated.
+        of_sentences: First sentences in total.
     """
 
     prompts: int
@@ -50,7 +50,7 @@ class Done:
 
 Progress = Callable[[Done], None]
 
-#: What is said of answers that begin with the control prompt.
+#: Note on runs whose answers begin with the control prompt.
 PREFILLED = (
     "the control prompt was put into the model's own turn (chat prefill), which is not the "
     "paper's protocol"
@@ -58,7 +58,7 @@ PREFILLED = (
 
 
 class _Asked(NamedTuple):
-    """What a model is asked: a prompt, and how its answer begins, where that is given."""
+    """A prompt as sent to a model, and the prefilled beginning of the answer, if any."""
 
     text: str
     begun: str | None
@@ -66,14 +66,14 @@ class _Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Generated:
-    """A dataset's continuations and where they come from.
+    """A dataset's continuations and their origin.
 
     Attributes:
         rows: One per prompt, in dataset order.
-        identity: What the model is, for comparisons.
-        environment: Device and dtype; ``batch_sizes`` where memory ran out and halved it;
-            a server's address.
-        notes: What a reader must know of how they were made.
+        identity: Identity of the model, for comparisons.
+        environment: Device and dtype, or a server's address; ``batch_sizes`` if the batch size
+            was halved because memory ran out.
+        notes: Caveats on how they were made.
     """
 
     rows: tuple[PromptGenerations, ...]
@@ -84,7 +84,7 @@ class Generated:
 
 @dataclass
 class _Course:
-    """How a generation went: the rows at once, and what a reader must know of it."""
+    """Batch sizes used during a generation, and caveats on it."""
 
     sizes: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -102,19 +102,19 @@ def generate_rows(
 ) -> Generated:
     """Continue every prompt of a dataset, each continuation up to its first sentence.
 
-    Equal prompts are generated once. With a store, the model is loaded only if something is
-    missing, and another process that generates the same is waited for. The rows are also left in
-    the store as a generations file.
+    Equal prompts are generated once. With a store, the model is loaded only if continuations are
+    missing, and a lock prevents two processes from generating the same ones. The rows are also
+    written to the store as a generations file.
 
     Args:
         source: The model.
-        dataset: What to continue.
+        dataset: The prompts to continue.
         sampling: Settings.
-        batch_size: Most continuations in the making at once; changes no more than the rounding of
-            logits.
+        batch_size: Maximum number of continuations generated at once; affects only the rounding
+            of logits.
         mitigation: An instruction prepended to each prompt.
         progress: Called after each continuation.
-        store: Where continuations are kept.
+        store: Where continuations are stored.
 
     Raises:
         SettingsError: A batch size below 1.
@@ -130,18 +130,18 @@ def generate_rows(
     notes: tuple[str, ...]
     if store is None or about is None:
         backend = source.backend
-        found = _generate(backend, wanted, sampling, {}, None, batch_size, progress, course)
+        entries = _generate(backend, wanted, sampling, {}, None, batch_size, progress, course)
         chat, notes = backend.chat, (*backend.notes, *course.notes)
     else:
-        found, about, origins = _from_store(
+        entries, about, origins = _from_store(
             source, about, wanted, sampling, store, batch_size, progress, course
         )
         made = _made(origins, wanted, sampling) if source.made_with else []
-        chat, notes = found[_CHAT], _stored_notes(found, made)
+        chat, notes = entries[_CHAT], _stored_notes(entries, made, source.made_with)
         environment |= {"packages": {**packages(), **_together(made)}} if made else {}
     if len(course.sizes) > 1:
         environment["batch_sizes"] = course.sizes
-    rows = tuple(map(partial(_row, found, sampling), dataset.prompts, asked))
+    rows = tuple(map(partial(_row, entries, sampling), dataset.prompts, asked))
     notes = (*notes, *source.notes(sampling, rows))
     if chat == "prefill":
         notes = (PREFILLED, *notes)
@@ -158,17 +158,17 @@ def _asked(source: Source, prompt: Prompt, mitigation: str | None) -> _Asked:
 def _made(
     origins: dict[str, dict[str, str]], wanted: dict[_Asked, Prompt], sampling: Sampling
 ) -> list[dict[str, str]]:
-    """The versions that the wanted continuations were made with, each once, oldest first."""
+    """Distinct package versions that made the wanted continuations, oldest first."""
     wanted_keys = {_key(asked, i) for asked in wanted for i in range(sampling.generations)}
-    found: list[dict[str, str]] = []
+    distinct: list[dict[str, str]] = []
     for key, versions in origins.items():
-        if key in wanted_keys and versions not in found:
-            found.append(versions)
-    return found
+        if key in wanted_keys and versions not in distinct:
+            distinct.append(versions)
+    return distinct
 
 
 def _together(made: list[dict[str, str]]) -> dict[str, str]:
-    """Versions by package; more than one where parts were made with different ones."""
+    """Versions by package, comma-separated if continuations were made with several."""
     names = dict.fromkeys(name for versions in made for name in versions)
     return {
         name: ", ".join(dict.fromkeys(versions.get(name, "unknown") for versions in made))
@@ -176,9 +176,11 @@ def _together(made: list[dict[str, str]]) -> dict[str, str]:
     }
 
 
-def _stored_notes(found: dict[str, Any], made: list[dict[str, str]]) -> tuple[str, ...]:
-    """What was said when the model was loaded, and that other versions made what is stored."""
-    said = difference(made, makers())
+def _stored_notes(
+    found: dict[str, Any], made: list[dict[str, str]], here: dict[str, str]
+) -> tuple[str, ...]:
+    """Notes from loading and generating, and one if other package versions made some entries."""
+    said = difference(made, here)
     course = [text for key, text in found.items() if key.startswith(_SAID)]
     return (*found.get(_NOTES, ()), *course, *([said] if said else ()))
 
@@ -231,43 +233,46 @@ def _from_store(
     progress: Progress | None,
     course: _Course,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, str]]]:
-    """Stored and new continuations by key, what they depend on, and what made each."""
+    """Stored and new continuations by key, their store key, and the versions that made each."""
     segments = store.generations(about)
-    found, origins = _read(segments)
-    if not _missing(wanted, sampling, found):
-        return found, about, origins
+    entries, origins = _read(segments)
+    if not _missing(wanted, sampling, entries):
+        return entries, about, origins
     with store.lock(segments):
-        found, origins = _read(segments)
-        if not _missing(wanted, sampling, found):
-            return found, about, origins
+        entries, origins = _read(segments)
+        if not _missing(wanted, sampling, entries):
+            return entries, about, origins
         backend = source.backend
-        # Loading may have fetched files, or a newer revision: what was loaded is what is stored.
+        # Loading may have fetched files or a newer revision: the store key is that of the
+        # loaded model.
         about = source.about(sampling, store) or about
         segments = store.generations(about)
         segments.makers = source.made_with
-        found, origins = _read(segments)
+        entries, origins = _read(segments)
         notes = list(backend.notes)
         about_loaded = {_CHAT: backend.chat, **({_NOTES: notes} if notes else {})}
-        fresh = {key: value for key, value in about_loaded.items() if key not in found}
-        found |= fresh
+        fresh = {key: value for key, value in about_loaded.items() if key not in entries}
+        entries |= fresh
         segments.append(fresh)
-        found = _generate(backend, wanted, sampling, found, segments, batch_size, progress, course)
-        origins = {key: origins.get(key, segments.makers) for key in found}
+        entries = _generate(
+            backend, wanted, sampling, entries, segments, batch_size, progress, course
+        )
+        origins = {key: origins.get(key, segments.makers) for key in entries}
         said = {_SAID + digest(note): note for note in course.notes}
         segments.append(said)
-        found |= said
+        entries |= said
         segments.merge()
-    return found, about, origins
+    return entries, about, origins
 
 
 def _read(segments: Segments) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
-    """What is stored, and the versions that made each entry."""
-    found: dict[str, Any] = {}
+    """The stored entries, and the package versions that made each."""
+    stored: dict[str, Any] = {}
     origins: dict[str, dict[str, str]] = {}
     for versions, entries in segments.parts():
-        found |= entries
+        stored |= entries
         origins |= dict.fromkeys(entries, versions)
-    return found, origins
+    return stored, origins
 
 
 def _generate(
@@ -280,9 +285,9 @@ def _generate(
     progress: Progress | None,
     course: _Course,
 ) -> dict[str, Any]:
-    """Generate what is not in ``found`` and return both; new texts are flushed now and then.
+    """Generate the continuations that ``found`` lacks, and return all of them.
 
-    What was made before a failure is flushed too.
+    New texts are flushed to the store at intervals, and also when the run fails.
     """
     order = list(wanted)
     requests = [
@@ -302,7 +307,7 @@ def _generate(
     counts = Counts(batch_sizes=course.sizes, notes=course.notes)
     items = backend.continue_prompts(requests, sampling, batch_size=batch_size, counts=counts)
     try:
-        with closing(items):  # which puts the model back as it was
+        with closing(items):  # restores the model's state
             for item in items:
                 fresh[_key(order[item.request], item.index)] = item.text
                 late = time.monotonic() - flushed > backend.flush_seconds

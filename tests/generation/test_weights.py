@@ -223,9 +223,9 @@ def test_a_report_names_the_versions_that_made_its_texts(
         "dataset": exleak.load_dataset("hexl", limit=3), "store": tmp_path, "device": "cpu",
         "sampling": exleak.Sampling(generations=2),
     }  # fmt: skip
-    monkeypatch.setattr("exleak.generation.dataset.makers", lambda: {"transformers": "5.20.0"})
+    monkeypatch.setattr("exleak.generation.local.source.makers", lambda: {"transformers": "5.20.0"})
     exleak.measure("reference-clean", **arguments)
-    monkeypatch.setattr("exleak.generation.dataset.makers", lambda: {"transformers": "5.23.0"})
+    monkeypatch.setattr("exleak.generation.local.source.makers", lambda: {"transformers": "5.23.0"})
     found = exleak.measure("reference-clean", **arguments)
     assert found.environment["packages"]["transformers"] == "5.20.0"
     assert any("made with transformers 5.20.0 (here 5.23.0)" in note for note in found.notes)
@@ -239,7 +239,9 @@ def test_versions_are_those_of_the_continuations_that_are_measured(
     rest = replace(more, samples=more.samples[2:])
 
     def found(data: Dataset, version: str) -> tuple[str, list[str]]:
-        monkeypatch.setattr("exleak.generation.dataset.makers", lambda: {"transformers": version})
+        monkeypatch.setattr(
+            "exleak.generation.local.source.makers", lambda: {"transformers": version}
+        )
         made = exleak.measure(
             "reference-clean", data, store=tmp_path, device="cpu",
             sampling=exleak.Sampling(generations=2),

@@ -135,7 +135,7 @@ def test_prompts_are_filtered_by_what_they_restate(browser: Open, tmp_path: Path
         [*topical_rows(4, 6), *_renamed(topical_rows(4, 0))],
         TOPICS,
         about=About(model="m", dataset="d"),
-    ).to_json()
+    )
     driver = opened(browser, tmp_path, found)
     assert len(rows(driver)) == 24
     for place, count in ((2, 12), (3, 0), (4, 12)):
