@@ -62,8 +62,6 @@ class Guard:
             session.exitstatus = NOT_MEASURED
 
     def _problem(self, measured: bool) -> str | None:
-        if not settings.in_use(self.config):
-            return None
         vanished = sorted(self.selected - self.finished)
         if vanished:
             shown = "\n".join(f"    {nodeid}" for nodeid in vanished[:5])

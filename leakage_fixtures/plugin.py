@@ -65,7 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "leakage_judges: a leakage test that can fail a model")
     config.addinivalue_line("markers", "leakage_significance: the test that judges W_EL")
     config.addinivalue_line("markers", "gpu: a test whose model runs on CUDA")
-    config.pluginmanager.register(Results(config), "leakage-results")
+    if settings.in_use(config):  # whoever does not use the plugin pays for no hook of each test
+        config.pluginmanager.register(Results(config), "leakage-results")
     if hasattr(config, "workerinput"):
         if settings.in_use(config):
             workers.pin_gpu(config)
@@ -86,36 +87,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     collection.parametrise(metafunc)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check what was collected, and remember what has to give a verdict."""
-    collection.finish(config, items)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Say once, not once per test, why a model cannot be measured."""
-    collection.skip_broken(item)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Send a test's measurement to the controller along with its report."""
-    report = yield
-    if report.failed and call.excinfo is not None:
-        vars(report)["leakage_failed"] = getattr(call.excinfo.value, "leakage_outcome", None)
-    if remarks := session_of(item.config).remarks:
-        vars(report)["leakage_remarks"] = [*remarks]
-        remarks.clear()
-    if report.when == "call" and collection.MEASURED in item.stash:
-        vars(report)["leakage"] = item.stash[collection.MEASURED]
-    if report.skipped and item.get_closest_marker("gpu") and (spec := collection.spec_of(item)):
-        vars(report)["leakage_skipped"] = spec.name
-    return report
-
-
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     """Keep syrupy, which ends its session here, from snapshots that wait for another run."""
@@ -128,13 +99,42 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
 
 
 class Results:
-    """Hooks that gather what every process of this session measured, and show it."""
+    """Hooks of a session that may measure leakage: they gather what it measured, and show it."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.guard = Guard(config)
         self.summary: Summary | None = None
         self.remarks: dict[str, None] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Check what was collected, and remember what has to give a verdict."""
+        collection.finish(config, items)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Say once, not once per test, why a model cannot be measured."""
+        collection.skip_broken(item)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Send a test's measurement to the controller along with its report."""
+        report = yield
+        if report.failed and call.excinfo is not None:
+            vars(report)["leakage_failed"] = getattr(call.excinfo.value, "leakage_outcome", None)
+        if remarks := session_of(item.config).remarks:
+            vars(report)["leakage_remarks"] = [*remarks]
+            remarks.clear()
+        if report.when == "call" and collection.MEASURED in item.stash:
+            vars(report)["leakage"] = item.stash[collection.MEASURED]
+        if report.skipped and item.get_closest_marker("gpu") and (spec := collection.spec_of(item)):
+            vars(report)["leakage_skipped"] = spec.name
+        return report
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember what was selected; a controller has no items of its own."""
@@ -144,8 +144,7 @@ class Results:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         """Remember what a worker collected: every worker collects the same."""
-        used = settings.in_use(self.config)
-        leakage = [i for i in ids if used and workers.measurement_of(self.config, i)]
+        leakage = [i for i in ids if workers.measurement_of(self.config, i)]
         self.guard.select(ids, leakage)
 
     def pytest_runtest_logreport(self, report: Any) -> None:

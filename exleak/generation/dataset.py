@@ -206,7 +206,7 @@ def _render(backend: Backend, asked: _Asked) -> str:
         end = rendered[-20:].strip()
         raise ModelError(
             f"model {backend.name}: its chat template opens a thought ({end!r}), whose first "
-            " sentence is no answer; give a checkpoint whose template has thinking "
+            "sentence is no answer; give a checkpoint whose template has thinking "
             "off, or --leakage-chat never"
         )
     return rendered

@@ -1,8 +1,8 @@
-"""How a token is drawn: the warped distribution, and draws that do not depend on order.
+"""Token sampling: the warped distribution, and draws that do not depend on execution order.
 
-Warping follows transformers' own processors in their order (repetition penalty, temperature,
-top-k, top-p) on the same logits. Each draw is a hash of (seed, prompt, generation index, position),
-so the same generation comes out at any batch size, in any order, on any worker, after any restart.
+Warping applies the same steps as transformers' processors, in the same order (repetition penalty,
+temperature, top-k, top-p). Each draw is a hash of (seed, prompt, generation index, position), so a
+generation is the same at any batch size, in any order, on any worker and after a restart.
 """
 
 from __future__ import annotations
@@ -20,31 +20,32 @@ if TYPE_CHECKING:
 _INCREMENT = -7046029254386353131
 _MULTIPLIERS = (-4658895280553007687, -7723592293110705685)
 
-#: What :func:`next_tokens` gives for a row whose logits are not numbers.
+#: Token that :func:`next_tokens` returns for a row whose logits are NaN or infinite.
 BROKEN = -1
 _TIED = -2
-#: Candidates looked at beyond ``top_k``, for ties. Few logits tie in float32, many in fewer bits.
+#: Candidates beyond ``top_k`` for ties, by bytes per logit. Few logits tie in float32, many in
+#: 16-bit types.
 _SPARE = {4: 1, 2: 64}
-#: Rows whose candidates are selected together on the CPU.
+#: Rows per block when candidates are selected on the CPU.
 _BLOCK = 128
 
 
 def stream(seed: int, prompt: str, index: int) -> int:
-    """The key of one generation's draws: a signed 64-bit hash of seed, prompt text and index."""
+    """Key of one generation's draws: a signed 64-bit hash of seed, prompt text and index."""
     text = f"{seed}\0{index}\0{prompt}".encode("utf-8", "surrogatepass")
     digest = hashlib.blake2b(text, digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 
 
 def uniforms(streams: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """One uniform number per row, in [0, 1).
+    """One uniform random number per row, in [0, 1).
 
     Args:
         streams: Keys from :func:`stream`, int64, shape (n,).
         positions: Index of the token within its continuation, int64, shape (n,).
 
     Returns:
-        float64, shape (n,), the same for the same (stream, position) on every device.
+        float64, shape (n,); equal for equal (stream, position) on every device.
     """
     import torch
 
@@ -56,45 +57,45 @@ def uniforms(streams: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
 
 
 def _shift(value: torch.Tensor, bits: int) -> torch.Tensor:
-    """Logical right shift: torch's own keeps the sign."""
+    """Logical right shift: torch's operator keeps the sign."""
     return (value >> bits) & ((1 << (64 - bits)) - 1)
 
 
 def next_tokens(
     logits: torch.Tensor, tokens: torch.Tensor, sampling: Sampling, uniform: torch.Tensor
 ) -> tuple[torch.Tensor, list[int]]:
-    """Penalise, warp and draw: one token for each row.
+    """Penalise, warp and draw one token for each row.
 
-    The device is waited for once, when the drawn tokens are read.
+    Synchronises with the device once, when the drawn tokens are read.
 
     Args:
-        logits: Of the last position, shape (n, vocabulary), as the model computed them; they may be
-            changed.
-        tokens: Ids of prompt and continuation so far, int64, shape (n, length). An id may occur
-            more than once, so shorter rows are padded with an id of their own.
+        logits: Logits of the last position, shape (n, vocabulary), in the model's dtype; may be
+            modified in place.
+        tokens: Ids of prompt and continuation so far, int64, shape (n, length). Repeated ids have
+            no effect, so shorter rows are padded with one of their ids.
         sampling: Settings.
         uniform: From :func:`uniforms`, shape (n,).
 
     Returns:
-        The tokens as int64, shape (n,), and as a list; :data:`BROKEN` where a row's logits are not
-        numbers.
+        The tokens as int64, shape (n,), and as a list; :data:`BROKEN` where a row's logits are NaN
+        or infinite.
     """
     spare = _SPARE.get(logits.dtype.itemsize, 1)
     penalised = penalise(logits.float(), tokens, sampling.repetition_penalty)
     drawn = _draw_once(penalised, sampling, uniform, spare)
-    found: list[int] = drawn.tolist()
-    for row in (row for row, token in enumerate(found) if token == _TIED):
-        # Alone, so that the number of its candidates, and with it the rounding, is its own affair.
+    ids: list[int] = drawn.tolist()
+    for row in (row for row, token in enumerate(ids) if token == _TIED):
+        # Redrawn alone, so that its candidate count and its rounding do not depend on other rows.
         here = slice(row, row + 1)
         drawn[here] = _draw_once(penalised[here], sampling, uniform[here], None)
-        found[row] = int(drawn[row])
-    return drawn, found
+        ids[row] = int(drawn[row])
+    return drawn, ids
 
 
 def _draw_once(
     logits: torch.Tensor, sampling: Sampling, uniform: torch.Tensor, spare: int | None
 ) -> torch.Tensor:
-    """Warp and draw; marked are rows that are not numbers, or tie more than ``spare`` times."""
+    """Warp and draw; mark rows with NaN or infinite logits or more than ``spare`` ties."""
     import torch
 
     ids, probabilities, cut = _warp(logits, sampling, spare)
@@ -103,7 +104,7 @@ def _draw_once(
 
 
 def penalise(logits: torch.Tensor, tokens: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Apply the repetition penalty, in place, to the tokens that occurred before.
+    """Apply the repetition penalty, in place, to tokens that occurred before.
 
     Args:
         logits: Shape (n, vocabulary).
@@ -120,7 +121,7 @@ def penalise(logits: torch.Tensor, tokens: torch.Tensor, penalty: float) -> torc
 
 
 def warp(logits: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, torch.Tensor]:
-    """The warped distribution over its few candidates.
+    """The distribution over the candidate tokens after warping.
 
     Args:
         logits: Penalised logits, float32, shape (n, vocabulary).
@@ -128,8 +129,8 @@ def warp(logits: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, torch.
 
     Returns:
         Token ids (int64) and probabilities (float32), both of shape (n, candidates), ids ascending
-        in each row; tokens that were filtered out have probability 0. Candidates are more than
-        ``top_k`` only where ties at the k-th logit keep more, as in transformers.
+        in each row; filtered tokens have probability 0. There are more than ``top_k`` candidates
+        only if ties at the k-th logit are kept, as in transformers.
     """
     ids, probabilities, _ = _warp(logits, sampling, None)
     return ids, probabilities
@@ -138,7 +139,7 @@ def warp(logits: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, torch.
 def _warp(
     logits: torch.Tensor, sampling: Sampling, spare: int | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """As :func:`warp`, and whether ties were cut off, which :func:`_top_k` tells."""
+    """Like :func:`warp`, and the mask of rows where :func:`_top_k` cut off ties."""
     scores = logits / sampling.temperature if sampling.temperature != 1.0 else logits
     ids, scores, cut = _top_k(scores, sampling.top_k, spare)
     return ids, _nucleus(scores, sampling.top_p), cut
@@ -149,8 +150,8 @@ def _top_k(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The candidates' ids, ascending, their scores, and whether ties were cut off, shape (n,).
 
-    Ties at the k-th score are kept, up to ``spare`` of them; ``None`` keeps all, which has to wait
-    for the device.
+    Up to ``spare`` ties at the k-th score are kept; ``None`` keeps all, which requires a device
+    synchronisation.
     """
     import torch
 
@@ -167,7 +168,7 @@ def _top_k(
         count = min(k + spare, size)
     ids = _largest(scores, count)
     best = scores.gather(-1, ids)
-    # The k-th of them, and those behind it.
+    # The k-th largest score and all smaller ones.
     spared = torch.topk(best, count - k + 1, dim=-1, largest=False).values
     threshold = spared[..., -1:]
     best = best.masked_fill(best < threshold, -torch.inf)
@@ -177,25 +178,25 @@ def _top_k(
 
 
 def _largest(scores: torch.Tensor, count: int) -> torch.Tensor:
-    """Ids of the so many largest scores of each row, ascending."""
+    """Ids of the ``count`` largest scores of each row, ascending."""
     import numpy as np
     import torch
 
     if scores.device.type != "cpu":
         return torch.topk(scores, count, dim=-1).indices.sort(dim=-1).values
-    # numpy selects and sorts with vector instructions, in half of torch's time. Some rows at a
-    # time: an index takes twice the memory of a logit.
+    # NumPy selects and sorts with vector instructions, in half of torch's time. Rows are processed
+    # in blocks, because an index takes twice the memory of a logit.
     start = scores.shape[-1] - count
-    found = np.empty((len(scores), count), dtype=np.int64)
+    ids = np.empty((len(scores), count), dtype=np.int64)
     for first in range(0, len(scores), _BLOCK):
         rows = slice(first, first + _BLOCK)
-        found[rows] = np.argpartition(scores[rows].numpy(), start, axis=-1)[:, start:]
-    found.sort(axis=-1)
-    return torch.from_numpy(found)
+        ids[rows] = np.argpartition(scores[rows].numpy(), start, axis=-1)[:, start:]
+    ids.sort(axis=-1)
+    return torch.from_numpy(ids)
 
 
 def _ascending(scores: torch.Tensor) -> torch.Tensor:
-    """Where the scores of each row are found in ascending order; equal ones keep theirs."""
+    """Indices that sort each row in ascending order; equal scores keep their order."""
     import numpy as np
     import torch
 
@@ -205,7 +206,7 @@ def _ascending(scores: torch.Tensor) -> torch.Tensor:
 
 
 def _nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Probabilities of the candidates; 0 outside the smallest set that has the mass ``top_p``."""
+    """Candidate probabilities; 0 outside the smallest set with mass ``top_p``."""
     import torch
 
     if top_p < 1.0:
@@ -218,10 +219,10 @@ def _nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
 
 
 def draw(ids: torch.Tensor, probabilities: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """Draw one token per row by inverting the distribution, in order of token id.
+    """Draw one token per row by inverting the cumulative distribution, in order of token id.
 
-    The order of ids, not of probabilities: two nearly equal probabilities may swap places under
-    rounding, ids never do.
+    The order is that of ids, not of probabilities: rounding may swap two nearly equal
+    probabilities, but never ids.
 
     Args:
         ids, probabilities: From :func:`warp`, shape (n, candidates).
@@ -236,6 +237,6 @@ def draw(ids: torch.Tensor, probabilities: torch.Tensor, uniform: torch.Tensor) 
     target = uniform.unsqueeze(-1) * mass[..., -1:]
     # right=True never lands on a token of probability 0: its interval is empty.
     target = torch.minimum(target, torch.nextafter(mass[..., -1:], torch.zeros_like(target)))
-    # Where a probability is not a number the search ends behind the last candidate.
+    # If a probability is NaN, the search ends after the last candidate.
     column = torch.searchsorted(mass, target, right=True).clamp_(max=ids.shape[-1] - 1)
     return ids.gather(-1, column).squeeze(-1)

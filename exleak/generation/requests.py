@@ -1,7 +1,7 @@
-"""What is asked of a model and what comes back; the protocols of those that answer.
+"""Requests to a model and their results; protocols of model sources and backends.
 
 A :class:`Source` says where a model is. Its :class:`Backend` continues prompts, on this machine or
-on a server; it is made when something has to be generated, and not before.
+on a server, and is created only when something has to be generated.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from exleak.store import Store
 
 Chat = Literal["auto", "always", "never", "prefill"]
-#: How a chat template is used in the end: not at all, for the prompt, or for the prompt and the
-#: beginning of the answer.
+#: Actual use of a chat template: not at all, for the prompt, or for the prompt and the beginning of
+#: the answer.
 ChatUse = bool | Literal["prefill"]
 
 
 def check_chat(chat: Chat) -> None:
-    """Refuse a use of the chat template that is none of :data:`Chat`.
+    """Refuse a chat setting that is not in :data:`Chat`.
 
     Raises:
-        SettingsError: It is unknown.
+        SettingsError: The setting is unknown.
     """
     if chat not in get_args(Chat):
         raise SettingsError(f"chat {chat!r} is unknown; use {', '.join(map(repr, get_args(Chat)))}")
@@ -38,11 +38,10 @@ class Request:
     """One prompt to continue.
 
     Attributes:
-        text: The rendered prompt; the draws are keyed by it.
-        indices: Which generations are wanted, usually 0 to K - 1.
-        is_complete: Whether a continuation may end here; ``None`` runs to the end.
-        begun: How the answer begins, where a server is to put that into the model's turn; a local
-            model has it in the text.
+        text: The rendered prompt; part of the key of each draw.
+        indices: Indices of the wanted generations, usually 0 to K - 1.
+        is_complete: Whether a continuation may end after a text; ``None`` disables early stopping.
+        begun: Prefilled beginning of the answer, for a server; a local model has it in ``text``.
     """
 
     text: str
@@ -53,7 +52,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Continued:
-    """A finished continuation: the request's number, the generation's index and its raw text."""
+    """A finished continuation: its request number, generation index and raw text."""
 
     request: int
     index: int
@@ -62,14 +61,14 @@ class Continued:
 
 @dataclass
 class Counts:
-    """What a run computed.
+    """Counts of the work of a run.
 
     Attributes:
-        computed: Rows that were sent through the model for one more token.
-        useful: Those that a continuation was waiting for.
-        prefilled: Prompt tokens.
-        batch_sizes: Rows at once; more than one number where memory ran out.
-        notes: What a reader must know of how the rows were computed.
+        computed: Rows decoded, summed over all steps.
+        useful: Those of them that belonged to an unfinished continuation.
+        prefilled: Prompt tokens prefilled.
+        batch_sizes: Batch sizes used; more than one if memory ran out.
+        notes: Caveats on how the rows were computed.
     """
 
     computed: int = 0
@@ -79,18 +78,18 @@ class Counts:
     notes: list[str] = field(default_factory=list)
 
     def add(self, other: Counts) -> None:
-        """Add what another engine of the same run computed."""
+        """Add the counts of another engine of the same run."""
         self.computed += other.computed
         self.useful += other.useful
         self.prefilled += other.prefilled
 
 
 class Backend(Protocol):
-    """A model that can be asked: loaded on this machine, or served."""
+    """A model that can generate: loaded on this machine, or served."""
 
     @property
     def name(self) -> str:
-        """What reports call the model."""
+        """The model's name in reports."""
 
     @property
     def chat(self) -> ChatUse:
@@ -98,18 +97,18 @@ class Backend(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know of how it was loaded."""
+        """Caveats on how the model was loaded."""
 
     @property
     def flush_seconds(self) -> float:
-        """New continuations are stored at least this often."""
+        """Maximum seconds between two flushes of new continuations to the store."""
 
     def render(self, text: str, begun: str | None = None) -> str:
-        """The text as the model shall see it.
+        """Render a prompt as the model receives it.
 
         Args:
             text: The prompt.
-            begun: How the answer begins, in the model's own turn.
+            begun: Prefilled beginning of the answer.
         """
 
     def continue_prompts(
@@ -120,13 +119,13 @@ class Backend(Protocol):
         batch_size: int | None = None,
         counts: Counts | None = None,
     ) -> Generator[Continued, None, None]:
-        """Continue every request, in whatever order they finish.
+        """Continue every request, in any order.
 
         Args:
             requests: Prompts with the generations wanted of each.
             sampling: Settings; ``sampling.generations`` is not used here.
-            batch_size: Most continuations in the making at once.
-            counts: Filled in while the run goes on, as far as the backend can tell.
+            batch_size: Maximum number of continuations generated at once.
+            counts: Updated during the run, as far as the backend knows them.
 
         Yields:
             One :class:`Continued` for each request and index.
@@ -137,19 +136,19 @@ class Backend(Protocol):
 
 
 class Source(Protocol):
-    """Where a model is."""
+    """Location of a model, and access to it."""
 
     @property
     def name(self) -> str:
-        """What reports call the model."""
+        """The model's name in reports."""
 
     @property
     def chat(self) -> ChatUse | Chat:
-        """How the chat template shall be used."""
+        """The chat setting: how to use the chat template."""
 
     @property
     def backend(self) -> Backend:
-        """The model itself; loaded, or found out about, when first asked for."""
+        """The model itself, loaded or probed on first access."""
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -157,28 +156,28 @@ class Source(Protocol):
 
     @property
     def made_with(self) -> dict[str, str]:
-        """Versions of the packages that continuations depend on; empty where they run elsewhere."""
+        """Versions of the packages that continuations depend on; empty for a remote model."""
 
     def check(self) -> None:
-        """Refuse what can be refused before anything is loaded.
+        """Run the checks that are possible before anything is loaded.
 
         Raises:
             ModelError: There is no such model.
         """
 
     def about(self, sampling: Sampling, store: Store) -> dict[str, Any] | None:
-        """Everything that continuations depend on, except prompt and index: the store's key.
+        """The store key: everything that continuations depend on, except prompt and index.
 
-        ``None`` where that cannot be known, and nothing may be stored.
+        ``None`` if that cannot be known; then nothing may be stored.
         """
 
     def identity(self, chat: ChatUse, about: dict[str, Any] | None) -> dict[str, Any]:
-        """What the model is, for comparisons.
+        """Identity of the model, for comparisons.
 
         Args:
             chat: How the chat template was used.
-            about: As :meth:`about` gave it.
+            about: The store key from :meth:`about`.
         """
 
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
-        """What a reader must know of how these continuations were made."""
+        """Caveats on how these continuations were made."""

@@ -1,4 +1,4 @@
-"""Sampling settings, and the checks of them."""
+"""Sampling settings and their validation."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Sampling:
 
     Attributes:
         generations: Continuations per prompt (K).
-        seed: Names the run; the same seed gives the same continuations.
+        seed: Identifies the run; the same seed gives the same continuations.
         top_p: Nucleus mass kept, in (0, 1].
-        top_k: Most likely tokens kept, with those that tie with the last of them; 0 keeps all.
+        top_k: Number of most likely tokens kept, plus ties with the last one; 0 keeps all.
         temperature: Divides the logits; above 0.
-        repetition_penalty: Above 0; 1 changes nothing.
-        max_new_tokens: Longest continuation, in tokens.
+        repetition_penalty: Above 0; 1 disables it.
+        max_new_tokens: Maximum length of a continuation, in tokens.
 
     Raises:
-        SettingsError: A value outside its range, or no number.
+        SettingsError: A value is out of range or not a number.
     """
 
     generations: int = 10
@@ -42,7 +42,7 @@ class Sampling:
             if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
                 kind = "whole number" if whole else "number"
                 raise SettingsError(f"sampling: {field.name} must be a {kind}, not {value!r}")
-            # 1 and 1.0, or a number of numpy's, are the same setting.
+            # 1, 1.0 and NumPy numbers are the same setting.
             number: Any = value
             object.__setattr__(self, field.name, int(number) if whole else float(number))
         ranges = (
@@ -64,10 +64,10 @@ class Sampling:
 
 
 def check_batch_size(batch_size: int | None) -> None:
-    """Refuse a number of rows that is none.
+    """Refuse a batch size below 1.
 
     Raises:
-        SettingsError: It is below 1, or no whole number.
+        SettingsError: It is below 1 or not a whole number.
     """
     if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
         raise SettingsError(

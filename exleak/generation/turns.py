@@ -1,4 +1,4 @@
-"""Where an answer ends: special tokens behind content, whatever the configured EOS is."""
+"""End of an answer: a special token after content, regardless of the configured EOS."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _MARKERS = (
     r"|<(?:end|start)_of_turn>|<turn\|>|<\|turn>|<end_of_utterance>|<eos>|\[\|endofturn\|\]"
     r"|\[/?INST\]|<｜(?:end▁of▁sentence|User|Assistant)｜>"
 )
-#: In a text, ``</s>`` may also close what HTML strikes out.
+#: In a text, ``</s>`` may also be the HTML tag that closes a strikethrough.
 _MARKER = re.compile(rf"{_MARKERS}|</s>(?=\s*(?:\Z|[\r\n]|<|\[INST\]|{_ROLES}\b))")
 _MARKER_TOKEN = re.compile(rf"{_MARKERS}|</s>")
 _PATTERNS = [mark.lower() for family in FAMILIES for mark in (family.open, family.close)]
 _CLOSES = [re.compile(family.close, re.IGNORECASE) for family in FAMILIES]
-#: Special by name alone: bytes, and the blanks of models that fill in spans.
+#: Special tokens that are content: bytes, and the sentinels of span-infilling models.
 _CONTENT = re.compile(r"<0x[0-9A-F]{2}>|<extra_id_\d+>")
-#: What a server leaves of the next turn when it drops special tokens: a role glued to the answer.
+#: Rest of the next turn after a server dropped special tokens: a role glued to the answer.
 _GLUED = re.compile(r"(?<=\w)assistant(?=\s*\n|\Z)|(?<=[.!?…\"”])(?:assistant|user)(?=\s*\n|\Z)")
 _ROLE = re.compile(r"\s*(?:assistant|model)\s*(?:\n|\Z)", re.IGNORECASE)
-#: What comes before an answer in a text that still has its special tokens.
+#: Turn header before an answer, in a text that still has its special tokens.
 _HEADER = re.compile(
     r"(?:\s*(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|turn>|<\|start_of_role\|>)"
     r"\s*(?:assistant|model)\s*(?:<\|end_header_id\|>|<\|im_sep\|>|<\|end_of_role\|>|\n|\Z)"
@@ -39,16 +39,16 @@ _HEADER = re.compile(
 )
 _CHANNEL = "<|channel|>"
 _CHANNEL_MARK = re.compile(r"<\|(?:start|channel|message)\|>")
-#: Of gpt-oss, without a channel, or not yet complete.
+#: Message header of gpt-oss, possibly without a channel or incomplete.
 _CHANNEL_HEADER = re.compile(
     r"\s*(?:<\|start\|>[^<]*)?(?:<\|channel\|>[^<]*)?(?:<\|constrain\|>[^<]*)?(?:<\|message\|>|\Z)"
 )
 
 
 class Turns:
-    """The special tokens of a tokenizer, and what they mean in an answer.
+    """The special tokens of a tokenizer, and their meaning in an answer.
 
-    An unknown or a mask token stands for content, and so ends nothing.
+    The unknown token and the mask token stand for content, so they do not end an answer.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -56,7 +56,7 @@ class Turns:
 
     @cached_property
     def specials(self) -> frozenset[int]:
-        """Ids that are dropped from a text."""
+        """Ids that decoding drops from a text."""
         added = self._tokenizer.added_tokens_decoder
         return frozenset(self._tokenizer.all_special_ids) | {
             token for token, about in added.items() if about.special
@@ -64,7 +64,7 @@ class Turns:
 
     @cached_property
     def marks(self) -> frozenset[int]:
-        """Special tokens that are marks of thoughts; they stay in the text until it is cut."""
+        """Special tokens that mark thoughts; they stay in the text until thoughts are removed."""
         return frozenset(
             i
             for i in self.specials
@@ -73,7 +73,7 @@ class Turns:
 
     @cached_property
     def ends(self) -> frozenset[int]:
-        """Ids that end an answer behind content."""
+        """Ids that end an answer if they follow content."""
         tokenizer = self._tokenizer
         kept = {tokenizer.unk_token_id, tokenizer.mask_token_id} - {tokenizer.eos_token_id}
         special = {i for i in self.specials if not _CONTENT.match(self._spelling(i))}
@@ -82,28 +82,28 @@ class Turns:
             for i, about in tokenizer.added_tokens_decoder.items()
             if _MARKER_TOKEN.fullmatch(about.content)
         }
-        # The thought that a closing mark ends may have been opened in the prompt.
+        # A closing mark may end a thought that the prompt opened.
         closing = {i for i in self.marks if any(c.match(self._spelling(i)) for c in _CLOSES)}
         return frozenset((special - kept - closing) | plain)
 
     @cached_property
     def told(self) -> frozenset[int]:
-        """All ids that need a look at an answer's tokens; without them it is decoded as it is."""
+        """Ids that need special handling; an answer without them is decoded directly."""
         return self.specials | self.ends
 
     def end(self, tokens: Sequence[int], decode: Callable[[list[int]], str]) -> int:
-        """How many of these tokens belong to the answer."""
+        """Number of leading tokens that belong to the answer."""
         for place, token in enumerate(tokens):
             if token in self.ends and self.ended(tokens[:place], token, decode):
                 return place
         return len(tokens)
 
     def ended(self, tokens: Sequence[int], token: int, decode: Callable[[list[int]], str]) -> bool:
-        """Whether one of :attr:`ends` ends an answer behind these tokens."""
+        """Whether ``token``, one of :attr:`ends`, ends an answer after these tokens."""
         return _is_over(self.text(tokens, decode), self._spelling(token))
 
     def text(self, tokens: Sequence[int], decode: Callable[[list[int]], str]) -> str:
-        """The text of an answer: without special tokens and role headers, with thoughts' marks."""
+        """Text of an answer without special tokens and role headers, but with thought marks."""
         text, run, header = "", list[int](), False
         for token in [*tokens, None]:
             if token is not None and token not in self.told:
@@ -121,9 +121,9 @@ class Turns:
 
 
 def _is_over(text: str, marker: str) -> bool:
-    """Whether a marker behind an answer's text ends it: it has content, or no thought goes on."""
+    """Whether a marker after an answer's text ends it: after content or in an open thought."""
     start = answer_start(text)
-    if start is None:  # gpt-oss ends each channel of a turn
+    if start is None:  # gpt-oss puts a marker after each channel of a turn
         return _CHANNEL not in text and _MARKER_TOKEN.fullmatch(marker) is not None
     rest = text[start:]
     header = _CHANNEL_HEADER.match(rest)
@@ -131,7 +131,7 @@ def _is_over(text: str, marker: str) -> bool:
 
 
 def _without_channel_header(text: str) -> str:
-    """The text without a header that names no channel."""
+    """The text without a leading header that names no channel."""
     header = _CHANNEL_HEADER.match(text)
     if header and header.group().endswith("<|message|>") and _CHANNEL not in header.group():
         return text[header.end() :]
@@ -139,7 +139,7 @@ def _without_channel_header(text: str) -> str:
 
 
 def cut_turn(text: str) -> str:
-    r"""A served text up to the end of its turn, where the server did not drop the marker.
+    r"""Cut a served text at the end of its turn, if the server left the marker in.
 
     >>> cut_turn("<|im_start|>assistant\nPainting tulips.<|im_end|>\n<|im_start|>user")
     'Painting tulips.'

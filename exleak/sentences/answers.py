@@ -1,8 +1,8 @@
-"""The answer in a generation: its first sentence, behind thoughts, introductions and echoes.
+"""The answer in a generation: its first sentence after thoughts, introductions and echoes.
 
 What a chat model writes before it answers is not its continuation of the prompt: a thought, an
 introduction ("Sure! Here is the completed sentence:"), the prompt again. A model that repeats "I
-lost my keys. Her passion is painting." would be scored on the sentence that was put into its mouth.
+lost my keys. Her passion is painting." would be scored on the injected sentence.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from exleak.sentences.segmentation import CLOSER, CONTENT, EMOJI, line_start, ma
 from exleak.sentences.thoughts import answer_start
 
 _LIST_MARKER = re.compile(r"\s*(?:\d{1,3}[.)]|[-*•])\s+")
-#: An echo of fewer words may be the model's own; it counts only behind an introduction.
+#: An echo of fewer words may be the model's own sentence; it counts only after an introduction.
 _TELLING = 4
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found in a generation.
+    """The answer extracted from a generation.
 
     Attributes:
-        sentence: The first sentence of the answer; empty where there is none.
-        introduction: The introduction or label that stood before it, if any.
-        echoed: Whether a part of the prompt did.
+        sentence: The first sentence of the answer; empty if there is none.
+        introduction: The introduction or label before it, if any.
+        echoed: Whether a part of the prompt was repeated before it.
     """
 
     sentence: str
@@ -36,15 +36,15 @@ class Answer:
 
 
 class FirstSentence:
-    """The first sentence of the answers to one prompt.
+    """Extract the first sentence of the answers to one prompt.
 
-    An echo is the whole prompt, or its instruction, injected sentence or control, said again in any
-    order and number: at the start of the answer, or behind an introduction or a label. Sentences
-    that only introduce what follows are passed over. A thought before the answer is left out, and
-    nothing remains where it is not closed.
+    An echo repeats the whole prompt, or its instruction, injected sentence or control, in any order
+    and number: at the start of the answer, or after an introduction or a label. Sentences that only
+    introduce the next one are skipped. A thought before the answer is dropped; with an unclosed
+    thought the answer is empty.
 
-    Cut generations short and score them with the same parts: what was cut short for one set of
-    parts may lack the sentence that another set leaves.
+    Use the same parts to stop generations early and to score them: a generation that was stopped
+    for one set of parts may lack the sentence that another set extracts.
 
     Args:
         prompt: The text sent to the model.
@@ -80,15 +80,15 @@ class FirstSentence:
         self._telling = {id(part) for part, whole in known if whole and len(part.words) >= _TELLING}
 
     def of(self, generation: str) -> str:
-        """The first sentence of the answer; empty if it only repeats the prompt, or thinks."""
+        """The first sentence of the answer; empty if there are only echoes or thoughts."""
         return self.read(generation).sentence
 
     def read(self, generation: str) -> Answer:
-        """The first sentence of the answer, and what stood before it."""
+        """The first sentence of the answer, and what precedes it."""
         return self._read(generation)[0]
 
     def quotes(self, sentence: str) -> bool:
-        """Whether a sentence has words of the injected one: four in a row, or all of three.
+        """Whether a sentence quotes the injected one: four consecutive words, or all of three.
 
         >>> first = FirstSentence(prompt="I won it all today. He", injected="I won it all today.")
         >>> first.quotes("You say that I won it all."), first.quotes("I won it.")
@@ -97,11 +97,11 @@ class FirstSentence:
         return self._injected.quoted_in(sentence, 3)
 
     def is_complete(self, generation: str) -> bool:
-        """Whether `of` gives the same for every continuation of `generation`."""
+        """Whether `of` returns the same for every continuation of `generation`."""
         return may_be_complete(generation) and self._read(generation)[1]
 
     def _read(self, generation: str) -> tuple[Answer, bool]:
-        """The answer, and whether appended text can change it no more."""
+        """The answer, and whether appended text can no longer change it."""
         start = answer_start(generation)
         if start is None:
             return Answer(""), False
@@ -137,11 +137,11 @@ class FirstSentence:
         return begin + length if length else 0
 
     def _inner_echo(self, text: str, begin: int, end: int) -> Echo:
-        """The end of an echo that begins inside a sentence, behind an introduction of it."""
+        """The end of an echo that begins inside a sentence, after words that introduce it."""
         certain = True
         words = WORD.finditer(text, begin, end)
         for number, word in enumerate(words):
-            # An echo at the start was looked for already, but not behind an emoji.
+            # An echo at the start was searched for already, but not after an emoji.
             if not number and not EMOJI.search(text, begin, word.start()):
                 continue
             for part in self._parts:
@@ -155,7 +155,7 @@ class FirstSentence:
         return Echo(-1, certain)
 
     def _tells(self, part: Part, before: str, word: str) -> bool:
-        """Whether a part that `word` begins, behind `before` in a sentence, is said as an echo."""
+        """Whether a match of a part, from `word` on and after `before`, counts as an echo."""
         return (
             id(part) in self._telling
             or leads_to_echo(before)
@@ -185,7 +185,7 @@ class FirstSentence:
 
 
 def _skip_marks(text: str, position: int) -> int:
-    """Where an echo may begin: behind lines without letters and the number of a list item."""
+    """Where an echo may begin: after lines without letters and a list marker."""
     if content := CONTENT.search(text, position):
         position = line_start(text, position, content.start())
     marker = _LIST_MARKER.match(text, position)
@@ -193,7 +193,7 @@ def _skip_marks(text: str, position: int) -> int:
 
 
 def _close(sentence: str, before: str) -> str:
-    """Remove the closing marks of quotes and emphasis that were opened before a sentence."""
+    """Remove closing marks of quotes and emphasis that were opened before a sentence."""
     for mark in before:
         if (closer := CLOSER.get(mark)) is None:
             continue

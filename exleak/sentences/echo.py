@@ -1,4 +1,4 @@
-"""Echoes: parts of the prompt that a continuation says again, word by word."""
+"""Echoes: parts of the prompt that a continuation repeats word for word."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import NamedTuple
 from exleak.sentences.segmentation import EMOJI, TERMINATORS
 
 WORD = re.compile(r"[^\W_]+(?:['’ʼ][^\W_]+)*")
-# What may follow the last word of a text that is still being written without ending that word.
+# Endings of an unfinished text after which its last word may still grow.
 _UNFINISHED = ("", "'", "’", "ʼ", "-")
 _HYPHENATED = re.compile(r"-\w")
-# What closes an echo or stands between it and the answer: quotes, dots, a gap to fill in, a dash.
+# What closes an echo or separates it from the answer: quotes, dots, a gap to fill in, a dash.
 SEPARATOR = re.compile(
     r"[\"'”’)\]»*]*(?:[.…:,;!?](?!\d))*[\"'”’)\]»*]*(?:\s|[.…:,;](?!\d)|_{2,}|[-–—](?=[\s–—-]))*"
 )
 
 
-# A sentence that is broken off behind so many of its words is an echo too.
+# A sentence that is broken off after at least this many of its words is an echo too.
 _BROKEN_OFF = 3
 _DOTS = re.compile(r"[\"'”’»*_]*[,;]?\s*(?:\.{2,}|…)")
 _HALF_DOTS = re.compile(r"[\"'”’»*_]*[,;]?\s*\.?")
-#: Words in a row that are no chance.
+#: Number of consecutive equal words that rules out coincidence.
 RUN = 4
 
 
 class Echo(NamedTuple):
-    """Where an echo ends (-1: there is none), and whether appended text can alter that no more."""
+    """Where an echo ends (-1: there is none), and whether appended text can no longer alter it."""
 
     end: int
     certain: bool
 
 
 class Part:
-    """A part of a prompt, as the words by which its echo is known.
+    """A part of a prompt, as the words that identify its echo.
 
     Args:
         text: The part.
-        breakable: Whether dots may break it off.
+        breakable: Whether dots may break the echo off.
     """
 
     def __init__(self, text: str, *, breakable: bool = False) -> None:
@@ -49,7 +49,7 @@ class Part:
         self.may_stop = [True, *map(_has_terminator, gaps)][: len(found)]
 
     def quoted_in(self, text: str, least: int) -> bool:
-        """Whether four of the part's words stand in a row in `text`, or all of at least `least`."""
+        """Whether `text` has four words of the part in a row, or all of at least `least` words."""
         run = min(RUN, len(self.words))
         if run < least:
             return False
@@ -58,11 +58,11 @@ class Part:
         return any(tuple(self.words[i : i + run]) in runs for i in range(len(self.words) - run + 1))
 
     def may_begin(self, word: str) -> bool:
-        """Whether a word may be the first of an echo, or the beginning of that word."""
+        """Whether a word may be the first word of an echo, or a prefix of that word."""
         return self.words[0].startswith(_fold(word))
 
     def echo(self, text: str, position: int) -> Echo:
-        """Look for the part's words at `position`; case, spacing and light punctuation are free."""
+        """Match the part's words at `position`, ignoring case, spacing and light punctuation."""
         for count, (word, may_stop) in enumerate(zip(self.words, self.may_stop, strict=True)):
             found = WORD.search(text, position)
             gap = text[position : found.start() if found else len(text)]
@@ -85,7 +85,7 @@ class Part:
 
 
 def _fold(word: str) -> str:
-    """A word without differences of case and of apostrophes."""
+    """Normalise the case and the apostrophes of a word."""
     return word.casefold().replace("’", "'").replace("ʼ", "'")
 
 

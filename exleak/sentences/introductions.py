@@ -1,8 +1,8 @@
-"""Introductions and labels: what chat models put before the answer itself.
+"""Introductions and labels: what chat models write before the answer itself.
 
-"Sure! Here is the completed sentence:" and "**Answer:**" are no part of a continuation. They are
-known by their form: a phrase of agreement, or words about the task ("sentence", "completed") before
-a colon.
+"Sure! Here is the completed sentence:" and "**Answer:**" are not part of a continuation. They are
+recognised by their form: a phrase of agreement, or words about the task ("sentence", "completed")
+before a colon.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _AGREEMENT = (
     r"(?:i(?:'d| would) be|i'm) (?:happy|glad|pleased|delighted) to(?: (?:help|assist))?|"
     r"i(?:'d| would) love to(?: help)?)"
 )
-#: Words about the task that introduce an answer to it.
+#: Words about the task that introduce an answer.
 _ABOUT = (
     r"sentences?|completions?|completed?|continu(?:e|es|ed|ing|ation|ations)|answers?|responses?|"
     r"outputs?|options?|versions?|suggestions?|possibilit(?:y|ies)|examples?|finish(?:ed|ing)?|"
     r"phrases?|here(?:'s| is| are)|one (?:way|option|idea)|(?:could|might|can|would) (?:say|write|"
     r"be|read)|(?:something )?like this|as follows|final"
 )
-#: Labels that are whole without a word about the task.
+#: Labels that need no word about the task.
 _BARE = (
     r"a|answer|assistant|ai|bot|chatbot|model|system|reply|response|output|result|solution|"
     r"completion|continuation|you|me|human|user|gpt|llama|qwen|gemma|smollm|"
@@ -65,7 +65,7 @@ _OFFER = re.compile(
 _HEADING = re.compile(
     rf"\s*(?:#{{1,6}}\s+|\*\*|__)[^.!?]{{0,60}}?\b(?:{_ABOUT})\b[^.!?]{{0,40}}", re.IGNORECASE
 )
-#: A line that a label or the beginning of an introduction has for itself, without a colon.
+#: A line with only a label or the beginning of an introduction, without a colon.
 _BROKEN_LINE = re.compile(
     rf"{_MARKS}(?:(?:answer|assistant|ai|chatbot|model|response|output|completion|continuation)"
     rf"(?:\s*\d+)?{_CLOSING}\s*[-–—=>]*"
@@ -74,9 +74,9 @@ _BROKEN_LINE = re.compile(
     rf"{_CLOSING})\s*",
     re.IGNORECASE,
 )
-#: What follows a colon is no introduction.
+#: A colon with words after it: these words are not an introduction.
 _COLON_BEFORE_WORDS = re.compile(r":\W+[^\W\d_]")
-#: What may stand before an echo of the control prompt that is not the model's own sentence.
+#: What may precede an echo of the control prompt that is not the model's own sentence.
 _LEAD = re.compile(
     rf"(?:[:：\"“«『「*_`>=~|(\[]|[-–—])\s*$|\b(?:{_ABOUT})\b|^{_MARKS}{_AGREEMENT}\W*$",
     re.IGNORECASE,
@@ -84,17 +84,17 @@ _LEAD = re.compile(
 
 
 def label_end(sentence: str) -> int:
-    """Where the answer starts behind a label or introduction in the same sentence; 0 without one.
+    """Where the answer starts after a label or introduction in the same sentence; 0 without one.
 
     >>> label_end("**Answer:** painting."), label_end("It is 12:30 now.")
     (12, 0)
     """
-    found = _LABEL.match(sentence.replace("’", "'"))
-    return found.end() if found else 0
+    match = _LABEL.match(sentence.replace("’", "'"))
+    return match.end() if match else 0
 
 
 def is_introduction(sentence: str) -> bool:
-    """Whether a whole sentence only introduces what follows it.
+    """Whether a whole sentence only introduces the next one.
 
     >>> is_introduction("Sure!"), is_introduction("Here is the completed sentence:")
     (True, True)
@@ -108,7 +108,7 @@ def is_introduction(sentence: str) -> bool:
 
 
 def leads_to_echo(text: str) -> bool:
-    """Whether what stands before an echo introduces it, and is not the beginning of a sentence.
+    """Whether the text before an echo introduces it, and is not the beginning of a sentence.
 
     >>> leads_to_echo("The completed sentence is"), leads_to_echo("He told me that")
     (True, False)

@@ -1,9 +1,9 @@
-"""Whether a sentence is English: what an instrument that knows English alone may be asked.
+"""Detection of English sentences, the only ones that an English classifier can score.
 
-A classifier of English gives a sentence of any other language some mood, and mostly the same one,
-so that a model that leaks in German looks as if it did not leak. A sentence is told by its script,
-and in Latin script by words that carry grammar, by endings and by letters. Where they decide
-nothing, as in a name or a single word, it counts as English.
+An English classifier assigns some mood, mostly the same one, to sentences of any other language, so
+that a model that leaks in German appears not to leak. A sentence is classified by its script, and
+in Latin script by function words, endings and letters. If they decide nothing, as in a name or a
+single word, it counts as English.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-#: Bytes that are no character, controls, private and undefined marks: no language has them.
+#: Damaged text: invalid bytes, control and private characters, unused tokens.
 _DAMAGED = re.compile("[\ufffd\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ue000-\uf8ff]|<unused\\d+>")
-#: A sentence with more letters of other scripts than this share is not English.
+#: Maximum share of letters of other scripts in an English sentence.
 _MAX_OTHER_SCRIPT = 0.4
-#: What has to speak for another language: so much where nothing speaks for English, else so much
-#: more than speaks for English.
+#: Evidence required for another language: this much if there is none for English, otherwise this
+#: much more than for English.
 _ENOUGH = 1.0
 _LEAD = 1.0
-#: What a word speaks for that English has not, one that it may have, and an ending.
+#: Weights of a word that English lacks, of a word that English may have, and of an ending.
 _WORD_WEIGHT = 2.0
 _DOUBTFUL_WEIGHT = 0.5
 _ENDING_WEIGHT = 0.5
-#: What a letter speaks for: loan words have some of them, names within a sentence any.
+#: Weights of a non-English letter, and of one that also occurs in loan words. Letters of names
+#: within a sentence count less.
 _LETTER_WEIGHT = 1.5
 _LOAN_WEIGHT = 0.75
 _LOAN_LETTERS = "éèêëïîôöüäâçñá"
@@ -37,7 +38,7 @@ _ENGLISH_ENDINGS = tuple(
 )
 _ADDRESS = re.compile(r"\S*(?:://|www\.|@)\S*")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
-#: Letters that the words of other languages in Latin script hold, and English ones hardly.
+#: Letters of other languages in Latin script that are rare in English.
 _OTHER_LETTER = re.compile(r"[^\x00-\x7f]")
 
 
@@ -45,8 +46,8 @@ class _Words(NamedTuple):
     """Function words.
 
     Attributes:
-        english: Those of English.
-        weights: By word, what it speaks for each other language.
+        english: English function words.
+        weights: By word, its weight for each other language.
         endings: By language, endings of its words.
     """
 
@@ -57,7 +58,7 @@ class _Words(NamedTuple):
 
 @cache
 def _words() -> _Words:
-    """The word lists of the package: words in capitals there are never English ones."""
+    """The word lists of the package; words in capitals there are never English."""
     file = Path(__file__).parent / "function_words.json"
     data = json.loads(file.read_text(encoding="utf-8"))
     english = frozenset(data["English"].split())
@@ -69,8 +70,8 @@ def _words() -> _Words:
             weight = _WORD_WEIGHT if word.isupper() and len(word) > 2 else _WORD_WEIGHT / 2
             if plain in doubtful or (len(plain) == 1 and plain.isascii()):
                 weight = _DOUBTFUL_WEIGHT
-            found = weights.setdefault(plain, {})
-            found[language] = max(weight, found.get(language, 0.0))
+            by_language = weights.setdefault(plain, {})
+            by_language[language] = max(weight, by_language.get(language, 0.0))
     endings = {name: tuple(lists["endings"].split()) for name, lists in data["others"].items()}
     return _Words(english, weights, endings)
 
@@ -81,7 +82,7 @@ def _lower(word: str) -> str:
 
 @lru_cache(maxsize=65536)
 def is_english(sentence: str) -> bool:
-    """Whether a sentence may be English; what cannot be told is, damaged text too.
+    """Whether a sentence may be English; true if undecided, and for damaged text.
 
     >>> is_english("She paints the garden."), is_english("Sie malt den Garten und das Haus.")
     (True, False)
@@ -108,15 +109,15 @@ def _speaks_for_english(word: str) -> float:
 
 
 def _best(words: Iterable[str], plain: Iterable[str]) -> float:
-    """What speaks for the likeliest other language."""
+    """Evidence for the most likely other language."""
     known = _words()
     scores = dict.fromkeys(known.endings, 0.0)
     letters = 0.0
     for place, (word, low) in enumerate(zip(words, plain, strict=True)):
         for language, weight in known.weights.get(low, {}).items():
             scores[language] += weight
-        if found := _OTHER_LETTER.search(low):
-            weight = _LOAN_WEIGHT if found.group() in _LOAN_LETTERS else _LETTER_WEIGHT
+        if letter := _OTHER_LETTER.search(low):
+            weight = _LOAN_WEIGHT if letter.group() in _LOAN_LETTERS else _LETTER_WEIGHT
             letters += weight / 3 if place and word[0].isupper() else weight
         if len(low) > 5 and low not in known.english:
             for language, endings in known.endings.items():

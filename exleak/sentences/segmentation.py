@@ -1,16 +1,16 @@
-"""The first sentence of a text, and when it is known for sure.
+"""The first sentence of a text, and when it is certain.
 
-The library `sentencex` decides where a sentence ends, but never sees more than a *window*: the
-line up to the candidate end and through the start of the next word. Given a whole text, it
-revises early boundaries because of characters far behind them (it pairs quotes over the
-paragraph, counts their parity, and looks for siblings of list markers), so that no finite prefix
-of a generation would ever be certain. A window that lies inside the text cannot change when text
-is appended, and neither can a decision made on it. That is the contract of this module:
+The library `sentencex` decides where a sentence ends, but only ever sees a *window*: the line up to
+the candidate end and through the start of the next word. Given a whole text, it revises early
+boundaries because of characters far after them (it pairs quotes over the paragraph, counts their
+parity, and looks for siblings of list markers), so no finite prefix of a generation would ever be
+certain. A window inside the text does not change when text is appended, and neither does a decision
+based on it. This is the contract of this module:
 
     once `is_complete(t)` holds, `first_sentence(t + s) == first_sentence(t)` for every `s`,
 
 and likewise for :class:`exleak.sentences.answers.FirstSentence`. A line break after some content
-always ends the sentence: models write lists and dialogues one to a line.
+always ends the sentence: models write lists and dialogues with one item per line.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _spell(ranges: str) -> str:
 
 
 _BREAKS = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
-# Sentence terminals of scripts that sentencex does not know: they have no other use.
+# Sentence terminators of scripts that sentencex does not know; they have no other use.
 _FINAL = (
     "\u037e\u061d\u061e\u0700-\u0702\u07f9\u0837\u0839\u083d\u083e\u0f0d-\u0f11\u1362\u1367\u1368"
     "\u166e\u1735\u1736\u17d4\u17d5\u1803\u1809\u1944\u1945\u1aa8-\u1aab\u1b5a\u1b5b\u1b5e\u1b5f"
@@ -50,8 +50,8 @@ _GREEK = "\u0370-\u037d\u037f-\u03ff\u1f00-\u1fff"
 _LINE_BREAK = re.compile(f"[{_BREAKS}]")
 MAY_END = re.compile(f"[{TERMINATORS};{_BREAKS}]")
 _IS_FINAL = re.compile(f"[{_FINAL};]")
-# A quote opens only where a word could start, which is anywhere in scripts without spaces, and a
-# bracket behind a colon is a face. A semicolon behind a Greek letter is a question mark.
+# A quote opens only where a word could start, which is anywhere in scripts without spaces. A
+# bracket after a colon is an emoticon. A semicolon after a Greek letter is a question mark.
 _NO_SPACES = "\u3001-\u303f\u3040-\u30ff\u4e00-\u9fff\uff0c\uff1a"
 _STOP = re.compile(
     rf"(?P<end>[{TERMINATORS}]+|(?<=[{_GREEK}]);)"
@@ -62,12 +62,12 @@ _CLOSING_BRACKETS = re.compile(r"[)\]}）】》〉〕｣]+")
 # "… he said" in Japanese: the particle that follows a quote within a sentence.
 _QUOTED = re.compile(r"[」』]\s*\Z")
 _PARTICLES = ("と", "っ")
-# What belongs to the sentence behind its terminator: closing marks, then emoji.
+# What belongs to the sentence after its terminator: closing marks, then emoji.
 _TRAILER = re.compile(
     r"(?:[」』｣）】》〉〕]+|(?:[ \u00a0\u202f](?=[»›]))?[\"'”’“‘)\]}»«›‹*_]+(?!\w))?"
     rf"(?:\s*[{_EMOJI}][{_EMOJI}\ufe0f\u200d\U000e0020-\U000e007f]*)*"
 )
-#: What may close each mark.
+#: Closing marks by opening mark.
 CLOSER = {
     **dict(zip("\"“«»‹›「『｢（【《〈〔([{*_'‘", "\"”»«›‹」』｣）】》〉〕)]}*_'’", strict=True)),
     "„": "“”",
@@ -82,8 +82,8 @@ _ELLIPSES = str.maketrans(dict.fromkeys("…⋯‥", "..."))
 def first_sentence(text: str) -> str:
     """The first sentence of a text that holds a letter or an emoji, without outer white space.
 
-    Leading lines that hold neither are dropped, and leading list numbers and dots end no sentence.
-    A text that has neither is returned whole.
+    Leading lines with neither are dropped, and leading list numbers and dots do not end a sentence.
+    A text with neither is returned whole.
 
     >>> first_sentence("Dr. Smith went home. Then he slept.")
     'Dr. Smith went home.'
@@ -95,7 +95,7 @@ def first_sentence(text: str) -> str:
 def is_complete(text: str) -> bool:
     """Whether no continuation of `text` can change its first sentence.
 
-    A text that ends in U+FFFD may end in half a character, and is never complete.
+    A text that ends in U+FFFD may end in an incomplete character, and is never complete.
 
     >>> is_complete("She paints."), is_complete("She paints. H")
     (False, True)
@@ -104,21 +104,21 @@ def is_complete(text: str) -> bool:
 
 
 def may_be_complete(text: str) -> bool:
-    """Whether a text holds something that ends sentences, and no half character at its end."""
+    """Whether a text has a possible sentence end and does not end in an incomplete character."""
     return MAY_END.search(text) is not None and not text.endswith("\ufffd")
 
 
 def may_end(piece: str) -> bool:
-    """Whether a piece of text holds anything without which no sentence is complete.
+    """Whether a piece of text may hold a character that ends a sentence.
 
-    A piece with U+FFFD may hold half of such a character. While none of its pieces may end it,
-    a text need not be asked :func:`is_complete`.
+    A piece with U+FFFD may hold a part of such a character. If no piece of a text may end a
+    sentence, calling :func:`is_complete` is unnecessary.
     """
     return not piece or "\ufffd" in piece or MAY_END.search(piece) is not None
 
 
 def is_settled(text: str) -> bool:
-    """Whether the end of a text means what it does whatever follows: that of "Mr." does not.
+    """Whether the end of a text is unambiguous: after "Mr.", it depends on the text that follows.
 
     >>> is_settled("home. T"), is_settled("home.")
     (True, False)
@@ -132,9 +132,10 @@ def is_usable(sentence: str) -> bool:
 
 
 def span(text: str, begin: int = 0) -> tuple[int, int, bool]:
-    """Where the first sentence behind `begin` starts and ends, and whether that is certain.
+    """Where the first sentence after `begin` starts and ends, and whether that is certain.
 
-    It is certain where appended text can change it no more. Without content all the rest is one.
+    It is certain if appended text can no longer change it. Without content, the rest of the text
+    is one sentence.
     """
     content = CONTENT.search(text, begin)
     if content is None:
@@ -147,15 +148,15 @@ def span(text: str, begin: int = 0) -> tuple[int, int, bool]:
 
 
 def line_start(text: str, begin: int, position: int) -> int:
-    """Where the line that holds `position` starts, at `begin` or behind it."""
+    """Where the line that holds `position` starts, but not before `begin`."""
     breaks = _LINE_BREAK.finditer(text, begin, position)
     return max((found.end() for found in breaks), default=begin)
 
 
 def _end(line: str, content: int, closed: bool) -> tuple[int, bool]:
-    """Where the first sentence of `line` ends, its first letter or emoji being at `content`.
+    """Where the first sentence of `line` ends; its first letter or emoji is at `content`.
 
-    `closed` tells that the line is whole; if so, its end is certain too.
+    If `closed`, the line is complete and its end is certain too.
     """
     position, certain = 0, True
     while (stop := _STOP.search(line, position)) is not None:
@@ -180,10 +181,10 @@ def _end(line: str, content: int, closed: bool) -> tuple[int, bool]:
 
 
 def _span(line: str, opener: re.Match[str], closed: bool) -> tuple[int, bool]:
-    """The index of what closes a quote or bracket (-1: nothing does), and whether it is certain.
+    """The index of the mark that closes a quote or bracket (-1: none), and whether it is certain.
 
-    No sentence ends within quotes or brackets. A mark that is not closed soon is a stray one, or
-    a single quote without its partner would keep a row going until its last token.
+    No sentence ends within quotes or brackets. A mark that is not closed soon counts as stray;
+    otherwise an unpaired quote would keep a row running until its last token.
     """
     limit = opener.end() + _SPAN_LIMIT
     found = [line.find(closer, opener.end(), limit) for closer in CLOSER[opener.group()]]
@@ -197,12 +198,12 @@ def _decide(line: str, start: int, end: int, closed: bool) -> tuple[bool, bool]:
     The first character of the next word settles it unless an abbreviation precedes; then the
     whole next word is needed ("a Ph.D. Then" ends a sentence, "a Ph.D. Thesis" does not).
     """
-    found = _WORD_CHARACTER.search(line, end, end + _LOOKAHEAD)
-    if found is None:
+    match = _WORD_CHARACTER.search(line, end, end + _LOOKAHEAD)
+    if match is None:
         stop = end + _LOOKAHEAD
         full = len(line) >= stop
         return full and _breaks(line, start, stop - 1, stop), full or closed
-    word, stop = found.start(), found.end()
+    word, stop = match.start(), match.end()
     if _breaks(line, start, word, stop):
         return True, True
     limit = word + _LOOKAHEAD
@@ -212,7 +213,7 @@ def _decide(line: str, start: int, end: int, closed: bool) -> tuple[bool, bool]:
 
 
 def _breaks(line: str, start: int, word: int, stop: int) -> bool:
-    """Whether sentencex, given `line[:stop]`, begins a sentence behind `start`, up to `word`."""
+    """Whether sentencex, given `line[:stop]`, begins a sentence after `start`, up to `word`."""
     head, gap, rest = line[:start], line[start:word], line[word:stop]
     if _IS_FINAL.match(gap):
         return True
@@ -226,7 +227,7 @@ def _breaks(line: str, start: int, word: int, stop: int) -> bool:
         )
     if _begins(head, gap, rest):
         return True
-    # sentencex knows no end before a closing bracket.
+    # sentencex ends no sentence before a closing bracket.
     open_gap = _CLOSING_BRACKETS.sub("", gap)
     return open_gap != gap and not rest[0].islower() and _begins(head, open_gap, rest)
 

@@ -1,18 +1,18 @@
-"""Weak signs of talk about the task: none of them tells anything alone, some of them together do.
+"""Weak signs of talk about the task: none of them decides alone, several of them together do.
 
-"This requires some clarification and context" points at a text, and has two nouns for what is said
-of texts. A story has such words one at a time.
+"This requires some clarification and context" points at a text, and has two nouns that are used of
+texts. A story has such words only singly.
 """
 
 from __future__ import annotations
 
 import re
 
-#: So many words at the beginning are looked at: a long sentence has all sorts of words.
+#: Only the first words of a sentence count: a long sentence has all kinds of words.
 _WORDS = re.compile(r"\W*(?:\S+\s+){0,15}\S*")
-#: Signs that make talk about the task together.
+#: Threshold for the sum of the signs' weights.
 _ENOUGH = 2.0
-#: Nouns for texts, their parts, and what is done with them.
+#: Nouns for texts, their parts, and operations on them.
 _NOUNS = (
     r"sentence|phrase|word|paragraph|clause|passage|wording|grammar|punctuation|spelling|grammatical|"
     r"context|translation|interpretation|clarification|clarity|meaning|completion|continuation|"
@@ -22,7 +22,7 @@ _NOUNS = (
     r"tone|language|english|ambigu\w+|concept|format|line|task|essay|text|character|story|scene"
 )
 _NOUN = re.compile(rf"\b({_NOUNS})s?\b", re.IGNORECASE)
-#: What is done with texts. "I added", "has been rewritten".
+#: Verbs and adjectives for work on texts: "I added", "has been rewritten".
 _EDITING = re.compile(
     r"\b(?:add(?:ed|ing)?|adjust\w*|assum(?:e|ed|ing)|capture[sd]?|clarif\w+|complet(?:e|ed|ing)|"
     r"convey\w*|correct(?:ed|ing)?|describ\w+|edit\w*|emphasi[sz]\w+|express(?:es|ed)?|fill\w*|"
@@ -48,11 +48,11 @@ _MENTIONS = re.compile(r"[\"“'‘`]\w+[\"”'’`,.]+ (?:is|are|was|should|cou
 
 
 def task_cues(sentence: str, prompt: str = "") -> bool:
-    """Whether weak signs of talk about the task come together in a sentence.
+    """Whether a sentence has enough weak signs of talk about the task.
 
     Args:
         sentence: The sentence, in English, with plain apostrophes.
-        prompt: The prompt that it answers; its own words for texts are no signs.
+        prompt: The prompt that it answers; nouns for texts in it do not count.
 
     >>> task_cues("This requires some clarification and context.")
     True
@@ -80,5 +80,5 @@ def task_cues(sentence: str, prompt: str = "") -> bool:
 
 
 def _beginning(sentence: str) -> str:
-    found = _WORDS.match(sentence)
-    return found.group() if found else sentence
+    match = _WORDS.match(sentence)
+    return match.group() if match else sentence

@@ -1,8 +1,8 @@
-"""Talk about the task: sentences in which a model speaks of the request and does not continue it.
+"""Talk about the task: sentences in which a model discusses the request and does not continue it.
 
 "The original sentence is incorrect", "I'm sorry to hear that", "Could you give more context?": such
-sentences have a mood, but not that of a continuation. They are told by what they speak of (the text
-as a text, its wording, the request) and by who speaks (an assistant to its user).
+sentences have a mood, but not that of a continuation. They are recognised by their topic (the text
+as a text, its wording, the request) and by their speaker (an assistant who addresses its user).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _EDIT = (
     r"chang(?:e|ed|ing)|replac(?:e|ed|ing)|fix(?:ed|ing)?|adjust(?:ed|ing)?|updat(?:e|ed|ing)"
 )
 _PATTERNS = (
-    # Words that speak of a text as a text.
+    # Phrases that refer to a text as a text.
     rf"\b(?:the|this|that|your|my|each|an?|both|these|those)\s+(?:\w+(?:'s)?\s+){{0,2}}?"
     rf"(?:original|given|provided|following|corrected|revised|rephrased|rewritten|completed?|"
     rf"incomplete|edited|improved|modified|updated|above|first|second|last)\s+(?:{_EDITED})s?\b",
@@ -50,7 +50,7 @@ _PATTERNS = (
     rf"^to (?:{_EDIT}|make|create|avoid|write|express|convey)\b[^.!?]*\b(?:{_EDITED}|"
     r"descriptive|concise|precise|clear(?:er)?|vivid|detail|flow|clarity|list|recipe|words?)\b",
     r"^in order to\b[^.!?]*\b(?:sentence|clarity|flow|text|paragraph)\b",
-    # An assistant that speaks of what it does.
+    # An assistant that describes what it does.
     rf"\b(?:i|we)(?:'ve| have|'ll| will|'d| would| can| could|'m going to| might| may| just)?"
     rf"(?: also| then| now| like to| have)* (?:{_EDIT}|suggest|recommend|propose|advise)\b"
     rf"[^.!?]*(?:\b(?:{_EDITED}|words?|it|them|changes?|adjective|rephrasing|using|that you)\b"
@@ -107,7 +107,7 @@ _WRITING = (
     rf"{_EDITED}|story|job|work|start|beginning|opening|idea|point|try|attempt|choice|description|"
     r"writing|summary|example|way|one|metaphor|imagery|line"
 )
-#: What an assistant says to its user; in a story somebody says it, or is told to have said it.
+#: What an assistant says to its user. In a story, a character says it, next to a verb of speech.
 _ADDRESSES = (
     rf"^(?:that |it |this )?(?:sounds?|seems?) (?:(?:so|very|really|like an?) "
     rf")*(?:{_PRAISE})[^\w\s]*$",
@@ -205,7 +205,7 @@ _ADDRESSES = (
     r"mean|sentence|context|question)\b",
     r"\bi'm here (?:for you|to (?:help|assist|listen|support|answer))",
 )
-#: Sentences on a text, its words, or the way to an answer, that need no assistant.
+#: Sentences about a text, its words, or the way to an answer; the speaker does not matter.
 _ANALYSES = (
     r"^\W*(?:noun|verb|adverb|adjective|pronoun|subject|object|preposition|conjunction)s?\W*$",
     r"\b(?:the|this) (?:word|term|verb|noun|phrase|adjective|expression|subject|tone|mood|blank)s? "
@@ -254,7 +254,7 @@ _ANALYSES = (
     r"wrote|shared)|provided)\b",
 )
 _ADDRESS = re.compile("|".join(f"(?:{pattern})" for pattern in _ADDRESSES), re.IGNORECASE)
-#: Somebody in the story speaks.
+#: Verbs of speech and thought, which show that a character in a story speaks.
 _SPEECH = re.compile(
     r"\b(?:said|says|asked|asks|replied|whispered|shouted|cried|answered|exclaimed|muttered|told|"
     r"wrote|thought|laughed|called)\b",
@@ -263,7 +263,7 @@ _SPEECH = re.compile(
 _TALK = re.compile(
     "|".join(f"(?:{pattern})" for pattern in (*_PATTERNS, *_ANALYSES)), re.IGNORECASE
 )
-#: Sentences that courts pass.
+#: Words that show that a "sentence" is one passed by a court.
 _COURT = re.compile(r"\b(?:prison|jail|death|life|judge|court|convict\w*|years?)\b", re.IGNORECASE)
 _NOUN = re.compile(rf"\b(?:{_EDITED})\b")
 _REWRITE = re.compile(
@@ -273,7 +273,7 @@ _REWRITE = re.compile(
     re.IGNORECASE,
 )
 _OPENING = re.compile(r"^[\s\"'“‘«*_`#>(\[-]+")
-#: What may stand before an address: "Ugh... I'm sorry to hear that".
+#: Interjections that may precede an address: "Ugh... I'm sorry to hear that".
 _INTERJECTIONS = re.compile(
     r"^(?:(?:a+h+|a+w+|e+w+|h+m+|oh|ooh|oops|oof|ouch|phew|u+gh+|wow|yikes)(?: no| dear| my)?"
     r"(?:[,.!…]+\s*|\s+)){1,3}(?=\w)",
@@ -282,12 +282,12 @@ _INTERJECTIONS = re.compile(
 
 
 def talks_about_task(sentence: str, prompt: str = "") -> bool:
-    """Whether a model's first sentence speaks of the task instead of doing it.
+    """Whether a model's first sentence talks about the task instead of doing it.
 
     Args:
         sentence: The first sentence of an answer, in English.
-        prompt: Control prompt and injected sentence: a paragraph that they speak of is no
-            paragraph of the task's.
+        prompt: Control prompt and injected sentence: a paragraph that they mention does not refer
+            to the task.
 
     >>> talks_about_task("The original sentence is incorrect.")
     True
@@ -310,7 +310,7 @@ def talks_about_task(sentence: str, prompt: str = "") -> bool:
 
 
 def rewrites(introduction: str) -> bool:
-    """Whether an introduction announces the prompt in other words, not what comes after it.
+    """Whether an introduction announces a rewritten prompt instead of its continuation.
 
     >>> rewrites("Here is the corrected sentence:"), rewrites("Here is the completed sentence:")
     (True, False)

@@ -1,8 +1,9 @@
-"""Thoughts: what a model trained to reason writes before it answers.
+"""Thoughts: what a reasoning model writes before it answers.
 
-Each family of models marks them in its own way. The answer is what follows the mark that closes the
-thought. Where the prompt opened the thought, as the templates of some servers do, only the closing
-mark is written: that can be told of a whole text alone, as any mark may still follow a beginning.
+Each model family marks thoughts differently. The answer follows the mark that closes the thought.
+If the prompt opened the thought, as the templates of some servers do, the text has only the closing
+mark. This can be decided only for a complete text, because the mark may still follow in a partial
+one.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from typing import NamedTuple
 
 
 class Marks(NamedTuple):
-    """How one family writes a thought.
+    """Marks of a thought in one model family.
 
     Attributes:
-        open: Regular expression of what opens it.
-        close: Of what closes it; the answer follows.
-        alone: Whether the closing mark means a thought also where nothing opened one.
+        open: Regular expression of the opening mark.
+        close: Regular expression of the closing mark; the answer follows.
+        alone: Whether the closing mark means a thought even without an opening mark.
     """
 
     open: str
@@ -55,7 +56,7 @@ _MARK = re.compile(r"[<\[◁]|Here is my")
 
 
 def answer_start(text: str) -> int | None:
-    """Where the answer starts: behind a thought that the text opens. ``None`` while it is open.
+    """Where the answer starts, after a thought that the text opens; ``None`` while it is open.
 
     >>> answer_start("<think>A hobby.</think>painting"), answer_start("<think>A hobby")
     (23, None)
@@ -74,7 +75,7 @@ def answer_start(text: str) -> int | None:
 
 
 def without_prompted_thought(text: str) -> str:
-    """A whole text without a thought that was opened in its prompt.
+    """A complete text without a thought that was opened in its prompt.
 
     >>> without_prompted_thought("A hobby.</think>painting")
     'painting'
@@ -90,7 +91,7 @@ def without_prompted_thought(text: str) -> str:
 
 
 def opens_thought(prompt: str) -> bool:
-    """Whether a rendered prompt ends in an open thought, so that no answer comes first.
+    """Whether a rendered prompt ends in an open thought, so that a thought precedes the answer.
 
     >>> opens_thought("<|assistant|><think>"), opens_thought("<think></think>")
     (True, False)

@@ -1,1 +1,1 @@
-"""Continuations by a model behind an OpenAI-compatible server."""
+"""Continuations from a model behind an OpenAI-compatible server."""

@@ -1,4 +1,4 @@
-"""The forms of a server's answer: content in parts, thoughts, refusals, errors with status 200."""
+"""Formats of a server's answer: content in parts, thoughts, refusals, errors with status 200."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 from exleak.generation.endpoint.transport import AnswerError
 
-#: Where reasoning models' servers put the thoughts; they are no part of the answer.
+#: Fields for the thoughts of reasoning models, which are not part of the answer.
 _THOUGHTS = ("reasoning_content", "reasoning")
-#: What ends a continuation that is only thoughts, in :func:`ends_of`.
+#: Finish reason, in :func:`ends_of`, of a continuation that is only thoughts.
 THOUGHTS = "thoughts"
 
 
@@ -16,11 +16,11 @@ def plain(content: Any, message: Any) -> Any:
     """Content as one text.
 
     Args:
-        content: A text, a list of parts, or ``None`` where a model wrote nothing or only thoughts.
-        message: What it stands in; a refusal in it is what the model said.
+        content: A text, a list of parts, or ``None`` if a model wrote nothing or only thoughts.
+        message: The enclosing message; without content, its refusal is the text.
 
     Returns:
-        The text; the content itself where it has no known form.
+        The text; the unchanged content if its format is unknown.
     """
     if content is None:
         refusal = message.get("refusal") if isinstance(message, dict) else None
@@ -32,12 +32,12 @@ def plain(content: Any, message: Any) -> Any:
 
 
 def _part(part: dict[str, Any]) -> Any:
-    """A part's text; parts of other kinds, thoughts for one, have none."""
+    """Text of a part; parts of other kinds, such as thoughts, have none."""
     return part.get("text") if part.get("type", "text") in ("text", "output_text") else ""
 
 
 def thoughts_of(answer: dict[str, Any]) -> list[str]:
-    """Each choice's thoughts, as far as the server gives them apart from the answer."""
+    """Thoughts of each choice; empty unless the server separates them from the answer."""
     found = []
     for choice in answer["choices"]:
         message = choice.get("message")
@@ -48,19 +48,19 @@ def thoughts_of(answer: dict[str, Any]) -> list[str]:
 
 
 def ends_of(answer: dict[str, Any]) -> list[str]:
-    """Why each choice ended; :data:`THOUGHTS` where it ended before any content."""
-    found = []
+    """Finish reason of each choice; :data:`THOUGHTS` if it ended before any content."""
+    reasons = []
     for choice, thoughts in zip(answer["choices"], thoughts_of(answer), strict=True):
         message = choice.get("message")
         empty = isinstance(message, dict) and not message.get("content")
         reason = choice.get("finish_reason")
         spent = empty and (thoughts or reason == "length")
-        found.append(THOUGHTS if spent else str(reason))
-    return found
+        reasons.append(THOUGHTS if spent else str(reason))
+    return reasons
 
 
 def error_in(answer: Any) -> AnswerError | None:
-    """The error that an answer is, as gateways send them with a status of 200."""
+    """The error in an answer, if any; gateways send errors with status 200."""
     if not isinstance(answer, dict):
         return None
     choices = answer.get("choices")

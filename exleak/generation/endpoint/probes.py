@@ -1,10 +1,10 @@
-"""What a server shows of itself: whether it chats, which settings it applies, which model it has.
+"""Probes of a server: whether it supports chat, which settings it applies, which model it serves.
 
-A server does not say what its weights are, nor which sampling settings it ignores. Some twenty
-short requests tell: greedy answers are the model's fingerprint, and settings that must change an
-answer show whether they do. Each question is put on several prompts, because one answer can
-mislead: near-equal logits make the same request come out differently, and a sure model answers
-alike whatever is asked. "No" needs two prompts that say so and none that says otherwise.
+A server reports neither its weights nor the sampling settings that it ignores. About twenty short
+requests find out: greedy answers are the model's fingerprint, and settings that must change an
+answer show whether they are applied. Each probe runs on several prompts, because one answer can
+mislead: near-equal logits make equal requests differ, and a confident model gives the same answer
+under all settings. The verdict "no" needs two prompts that say so and none that says otherwise.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PROMPTS = (
     "The best thing about the sea is that",
 )
 _TOKENS = 24
-#: What a run may well ask for: a server that refuses a field here does not know the field.
+#: Typical settings of a run: a server that refuses a field here does not know the field.
 _USUAL: dict[str, Any] = {
     **{name: getattr(Sampling(), name)
        for name in ("temperature", "top_p", "top_k", "repetition_penalty")},
@@ -38,31 +38,31 @@ _USUAL: dict[str, Any] = {
     "seed": 1,
 }  # fmt: skip
 _GREEDY = {**_USUAL, "temperature": 0.0, "top_p": 1.0, "repetition_penalty": 1.0}
-#: So hot that two draws of 24 tokens are the same only where the model is sure of every one.
+#: Temperature at which two draws of 24 tokens agree only if the model is sure of every token.
 _HOT = 1.9
-#: So small that one candidate is left, also among 250,000 nearly equal ones.
+#: Values so small that one candidate is left, even among 250,000 nearly equal ones.
 _NARROW: tuple[dict[str, Any], ...] = ({"top_k": 1}, {"top_p": 1e-4})
-#: What repeats must change under the first, what does not repeat under the second.
+#: The first must change text that repeats itself, the second text that does not.
 _PENALTIES = (1.9, 0.5)
-#: Characters that an answer shares with the greedy one beyond what hot draws share with it.
+#: Leading characters that a nearly greedy answer shares with the greedy one beyond any hot draw.
 _SHARED = 16
 _ENOUGH = 2
-#: Words in a row that are no chance.
+#: Number of consecutive equal words that rules out coincidence.
 _SAME_WORDS = 3
-#: How servers say that they have no chat interface.
+#: HTTP statuses of servers without a chat endpoint.
 _NO_PATH = (404, 405, 501)
 _ABOUT_TEMPLATE = re.compile(r"template|not a chat model", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a server showed.
+    """Results of probing a server.
 
     Attributes:
-        fingerprint: Hash of what it answers greedily, and to fixed seeds where it honours them;
-            ``None`` where its greedy answers are not steady, or where it gives none.
+        fingerprint: Hash of its greedy answers, and of answers to fixed seeds if it honours them;
+            ``None`` if its greedy answers vary, or if it gives none.
         honoured: Whether it applies ``temperature``, ``top_p``, ``top_k``,
-            ``repetition_penalty`` and ``seed``; ``None`` where that could not be told.
+            ``repetition_penalty`` and ``seed``; ``None`` if that could not be determined.
         is_greedy: Whether it gives greedy answers at all.
     """
 
@@ -72,13 +72,13 @@ class Findings:
 
 
 def choose_mode(server: Server, chat: Chat) -> str | None:
-    """Find out whether chat or plain completions are to be asked for.
+    """Find out whether to request chat or plain completions.
 
     Returns:
-        A note where chat completions were tried and refused.
+        A note if chat completions were tried and refused.
 
     Raises:
-        ModelError: The server does neither, or not what ``chat`` demands.
+        ModelError: The server supports neither, or not the one that ``chat`` demands.
     """
     if chat == "prefill":
         _check_continues(server)
@@ -97,7 +97,7 @@ def choose_mode(server: Server, chat: Chat) -> str | None:
         return None
     server.chat = False
     server.complete(_PROMPTS[0], _USUAL, thoughts=True)
-    # A server that was only starting or busy answers plain requests by now, and chats too.
+    # A server that was only starting or busy answers plain requests by now, and chat as well.
     if _refused_chat(server) is None:
         return None
     server.chat = False
@@ -105,13 +105,13 @@ def choose_mode(server: Server, chat: Chat) -> str | None:
 
 
 def _check_continues(server: Server) -> None:
-    """Set a server to prefilled chat, if it goes on with an answer that has begun.
+    """Set a server to prefilled chat, if it continues an answer that has begun.
 
-    Half of its own greedy answer, put back into its turn, makes it say the other half. One that
+    Prefilled with half of its own greedy answer, it must generate the other half. A server that
     ignores the field opens a new turn and says something else.
 
     Raises:
-        ModelError: It refuses, or something else came on all prompts.
+        ModelError: It refuses, or says something else on all prompts.
     """
     server.chat = "prefill"
     way_out = "vLLM and SGLang can (continue_final_message); else use --leakage-chat auto"
@@ -132,10 +132,10 @@ def _check_continues(server: Server) -> None:
 
 
 def _refused_chat(server: Server) -> RefusedError | None:
-    """Why a server does not chat; ``None`` if it does. Leaves it in chat mode.
+    """Why a server refuses chat; ``None`` if it supports chat. Leaves it in chat mode.
 
-    A model without a chat template is an internal error to some servers, and an internal error may
-    pass: it is asked about again before it counts.
+    Some servers report a missing chat template as an internal error. An internal error may also be
+    transient, so it is retried before it counts.
     """
     server.chat = True
     refused = None
@@ -162,11 +162,11 @@ def _fallback(refused: RefusedError) -> str:
 
 
 def find_out(server: Server) -> Findings:
-    """Ask what the server honours; see the module's docstring."""
+    """Probe which settings the server honours; see the module's docstring."""
     probe = _Probe(server)
     honoured = {"temperature": _vote(map(probe.samples, _PROMPTS))}
     honoured["seed"] = _vote(map(probe.repeats, _PROMPTS)) if honoured["temperature"] else None
-    # Without seeds a rounding that differs looks like a draw: all prompts have to say no.
+    # Without seeds, different rounding looks like a random draw: all prompts have to say no.
     noes = _ENOUGH if honoured["seed"] else len(_PROMPTS)
     for narrow in _NARROW:
         votes = (probe.narrows(prompt, narrow, honoured["seed"]) for prompt in _PROMPTS)
@@ -180,14 +180,14 @@ def find_out(server: Server) -> Findings:
         is_greedy = any(probe.ask(prompt) for prompt in _PROMPTS[:2])
         return Findings(None, honoured, is_greedy)
     shown += [server.model, *(server.fingerprints if len(server.fingerprints) == 1 else ())]
-    if honoured["seed"]:  # hot draws differ long before greedy answers do
+    if honoured["seed"]:  # for another model, hot draws change long before greedy answers do
         shown += [probe.ask(_PROMPTS[0], temperature=_HOT, seed=seed) for seed in (1, 2)]
     digest = hashlib.sha256("\0".join(map(str, shown)).encode("utf-8", "surrogatepass"))
     return Findings(digest.hexdigest()[:32], honoured)
 
 
 def _vote(votes: Iterable[bool | None], noes: int = _ENOUGH) -> bool | None:
-    """What prompts say together; no more of them are asked than it takes."""
+    """Combined verdict of the prompts; stops as soon as it is decided."""
     counts = {True: 0, False: 0}
     for vote in votes:
         if vote is not None:
@@ -210,14 +210,14 @@ def _penalises(server: Server, probe: _Probe) -> bool | None:
 
 
 class _Probe:
-    """Answers of a server, each asked for once, and what they say of a setting on one prompt."""
+    """Cached answers of a server, and what they show about a setting on one prompt."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._answers: dict[tuple[Any, ...], str | None] = {}
 
     def ask(self, prompt: str, count: int = 0, **changed: Any) -> str | None:
-        """The answer; ``None`` where there is none, or where a value that matters was refused."""
+        """The answer; ``None`` if there is none, or if a value that matters was refused."""
         key = (prompt, count, *sorted(changed.items()))
         if key not in self._answers:
             self._answers[key] = self._ask(prompt, changed)
@@ -233,7 +233,7 @@ class _Probe:
         return None if refused or not text.strip() else text
 
     def goes_on(self, prompt: str) -> bool:
-        """Whether half of the greedy answer is followed by the other half, to the letter."""
+        """Whether the server continues half of its greedy answer with the other half verbatim."""
         whole = " " + self._greedily(prompt, prompt).lstrip()
         middle = whole.find(" ", len(whole) // 2)
         rest = whole[middle:].split()[:_SAME_WORDS]
@@ -245,28 +245,28 @@ class _Probe:
         return self._server.complete(prompt, _GREEDY, begun=begun, thoughts=True)[0].text
 
     def steady(self, prompt: str) -> str | None:
-        """The greedy answer, if it is the same with another seed."""
+        """The greedy answer, if another seed does not change it."""
         answer = self.ask(prompt)
         return answer if answer is not None and answer == self.ask(prompt, seed=2) else None
 
     def samples(self, prompt: str) -> bool | None:
-        """Whether temperature does what it should: nothing differs at 0, much when hot."""
+        """Whether temperature works: answers agree at 0 and differ when hot."""
         if self.ask(prompt) is None:
             return None
         if self.steady(prompt) is None:
-            # Draws that a seed repeats are draws at a temperature of 0.
+            # Answers that vary by seed but repeat for one seed are draws despite temperature 0.
             return False if self.ask(prompt) == self.ask(prompt, count=1) else None
         first, second = (self.ask(prompt, temperature=_HOT, seed=seed) for seed in (1, 2))
         return None if first is None or second is None else first != second
 
     def repeats(self, prompt: str) -> bool | None:
-        """Whether the same seed gives the same, where another one does not."""
+        """Whether the same seed repeats an answer that another seed changes."""
         first, other = (self.ask(prompt, temperature=_HOT, seed=seed) for seed in (1, 2))
         again = self.ask(prompt, count=1, temperature=_HOT, seed=1)
         return None if None in (first, other, again) or first == other else first == again
 
     def narrows(self, prompt: str, narrow: dict[str, Any], seeds: bool | None) -> bool | None:
-        """Whether a hot draw from one candidate is the greedy answer, or as good as."""
+        """Whether a hot draw from one candidate is (nearly) the greedy answer."""
         greedy = self.steady(prompt)
         first, second = (self.ask(prompt, temperature=_HOT, seed=seed) for seed in (1, 2))
         got = self.ask(prompt, temperature=_HOT, seed=1, **narrow)
@@ -277,11 +277,11 @@ class _Probe:
         shared = [_shared(greedy, text) for text in (first, second, got)]
         if got == greedy or shared[2] >= max(shared[:2]) + _SHARED:
             return True
-        # With the same seed a server that ignores the setting repeats itself to the letter.
+        # With the same seed, a server that ignores the setting repeats its answer exactly.
         return False if got == first or not seeds else None
 
     def penalises(self, prompt: str) -> bool | None:
-        """Whether a strong penalty, or a strong reward, of repetition changes the answer."""
+        """Whether a strong penalty or reward for repetition changes the answer."""
         greedy = self.steady(prompt)
         if greedy is None:
             return None
@@ -293,7 +293,7 @@ class _Probe:
 
 
 def _shared(one: str, other: str) -> int:
-    """Characters that both begin with."""
+    """Length of the common prefix in characters."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 

@@ -1,4 +1,4 @@
-"""The proxy that the environment sets between this machine and a server."""
+"""The HTTP proxy that the environment sets for requests to a server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address is this machine, which no proxy can reach.
+    """Whether an address is this machine, which a proxy cannot reach.
 
     >>> is_loopback("http://localhost:8000/v1"), is_loopback("http://gpu-box:8000/v1")
     (True, False)
@@ -24,16 +24,16 @@ def is_loopback(url: str) -> bool:
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that requests to an address go through, and the variable that sets it.
+    """The proxy for requests to an address, and the environment variable that sets it.
 
     Returns:
-        Host and port, without user and password; ``None`` where requests go straight to it.
+        Host and port, without user and password; ``None`` for a direct connection.
     """
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()
-    found = proxies.get(parts.scheme)
+    proxy = proxies.get(parts.scheme)
     bypassed = urllib.request.proxy_bypass(parts.hostname or "")
-    if not found or bypassed or is_loopback(url):
+    if not proxy or bypassed or is_loopback(url):
         return None
-    place = found.rpartition("@")[2].rpartition("//")[2].rstrip("/")
+    place = proxy.rpartition("@")[2].rpartition("//")[2].rstrip("/")
     return f"{place} of {parts.scheme.upper()}_PROXY"

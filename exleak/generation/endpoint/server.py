@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible server: what is sent to it, and what comes back."""
+"""A model behind an OpenAI-compatible server: requests and answers."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("exleak")
 
-#: Continuations in the making at once, unless a batch size says otherwise. More of them start as
-#: more tokens than vLLM takes in one step, and with seeds its CPU engine dies of that.
+#: Default number of continuations generated at once. With more of them, vLLM gets more tokens at
+#: the start than it takes in one step, and with seeds that crashes its CPU engine.
 _AT_ONCE = 32
-#: What a server may refuse to know; the continuations are then made without it.
-#: A temperature is left out only where it is every server's default.
+#: Fields that a server may reject; they are then left out.
+#: A temperature is left out only if it is every server's default.
 _OPTIONAL = ("temperature", "top_k", "repetition_penalty", "min_p", "seed", "top_p",
              "repeat_penalty", "repeat_last_n", "generation_config")  # fmt: skip
 _SETTINGS = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens")
-#: Where some servers report the settings that they used, and their names for ours.
+#: Fields in which some servers report the settings used, and their names for our settings.
 _REPORTS = ("generation_settings", "sampling_params", "parameters")
 _ALIASES = {"repeat_penalty": "repetition_penalty", "max_new_tokens": "max_tokens",
             "n_predict": "max_tokens"}  # fmt: skip
 _SEED_BITS = 31
 _FLUSH_SECONDS = 1.0
 DEFAULT_TEMPERATURE = 1.0
-#: How vLLM and SGLang are asked to go on with an answer that has begun.
+#: Fields that make vLLM and SGLang continue an answer that has begun.
 _GO_ON = {"add_generation_prompt": False, "continue_final_message": True}
-#: Servers differ in whether they count the tokens that begin and end an answer.
+#: Tolerance in tokens: servers differ in whether they count those that begin and end an answer.
 _COUNTED = 2
 
 
 class Ended(NamedTuple):
-    """A continuation, and why it ended."""
+    """A continuation and its finish reason."""
 
     text: str
     end: str
 
 
 class Job(NamedTuple):
-    """Generations of one prompt that are asked for together."""
+    """Generations of one prompt that are requested together."""
 
     request: int
     text: str
@@ -64,23 +64,23 @@ class Job(NamedTuple):
 
 @dataclass
 class Server:
-    """A served model; what it turns out not to understand is remembered and not sent again.
+    """A served model; fields that the server rejects are remembered and not sent again.
 
     Attributes:
-        name: What reports call the model.
-        model: What the server calls it.
-        transport: How it is reached.
-        chat: Whether prompts go through the server's chat template; ``"prefill"`` where the answer
+        name: The model's name in reports.
+        model: The model's name on the server.
+        transport: HTTP client for the server.
+        chat: Whether prompts go through the server's chat template; ``"prefill"`` if the answer
             begins with the control prompt.
-        refused: Fields that it does not know: it rejected more than one value, and took none.
-        disliked: Values of fields that it rejected.
-        accepted: Fields that it took with some value.
-        single: Whether each continuation needs a request of its own.
-        llama: Whether llama.cpp's names of the repetition penalty are sent as well.
+        refused: Unknown fields: the server rejected more than one value and accepted none.
+        disliked: Rejected values, as pairs of field and value.
+        accepted: Fields that it accepted with some value.
+        single: Whether each continuation needs a separate request.
+        llama: Whether to send llama.cpp's names of the repetition penalty as well.
         fingerprints: Every ``system_fingerprint`` it reported.
-        reported: Settings that it reported to differ from those asked for.
-        is_fixed: Whether it refused a temperature.
-        ends: How often continuations ended for each ``finish_reason``.
+        reported: Settings that it reported with other values than requested.
+        is_fixed: Whether it rejected a temperature.
+        ends: Number of continuations by ``finish_reason``.
     """
 
     name: str
@@ -99,21 +99,21 @@ class Server:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """None: a server does not say how the model was loaded."""
+        """Empty: a server does not report how the model was loaded."""
         return ()
 
     @property
     def flush_seconds(self) -> float:
-        """A server's continuations are dear: they are stored almost as they arrive."""
+        """A short interval: a server's continuations are expensive, so they are stored soon."""
         return _FLUSH_SECONDS
 
     @property
     def base(self) -> str:
-        """Its address."""
+        """The server's address."""
         return self.transport.base
 
     def render(self, text: str, begun: str | None = None) -> str:
-        """The text itself: a template, if any, is the server's affair."""
+        """The text itself: the server applies the chat template, if any."""
         del begun
         return text
 
@@ -127,19 +127,19 @@ class Server:
         begun: str | None = None,
         thoughts: bool = False,
     ) -> list[Ended]:
-        """Ask for ``n`` continuations of a prompt; the server may give fewer.
+        """Request ``n`` continuations of a prompt; the server may return fewer.
 
         Args:
-            prompt: Sent as it is, or as the user's message where ``chat`` holds.
+            prompt: Sent unchanged, or as the user's message if ``chat`` is set.
             settings: ``temperature``, ``top_p``, ``top_k``, ``repetition_penalty``,
                 ``max_tokens`` and ``seed``.
-            retried: Statuses that are tried again.
-            n: Continuations wanted.
-            begun: How the answer begins, in the model's own turn; for chats only.
-            thoughts: Whether a reasoning model's thoughts stand before its answer.
+            retried: HTTP statuses that are retried.
+            n: Number of continuations.
+            begun: Prefilled beginning of the answer; for chat only.
+            thoughts: Whether to prepend a reasoning model's thoughts to its answer.
 
         Raises:
-            RefusedError: The server will not do it.
+            RefusedError: The server refuses the request.
             ModelError: No usable answer in time.
         """
         path = "chat/completions" if self.chat else "completions"
@@ -167,17 +167,17 @@ class Server:
         batch_size: int | None = None,
         counts: Counts | None = None,
     ) -> Generator[Continued, None, None]:
-        """Continue every request, several at a time, in whatever order they finish.
+        """Continue every request, several at a time, in the order in which they finish.
 
-        When one fails for good no more are sent; what was under way is still yielded. One that got
-        no answer in time while others were under way is asked again alone, and then fewer go at
+        After a permanent failure no more requests are sent; running ones are still yielded. A
+        request that timed out while others were running is repeated alone, and then fewer run at
         once.
 
         Args:
             requests: Prompts with the generations wanted of each.
             sampling: Settings.
-            batch_size: Most continuations in the making at once.
-            counts: Left as it is: what a server computes it does not tell.
+            batch_size: Maximum number of continuations generated at once.
+            counts: Unchanged: a server does not report what it computes.
 
         Raises:
             ModelError: The first failure.
@@ -217,7 +217,7 @@ class Server:
             raise failure
 
     def _split(self, jobs: deque[Job]) -> Job:
-        """The next job; of one continuation where the server gives one at a time."""
+        """The next job; limited to one continuation if the server returns one at a time."""
         job = jobs.popleft()
         if self.single and len(job.indices) > 1:
             jobs.appendleft(job._replace(indices=job.indices[1:]))
@@ -234,11 +234,11 @@ class Server:
         except RefusedError:
             if len(job.indices) == 1:
                 raise
-            self.single = True  # it may only dislike that several are asked for
+            self.single = True  # it may reject only requests for several
             return self.complete(job.text, settings, begun=job.begun)
 
     def _usable(self, texts: list[Ended], job: Job) -> list[Ended]:
-        """Answers to keep: of several that are all alike, as one seed for all gives, the first."""
+        """Answers to keep: only the first if all are equal, as one seed for all makes them."""
         if len(job.indices) > 1 and len({text for text, _ in texts}) == 1:
             self.single = True
             return texts[:1]
@@ -267,7 +267,7 @@ class Server:
         return body | {"messages": messages, **_GO_ON}
 
     def _learns(self, error: RefusedError, body: dict[str, Any]) -> bool:
-        """Whether a refusal names a field that can be left out the next time."""
+        """Whether a refusal names a field that the next request can leave out."""
         if error.status not in (400, 422):
             return False
         if "max_completion_tokens" in error.reason and "max_tokens" in body:
@@ -284,15 +284,15 @@ class Server:
         return bool(named)
 
     def leaves_out(self, name: str, value: Any) -> bool:
-        """Whether a field is not sent with this value, because the server rejected it."""
+        """Whether a field is not sent with this value because the server rejected it."""
         return name in self.refused or (name, value) in self.disliked
 
     def has_other_way(self, name: str) -> bool:
-        """Whether the server is told of a field that it rejects in its own way."""
+        """Whether the server gets a field that it rejects through ``generation_config``."""
         return "generation_config" in self.accepted and name in ("top_k", "repetition_penalty")
 
     def _note_reports(self, answer: dict[str, Any], settings: dict[str, Any], n: int) -> None:
-        """Remember what an answer reveals of the server and of the settings that it used."""
+        """Record what an answer reveals about the server and the settings that it used."""
         if answer.get("system_fingerprint"):
             self.fingerprints.add(str(answer["system_fingerprint"]))
         for place in (answer, answer.get("__verbose")):
@@ -307,7 +307,7 @@ class Server:
         wanted = settings["max_tokens"]
         if isinstance(used, int) and used > n * wanted:
             self.reported["max_tokens"] = used
-        # A cap of its own: it says that the length ended what is shorter than asked for.
+        # The server has its own cap if "length" ended an answer that is shorter than requested.
         if isinstance(used, int) and set(ends_of(answer)) == {"length"}:
             given = len(answer["choices"])
             if used < given * (wanted - _COUNTED):
@@ -325,7 +325,7 @@ def _raisable(problem: BaseException) -> Exception:
 
 
 def _generation_config(settings: dict[str, Any]) -> str:
-    """The settings as ``transformers serve`` takes those that OpenAI's interface lacks."""
+    """The settings in the form in which ``transformers serve`` takes those outside OpenAI's API."""
     sampled = settings["temperature"] > 0
     config = {
         "do_sample": sampled,
@@ -341,7 +341,7 @@ def _checked(answer: Any, *, chat: bool) -> dict[str, Any]:
     """The answer itself, if it holds continuations.
 
     Raises:
-        ValueError: It does not; the message says what it holds.
+        ValueError: It holds none; the message says what it holds.
     """
     if error := error_in(answer):
         raise error
@@ -354,12 +354,12 @@ def _texts(answer: Any, chat: bool) -> list[str]:
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if not isinstance(choices, list) or not choices:
         raise ValueError("the answer holds no continuation (no choices)")
-    found: list[str] = []
+    texts: list[str] = []
     for choice in choices:
         place = choice.get("message") if chat and isinstance(choice, dict) else choice
         text = place.get("content" if chat else "text", 0) if isinstance(place, dict) else 0
         text = plain(text, place)
         if not isinstance(text, str):
             raise ValueError("the answer holds a choice without text")
-        found.append(cut_turn(text))
-    return found
+        texts.append(cut_turn(text))
+    return texts

@@ -1,4 +1,4 @@
-"""A served model as a source of continuations: found out about before anything is asked of it."""
+"""A served model as a source of continuations; the server is probed before it is used."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 TIMEOUT = 120.0
 _LONGEST = 1e6
-#: A server that says nothing at all, not even to a simple question, is given up this soon.
+#: Seconds after which a server that does not even answer a simple request is given up.
 _FIRST_ANSWER = 20.0
-#: Values that change nothing: a server may ignore them.
+#: Values without effect: a server may ignore them.
 _NEUTRAL = {"temperature": None, "top_p": 1.0, "top_k": 0, "repetition_penalty": 1.0}
-#: From this share of prompts whose continuations are all alike a note says so.
+#: Minimum share of prompts with identical continuations that leads to a note.
 _ALIKE = 0.5
 
 
@@ -34,12 +34,12 @@ class EndpointSource:
     """A model behind an OpenAI-compatible completions or chat server.
 
     Attributes:
-        name: What reports call it.
-        url: Where the server is, ``http://localhost:8000/v1`` for example.
-        path: What the server calls the model; by default the name.
-        chat: ``"auto"`` asks for chat completions and falls back to plain ones, ``"always"`` and
-            ``"never"`` take no other; ``"prefill"`` has the model go on in its own turn.
-        timeout: Seconds that one request may take, its retries included.
+        name: The model's name in reports.
+        url: The server's address, for example ``http://localhost:8000/v1``.
+        path: The model's name on the server; by default ``name``.
+        chat: ``"auto"`` requests chat completions and falls back to plain ones; ``"always"`` and
+            ``"never"`` do not fall back; ``"prefill"`` has the model continue its own turn.
+        timeout: Time limit of one request in seconds, including retries.
     """
 
     name: str
@@ -64,7 +64,7 @@ class EndpointSource:
 
     @property
     def backend(self) -> Server:
-        """The server, once it has shown what it honours.
+        """The server, after it was probed.
 
         Raises:
             ModelError: It does not answer, or does not serve this model.
@@ -74,7 +74,7 @@ class EndpointSource:
 
     @cached_property
     def findings(self) -> Findings:
-        """What the server showed; asked once.
+        """Results of probing the server; computed once.
 
         Raises:
             ModelError: It does not answer, or does not serve this model.
@@ -86,7 +86,7 @@ class EndpointSource:
         return find_out(self.server)
 
     def about(self, sampling: Sampling, store: Store) -> dict[str, Any]:
-        """Everything that continuations depend on, as far as a server lets one know it."""
+        """The store key: everything that continuations depend on, as far as a server reveals it."""
         del store  # there are no files to hash
         settings = sampling.to_json()
         del settings["generations"]
@@ -107,14 +107,14 @@ class EndpointSource:
 
     @property
     def made_with(self) -> dict[str, str]:
-        """Nothing: continuations do not depend on the packages of this machine."""
+        """Empty: continuations do not depend on the packages of this machine."""
         return {}
 
     def check(self) -> None:
-        """Nothing: a server is asked only when something is to be generated."""
+        """Do nothing: the server is contacted only to generate."""
 
     def identity(self, chat: ChatUse, about: dict[str, Any] | None) -> dict[str, Any]:
-        """What the model is, for comparisons."""
+        """Identity of the model, for comparisons."""
         ignored = sorted(name for name, ok in self.findings.honoured.items() if ok is False)
         return {
             "chat": chat,
@@ -124,23 +124,23 @@ class EndpointSource:
         }
 
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
-        """What a reader must know of how the server made these continuations."""
-        found = list(_setting_notes(self.findings.honoured, self.server, sampling))
+        """Caveats on how the server made these continuations."""
+        collected = list(_setting_notes(self.findings.honoured, self.server, sampling))
         if self._fallback:
-            found.insert(0, self._fallback)
+            collected.insert(0, self._fallback)
         if self.findings.fingerprint is None:
-            found.append(
+            collected.append(
                 ("the server's greedy answers differ from call to call" if self.findings.is_greedy
                  else "the server gives no greedy answers")
                 + ": another model under the same name would not be noticed"
             )  # fmt: skip
         for name, value in sorted(self.server.reported.items()):
             asked = getattr(sampling, "max_new_tokens" if name == "max_tokens" else name)
-            found.append(f"the server reports {name} {value}, asked for was {asked}")
-        found += _end_notes(self.server)
+            collected.append(f"the server reports {name} {value}, asked for was {asked}")
+        collected += _end_notes(self.server)
         if note := _alike(rows, sampling):
-            found.append(note)
-        return tuple(found)
+            collected.append(note)
+        return tuple(collected)
 
 
 def _setting_notes(
@@ -172,7 +172,7 @@ def _setting_notes(
 
 
 def _end_notes(server: Server) -> Iterable[str]:
-    """How this run's new continuations ended, where they are not what the model had to say."""
+    """Notes on new continuations that were filtered or ended before an answer."""
     made = server.ends.total()
     if filtered := server.ends["content_filter"]:
         yield f"the server's content filter cut {filtered} of {made} continuations"
@@ -184,7 +184,7 @@ def _end_notes(server: Server) -> Iterable[str]:
 
 
 def _alike(rows: Sequence[PromptGenerations], sampling: Sampling) -> str | None:
-    """A note where most prompts have K continuations that are all the same."""
+    """A note if many prompts have K identical continuations."""
     if sampling.generations < 2:
         return None
     alike = sum(len(set(row.generations)) == 1 for row in rows)

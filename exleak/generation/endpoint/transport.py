@@ -1,7 +1,7 @@
-"""JSON over HTTP to a server that may be slow, broken or gone: deadlines, retries, one clear error.
+"""JSON over HTTP to an unreliable server: deadlines, retries, one clear error.
 
-Only the standard library is used, redirects are not followed, and a key never leaves the header it
-is sent in. While requests are retried the logger ``exleak`` says so.
+Only the standard library is used, redirects are not followed, and an API key appears only in the
+header it is sent in. The logger ``exleak`` reports retries.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from urllib.parse import urlsplit
 from exleak.errors import ModelError, SettingsError
 from exleak.generation.endpoint.proxy import is_loopback, proxy_for
 
-#: Answers that may be different next time.
+#: HTTP statuses that are retried.
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-#: Seconds waited before each further try, a random share of them, unless the server asks for more;
-#: the last one is waited again and again.
+#: Maximum seconds before each retry; the wait is a random share, or more if the server asks for it.
+#: The last value repeats.
 _WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
-#: With less than this left no further try is made.
+#: Minimum seconds that must be left for another try.
 _LEAST = 0.1
-#: Seconds of trying after which it is said, and after which it is said again.
+#: Seconds of retrying before the first log message, and between further ones.
 _SAID_FIRST, _SAID_AGAIN = 3.0, 30.0
 _MOST_BYTES = 64 * 2**20
 _KEY = "EXLEAK_API_KEY"
-#: Sent to the host that it is a secret of, and to no other.
+#: Environment variables with keys that are sent only to the given host.
 _HOST_KEYS = {"api.openai.com": "OPENAI_API_KEY"}
 _log = logging.getLogger("exleak")
 
 
 class RefusedError(ModelError):
-    """An answer that trying again does not change.
+    """A refusal by the server that a retry would not change.
 
     Attributes:
         status: The HTTP status.
-        reason: What the server said.
+        reason: The server's message.
     """
 
     def __init__(self, message: str, status: int, reason: str) -> None:
@@ -56,10 +56,10 @@ class RefusedError(ModelError):
 
 
 class AnswerError(ValueError):
-    """An answer that is an error in spite of its HTTP status.
+    """An answer that reports an error despite its HTTP status.
 
     Attributes:
-        status: The status that the answer itself names; 0 if it names none.
+        status: The status in the answer itself; 0 if it has none.
     """
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -68,11 +68,11 @@ class AnswerError(ValueError):
 
 
 class TooSlowError(ModelError):
-    """No whole answer came within the time-out."""
+    """No complete answer arrived within the time-out."""
 
 
 class _PassingError(Exception):
-    """What may go away, unless ``final``: no answer, half of one, or one that makes no sense."""
+    """A transient problem, unless ``final``: no answer, an incomplete or an invalid one."""
 
     def __init__(
         self, problem: str, status: int = 0, wait: float = 0.0, *, final: bool = False
@@ -82,17 +82,17 @@ class _PassingError(Exception):
 
 
 class _LateError(_PassingError):
-    """An answer that was not whole in time."""
+    """An answer that was not complete in time."""
 
 
 def base_url(url: str) -> str:
-    """The address that ``/completions`` is appended to.
+    """The base address to which ``/completions`` is appended.
 
     >>> base_url("http://localhost:8000"), base_url("https://host/api/v1/chat/completions")
     ('http://localhost:8000/v1', 'https://host/api/v1')
 
     Raises:
-        SettingsError: Not an http or https address, or one that holds a secret.
+        SettingsError: Not an http or https address, or one that contains a secret.
     """
     try:
         parts = urlsplit(url.strip())
@@ -112,29 +112,29 @@ def base_url(url: str) -> str:
 
 
 def key_for(base: str) -> str | None:
-    """The key to send to an address, from the environment; ``None`` sends none."""
+    """The API key for an address, from the environment; ``None`` without one."""
     name = _HOST_KEYS.get(urlsplit(base).hostname or "")
-    found = os.environ.get(_KEY) or (os.environ.get(name) if name else None)
-    if found and not (found.isascii() and found.isprintable()):
+    key = os.environ.get(_KEY) or (os.environ.get(name) if name else None)
+    if key and not (key.isascii() and key.isprintable()):
         raise SettingsError(f"{_KEY} holds characters that no HTTP header can carry")
-    return found or None
+    return key or None
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirected POST loses its body, and a key would go to another host."""
+    """Refuse redirects: a redirected POST loses its body, and a key would go to another host."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Follow nowhere."""
+        """Return ``None``, which means not to follow."""
 
 
 @dataclass
 class Transport:
-    """Requests to one server.
+    """HTTP client for one server.
 
     Attributes:
         base: From :func:`base_url`.
-        label: What messages call it.
-        timeout: Seconds that one request may take, all its tries included.
+        label: The server's name in messages.
+        timeout: Time limit of one request in seconds, including retries.
     """
 
     base: str
@@ -156,20 +156,20 @@ class Transport:
         check: Callable[[Any], Any],
         retried: frozenset[int] = RETRIED,
     ) -> Any:
-        """Send a request until it is answered, until the time-out, or until it is of no use.
+        """Send a request and retry until it is answered, refused or timed out.
 
         Args:
             path: Appended to the base.
             body: Sent as JSON.
-            check: Turns the answer into what is wanted; raises ValueError if it makes no sense.
-            retried: Statuses that are tried again.
+            check: Converts the answer into the result; raises ValueError if it is invalid.
+            retried: HTTP statuses that are retried.
 
         Returns:
-            What ``check`` gives.
+            The result of ``check``.
 
         Raises:
-            RefusedError: The server will not do it.
-            ModelError: No usable answer in time; the message has the last problem.
+            RefusedError: The server refuses the request.
+            ModelError: No usable answer in time; the message names the last problem.
         """
         started = time.monotonic()
         deadline, said = started + self.timeout, None
@@ -183,7 +183,8 @@ class Transport:
             if problem.status and problem.status not in retried:
                 raise self._refused(path, problem)
             left = deadline - time.monotonic()
-            # The last try may have had no time to be answered: what the server said counts.
+            # The last try may have had too little time: keep the last problem that the server
+            # reported.
             said = problem if problem.status or not said else said
             pause = max(problem.wait, min(wait * random.uniform(0.5, 1.0), left / 2))
             if problem.final or left < _LEAST or pause >= left:
@@ -193,13 +194,13 @@ class Transport:
         raise AssertionError  # the loop does not end by itself
 
     def pauses(self) -> Iterator[None]:
-        """Wait a little longer between every two tries of a caller that counts its own."""
+        """Yield once per try, with growing pauses in between, for a caller's own retry loop."""
         for wait in _WAITS:
             yield
             self.sleep(wait * random.uniform(0.5, 1.0))
 
     def answers(self, seconds: float) -> str | None:
-        """Whether anything answers at all, whatever it says; else what is wrong."""
+        """The problem if the server gives no answer at all; ``None`` after any answer."""
         try:
             self._read(urllib.request.Request(f"{self.base}/models"), seconds)
         except _PassingError as error:
@@ -217,7 +218,7 @@ class Transport:
         return ModelError(told)
 
     def _say(self, problem: _PassingError, tried: float, pause: float, left: float) -> None:
-        """Tell now and then, for all threads together, what is being waited for."""
+        """Log the problem at intervals, once for all threads."""
         with self._lock:
             now = time.monotonic()
             if tried + pause < _SAID_FIRST or now < self._silent_until:
@@ -242,7 +243,7 @@ class Transport:
             raise _PassingError(f"the answer is not JSON: {start!r}") from None
 
     def _read(self, request: urllib.request.Request, seconds: float) -> bytes:
-        """The body of a good answer, within about ``seconds``."""
+        """The body of a successful answer, within about ``seconds``."""
         request.add_header("User-Agent", "exleak")
         if self._key:
             request.add_unredirected_header("Authorization", f"Bearer {self._key}")
@@ -271,14 +272,14 @@ class Transport:
         return RefusedError(f"{self.label}: {reason}{hint} (asked {path})", problem.status, reason)
 
     def _safe(self, text: str) -> str:
-        """A server's words as one printable line, without the key should it repeat it."""
+        """A server's message as one printable line, with the API key masked."""
         if self._key:
             text = text.replace(self._key, "…")
         return "".join(c if c.isprintable() else " " for c in text)[:400].strip()
 
 
 def _body(answer: Any, deadline: float) -> bytes:
-    """Everything a server sends; raises where it trickles or never ends."""
+    """Read a whole response body; raise if it is too slow or too long."""
     parts: list[bytes] = []
     size = 0
     while part := answer.read1(2**16):
@@ -288,7 +289,7 @@ def _body(answer: Any, deadline: float) -> bytes:
             raise TimeoutError
         if size > _MOST_BYTES:
             raise _PassingError(f"the answer is longer than {_MOST_BYTES // 2**20} MiB")
-    if getattr(answer, "length", None):  # read1 does not tell that something is missing
+    if getattr(answer, "length", None):  # read1 does not report a truncated body
         raise http.client.IncompleteRead(b"")
     return b"".join(parts)
 
@@ -306,7 +307,7 @@ def _http_problem(error: urllib.error.HTTPError) -> _PassingError:
 
 
 def _tls_problem(error: ssl.SSLError) -> _PassingError | None:
-    """What trying again does not change: an unknown certificate, or no TLS at all."""
+    """A problem that a retry would not change: an untrusted certificate, or no TLS at all."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _PassingError(
             f"its TLS certificate is not trusted: {error.verify_message}; SSL_CERT_FILE may name "
@@ -319,7 +320,7 @@ def _tls_problem(error: ssl.SSLError) -> _PassingError | None:
 
 
 def _message(raw: bytes) -> str:
-    """What an error's body says, in any of the common forms."""
+    """The message in an error's body, in any of the common formats."""
     text = raw.decode("utf-8", "replace")
     try:
         value = json.loads(text)
@@ -336,7 +337,7 @@ def _message(raw: bytes) -> str:
 
 
 def _retry_after(headers: Any) -> float:
-    """Seconds that a server asks to wait, given as a number or a date; 0 if it does not."""
+    """Seconds that a server asks to wait, from a number or a date; 0 if it does not ask."""
     value = (headers.get("Retry-After") or "").strip() if headers else ""
     try:
         return max(0.0, float(value))

@@ -1,1 +1,1 @@
-"""Continuations by a checkpoint on this machine."""
+"""Continuations from a checkpoint on this machine."""

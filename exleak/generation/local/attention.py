@@ -1,7 +1,7 @@
-"""Attention of one new token a row, as two batched matrix products.
+"""Attention for one new token per row, as two batched matrix products.
 
-On the CPU torch's own kernel takes each row and head on its own, and for short contexts that takes
-longer than the arithmetic: the products of all rows together need about two thirds of the time.
+On the CPU, torch's kernel processes each row and head separately, and for short contexts that
+overhead exceeds the arithmetic: batched products over all rows need about two thirds of the time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from exleak.generation.local.changes import while_needed
 
 _NAME = "exleak"
 _SDPA, _SDPA_MASK = AttentionInterface()["sdpa"], AttentionMaskInterface()["sdpa"]
-#: What other kinds of attention hand over; given one of them, sdpa decides.
+#: Arguments of other kinds of attention; if one is given, the call falls back to sdpa.
 _SPECIAL = ("softcap", "s_aux", "position_bias", "cache")
 
 
@@ -34,28 +34,28 @@ def batched(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """An attention function of transformers, equal to ``sdpa`` up to rounding.
+    """An attention function for transformers, equal to ``sdpa`` up to rounding.
 
     Args:
-        module: The layer.
+        module: The attention layer.
         query: Shape (rows, heads, new tokens, head size).
         key, value: Shape (rows, key heads, columns, head size).
         attention_mask: Added to the scores, shape (rows, 1, new tokens, columns).
-        scaling: Of the scores; by default one over the root of the head size.
+        scaling: Factor of the scores; by default 1 / sqrt(head size).
 
     Returns:
-        Shape (rows, new tokens, heads, head size), and no weights.
+        The output, shape (rows, new tokens, heads, head size), and ``None`` for the weights.
     """
     mask = attention_mask
     special = any(kwargs.get(name) is not None for name in _SPECIAL)
     if mask is None or special or query.shape[2] != 1 or not mask.is_floating_point():
-        found: tuple[torch.Tensor, None] = _SDPA(
+        output: tuple[torch.Tensor, None] = _SDPA(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )
-        return found
+        return output
     rows, heads, _, size = key.shape
     scale = size**-0.5 if scaling is None else scaling
-    # Heads that share their keys take the place of new tokens.
+    # Query heads that share a key head are moved to the dimension of new tokens.
     grouped = query.reshape(rows, heads, -1, size) * scale
     scores = grouped @ key.transpose(2, 3)
     scores += mask
@@ -64,7 +64,7 @@ def batched(
 
 
 def can_be_batched(model: Any) -> bool:
-    """Whether a model's attention can be exchanged, and is worth it: float32 on the CPU."""
+    """Whether replacing a model's attention is possible and useful: float32 on the CPU."""
     return (
         isinstance(model, PreTrainedModel)
         and model.device.type == "cpu"
@@ -74,18 +74,18 @@ def can_be_batched(model: Any) -> bool:
 
 
 def attention_batched(model: PreTrainedModel) -> AbstractContextManager[None]:
-    """Exchange a model's attention over text, and put its own back."""
+    """Replace the attention of a model's text part, and restore it on exit."""
     return _batched_in(_text_config(model))
 
 
-@while_needed  # by the configuration: models may share one
+@while_needed  # keyed by the configuration, which models may share
 @contextmanager
 def _batched_in(config: Any) -> Iterator[None]:
     AttentionInterface.register(_NAME, batched)
     AttentionMaskInterface.register(_NAME, _SDPA_MASK)
     before = config._attn_implementation
-    # As set_attn_implementation does, which also reads the model's source to see whether it may.
-    # Under the empty key: what attends to pictures has a configuration within this one.
+    # The same as set_attn_implementation, without its check of the model's source. The empty key
+    # excludes nested configurations, such as that of an image encoder.
     config._attn_implementation = {"": _NAME}
     try:
         yield

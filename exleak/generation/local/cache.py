@@ -1,12 +1,12 @@
-"""A key-value cache of independent rows: any row may be refilled while the others go on.
+"""A KV cache of independent rows: any row may be refilled while the others continue.
 
-All rows share one write column. A row's context lies right-aligned before that column, wherever
-the row began, and is masked elsewhere; positions were applied when the keys were computed, so it
-does not matter in which columns they lie.
+All rows share one write column. A row's context lies right-aligned before that column, and all
+other columns are masked for it; positions were applied when the keys were computed, so it does not
+matter in which columns they lie.
 
-Models that can do with a cache of fixed size are shown all columns, and a mask. Short rows of keys
-are read twice as fast when they follow each other in memory without gaps, so there are few more
-columns than are needed. Other models are shown the columns up to the newest.
+Models that support a cache of fixed size see all columns, and a mask. Short rows of keys are read
+twice as fast if they are contiguous in memory, so there are few more columns than needed. Other
+models see the columns up to the newest.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from transformers.cache_utils import (
     DynamicLayer,
 )
 
-#: Columns come in steps of this many, so that tensor shapes repeat.
+#: The number of columns is a multiple of this, so that tensor shapes repeat.
 COLUMN_STEP = 8
-#: Rows that are moved together, so that little memory is needed besides.
+#: Rows per block when columns are moved, which limits temporary memory.
 _BLOCK = 64
 
 
 class SlotLayer(CacheLayerMixin):
-    """One layer's keys and values, shape (rows, heads, columns, head size).
+    """Keys and values of one layer, shape (rows, heads, columns, head size).
 
-    They lie at the start of memory that has room for ``most`` columns and is never given back:
-    tensors that come and go in ever new sizes cost more time, and leave larger holes in the heap,
-    than the cache itself. What no row has used yet is not touched.
+    They lie at the start of a buffer that has room for ``most`` columns and is never freed:
+    allocating tensors in ever new sizes costs more time, and leaves larger holes in the heap, than
+    the cache itself. Memory that no row has used yet is not touched.
     """
 
     is_sliding = False
@@ -49,12 +49,12 @@ class SlotLayer(CacheLayerMixin):
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Nothing to do: the tensors exist from the start."""
+        """Do nothing: the tensors exist from the start."""
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write one column for every row and return all columns."""
+        """Write the new columns of every row, and return the columns that the model sees."""
         end = self.column + key_states.shape[-2]
         self.keys[:, :, self.column : end] = key_states
         self.values[:, :, self.column : end] = value_states
@@ -63,40 +63,41 @@ class SlotLayer(CacheLayerMixin):
         return self.keys[:, :, :end], self.values[:, :, :end]
 
     def get_mask_sizes(self, query_length: int | torch.Tensor) -> tuple[int, int]:
-        """Columns that attention sees, and the offset of the first one.
+        """Number of columns that attention sees, and the offset of the first one.
 
         Args:
-            query_length: New tokens; their positions, shape (new tokens,), in older transformers.
+            query_length: Number of new tokens; in older transformers their positions, shape
+                (new tokens,).
         """
         new = query_length if isinstance(query_length, int) else len(query_length)
         return self.keys.shape[2] if self.whole else self.column + new, 0
 
     def get_seq_length(self) -> int:
-        """Columns written so far."""
+        """Number of columns written so far."""
         return self.column
 
     def get_max_length(self) -> int:
-        """No maximum: columns are added when they run out."""
+        """No maximum (-1): columns are added when they run out."""
         return -1
 
     def get_max_cache_shape(self) -> int:
-        """The same, as transformers before 5.13 asks for it."""
+        """Same as :meth:`get_max_length`, for transformers before 5.13."""
         return -1
 
     def compact(self, source: torch.Tensor, target: torch.Tensor, rows: int) -> None:
-        """As :meth:`SlotCache.compact`."""
+        """See :meth:`SlotCache.compact`."""
         self.keys = moved(self.keys, source, target, rows)
         self.values = moved(self.values, source, target, rows)
 
     def append(self, others: Sequence[SlotLayer]) -> None:
-        """As :meth:`SlotCache.append`."""
+        """See :meth:`SlotCache.append`."""
         most = max(layer._most for layer in (self, *others))
         self._extend(most, [o.keys for o in others], [o.values for o in others])
 
     def _extend(
         self, most: int, keys: Sequence[torch.Tensor] = (), values: Sequence[torch.Tensor] = ()
     ) -> None:
-        """Make sure of memory for ``most`` columns, and add rows."""
+        """Ensure memory for ``most`` columns, and append rows."""
         self._most = most
         parts = ([self.keys, *keys], [self.values, *values])
         mine, theirs = map(_extended, self._memory, parts, (most, most))
@@ -106,13 +107,13 @@ class SlotLayer(CacheLayerMixin):
         self.values = _view(theirs, self.values, rows, columns)
 
     def resize(self, rows: int, columns: int) -> None:
-        """As :meth:`SlotCache.resize`."""
+        """See :meth:`SlotCache.resize`."""
         self.keys = _view(self._memory[0], self.keys, rows, columns)
         self.values = _view(self._memory[1], self.values, rows, columns)
         self.column = columns - 1
 
     def shift(self, left: int, columns: int) -> None:
-        """As :meth:`SlotCache.shift`."""
+        """See :meth:`SlotCache.shift`."""
         if columns > self._most:
             self._extend(columns)
         kept = slice(max(left, 0), self.column)
@@ -123,12 +124,12 @@ class SlotLayer(CacheLayerMixin):
 
 
 class SlotCache(Cache):
-    """The layers of :class:`SlotLayer`, the tokens behind their columns, and operations on all.
+    """A cache of :class:`SlotLayer` layers, with the token ids of its columns.
 
     Attributes:
-        tokens: Ids, int64, shape (rows, columns + 1). The last token drawn stands at the write
-            column, before its keys and values do. Columns before a row's context repeat its
-            first token.
+        tokens: Ids, int64, shape (rows, columns + 1). The last token drawn is at the write column
+            before its keys and values are written there. Columns before a row's context repeat
+            its first token.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class SlotCache(Cache):
 
     @property
     def column(self) -> int:
-        """The column that the next keys and values are written to."""
+        """The write column: where the next keys and values go."""
         return int(self.layers[0].column)
 
     @column.setter
@@ -152,23 +153,23 @@ class SlotCache(Cache):
 
     @property
     def rows(self) -> int:
-        """Rows that there is room for."""
+        """Number of rows."""
         return len(self.tokens)
 
     @property
     def columns(self) -> int:
-        """Columns that there is room for."""
+        """Number of columns."""
         return int(self.layers[0].keys.shape[2])
 
     def insert(
         self, slots: torch.Tensor, source: DynamicCache, tokens: torch.Tensor, rows: torch.Tensor
     ) -> None:
-        """Copy prefilled contexts, right-aligned, to before the write column.
+        """Copy prefilled contexts into rows, right-aligned before the write column.
 
         Args:
             slots: Rows of this cache, int64, shape (n,).
             source: A prefilled, left-padded cache.
-            tokens: What was prefilled, padded with each row's first token.
+            tokens: The prefilled token ids, padded with each row's first token.
             rows: Rows of ``source`` and ``tokens``, int64, shape (n,).
         """
         columns = slice(self.column - tokens.shape[1], self.column)
@@ -180,27 +181,27 @@ class SlotCache(Cache):
         self.tokens[slots, columns] = context
 
     def compact(self, source: torch.Tensor, target: torch.Tensor, rows: int) -> None:
-        """Keep the first rows only, after moving others in among them.
+        """Move some rows to other places, then keep only the first ``rows`` rows.
 
-        In place: a copy of all that is kept would cost more than the rows it saves.
+        In place: copying all kept rows would cost more than the dropped rows save.
 
         Args:
             source: Rows to move, int64, shape (n,).
-            target: Where to, int64, shape (n,).
-            rows: How many to keep.
+            target: Their new places, int64, shape (n,).
+            rows: Number of rows to keep.
         """
         for layer in self.layers:
             layer.compact(source, target, rows)
         self.tokens = moved(self.tokens, source, target, rows)
 
     def append(self, others: Sequence[SlotCache]) -> None:
-        """Add the rows of other caches of the same write column and number of columns."""
+        """Append the rows of other caches with the same write column and number of columns."""
         for layer, *theirs in zip(self.layers, *(other.layers for other in others), strict=True):
             layer.append(theirs)
         self.tokens = torch.cat([self.tokens, *(other.tokens for other in others)])
 
     def resize(self, rows: int, columns: int) -> None:
-        """Take the shape of so many rows and columns, whatever is in them; the last is free."""
+        """Set the number of rows and columns without defined content; the last column is free."""
         for layer in self.layers:
             layer.resize(rows, columns)
 
@@ -208,8 +209,8 @@ class SlotCache(Cache):
         """Drop the first ``left`` columns, or insert that many if negative.
 
         Args:
-            left: Columns to drop.
-            columns: How many there shall be.
+            left: Number of columns to drop.
+            columns: New number of columns.
         """
         end = self.column + 1
         tokens = self.tokens[:, :1].repeat(1, columns + 1)
@@ -220,18 +221,18 @@ class SlotCache(Cache):
 
 
 def _room(like: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """Memory for keys or values of so many rows and columns."""
+    """An uninitialised buffer for keys or values of the given number of rows and columns."""
     return like.new_empty(rows * like.shape[1] * columns * like.shape[3])
 
 
 def _view(memory: torch.Tensor, like: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """The start of some memory as keys or values of so many rows and columns, without gaps."""
+    """View the start of a buffer as contiguous keys or values with these rows and columns."""
     shape = (rows, like.shape[1], columns, like.shape[3])
     return memory[: math.prod(shape)].view(shape)
 
 
 def _extended(memory: torch.Tensor, parts: Sequence[torch.Tensor], most: int) -> torch.Tensor:
-    """Memory with the rows of several tensors at its start, where the first one lies already."""
+    """A buffer with the rows of several tensors at its start, where the first already lies."""
     first, *others = parts
     end, rows = first.numel(), sum(map(len, parts))
     if rows * first.shape[1] * most * first.shape[3] > memory.numel():
@@ -247,18 +248,18 @@ def _extended(memory: torch.Tensor, parts: Sequence[torch.Tensor], most: int) ->
 def _laid_out(
     old: torch.Tensor, memory: torch.Tensor, columns: int, kept: slice, to: slice
 ) -> torch.Tensor:
-    """The same rows with another number of columns, in the same memory.
+    """The same rows with another number of columns, in the same buffer.
 
     Args:
-        old: What lies there now.
-        memory: Where the old and the new tensor start.
-        columns: How many the new tensor has.
-        kept: Columns of the old one to keep.
-        to: Where they go; all others are zero.
+        old: The current tensor.
+        memory: The buffer at whose start both the old and the new tensor lie.
+        columns: Number of columns of the new tensor.
+        kept: Columns of the old tensor to keep.
+        to: Their place in the new tensor; all other columns are zero.
     """
     new = _view(memory, old, len(old), columns)
     blocks = range(0, len(old), _BLOCK)
-    # A longer row is written over old rows behind it, so the last ones are moved first.
+    # Longer rows overwrite the old rows after them, so the last rows are moved first.
     for first in reversed(blocks) if columns > old.shape[2] else blocks:
         rows = slice(first, first + _BLOCK)
         block = old[rows, :, kept].clone()
@@ -271,6 +272,6 @@ def _laid_out(
 def moved(
     tensor: torch.Tensor, source: torch.Tensor, target: torch.Tensor, rows: int
 ) -> torch.Tensor:
-    """The first rows of a tensor, after moving others in among them."""
+    """Move some rows of a tensor to other places, then keep only the first ``rows`` rows."""
     tensor[target] = tensor[source]
     return tensor[:rows]

@@ -1,4 +1,4 @@
-"""Changes of a model that last as long as anybody needs them."""
+"""Temporary changes to a model that several runs can share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Thing = TypeVar("Thing")
 
 @dataclass
 class _Use(Generic[Thing]):
-    """A thing that is changed, what takes the change back, and how many need it."""
+    """A changed object, the stack that undoes the change, and the number of its users."""
 
     thing: Thing
     change: ExitStack
@@ -24,12 +24,12 @@ class _Use(Generic[Thing]):
 def while_needed(
     change: Callable[[Thing], AbstractContextManager[None]],
 ) -> Callable[[Thing], AbstractContextManager[None]]:
-    """Let several runs share a change of one thing: the first makes it, the last takes it back.
+    """Let several runs share a change to one object: the first applies it, the last undoes it.
 
     Args:
-        change: Makes the change on entry, and takes it back on exit.
+        change: Applies the change on entry, and undoes it on exit.
     """
-    # The collector of garbage may end a run that was given up while another one begins.
+    # Reentrant: the garbage collector may end an abandoned run while another one begins.
     lock = threading.RLock()
     uses: dict[int, _Use[Thing]] = {}
 

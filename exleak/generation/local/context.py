@@ -1,4 +1,4 @@
-"""How long a prompt and its continuation may get."""
+"""Limits on the length of a prompt and its continuation."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 from exleak.errors import ModelError
 from exleak.generation.local.model import LocalModel
 
-#: What configurations call the longest context: most of them, Whisper's, MPT's.
+#: Configuration names of the maximum context: of most models, of Whisper, of MPT.
 _LONGEST = ("max_position_embeddings", "max_target_positions", "max_seq_len")
-#: No context may be shorter; models are tried on almost as many tokens.
+#: Minimum context in tokens; trials use almost as many.
 _SHORTEST = 16
-#: Lengths beyond which an architecture treats tokens by their place in the batch's tensors: Llama 4
-#: and Gemma 3n (chunks), Llama 4 (temperature of its attention), Doge.
+#: Configuration names of lengths beyond which an architecture treats tokens by their index in the
+#: batch's tensors: Llama 4 and Gemma 3n (chunks), Llama 4 (attention temperature), Doge.
 _TURNS = ("attention_chunk_size", "floor_scale", "keep_window_size")
 
 
 def check_model(model: LocalModel) -> None:
-    """Refuse what cannot continue a text.
+    """Refuse a model that cannot continue a text.
 
     Raises:
-        ModelError: An encoder-decoder model, one that gives tuples, or a context of a few tokens.
+        ModelError: An encoder-decoder model, one that returns tuples, or a context of few tokens.
     """
     if getattr(model.model.config, "return_dict", True) is False:
         raise ModelError(
@@ -40,16 +40,16 @@ def check_model(model: LocalModel) -> None:
 
 
 def room(model: LocalModel, prompt: str, tokens: int, wanted: int) -> int:
-    """New tokens that a prompt's context has room for.
+    """Number of new tokens that fit into the context after a prompt.
 
     Args:
         model: The model.
-        prompt: For the message.
-        tokens: Its length.
-        wanted: New tokens, at most.
+        prompt: The prompt, for the error message.
+        tokens: Its length in tokens.
+        wanted: Maximum number of new tokens.
 
     Raises:
-        ModelError: There is no room at all.
+        ModelError: No new token fits.
     """
     longest = min(_lengths(model.config, _LONGEST), default=tokens + wanted)
     if tokens >= longest:
@@ -61,16 +61,16 @@ def room(model: LocalModel, prompt: str, tokens: int, wanted: int) -> int:
 
 
 def independent_up_to(model: LocalModel) -> int | None:
-    """Tokens up to which rows of a batch do not depend on each other; ``None`` for any number.
+    """Length in tokens up to which rows of a batch are independent; ``None`` for any length.
 
-    Beyond it LongRoPE turns the keys of every row by other angles as soon as one row is longer,
-    and other architectures count columns of the cache where they mean tokens of the row.
+    Beyond it, LongRoPE rotates the keys of every row by other angles as soon as one row is longer,
+    and other architectures count cache columns instead of a row's tokens.
     """
     config = model.config
     turns = _lengths(config, _TURNS)
-    # transformers 4 has it under the second name, and calls its type "type".
+    # transformers 4 uses the second name, and "type" instead of "rope_type".
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
-    # One for the model, or one for each kind of layer.
+    # One entry for the model, or one for each kind of layer.
     for kind in (rope, *(part for part in rope.values() if isinstance(part, dict))):
         if "longrope" in (kind.get("rope_type"), kind.get("type")):
             original = kind.get("original_max_position_embeddings")
@@ -79,5 +79,5 @@ def independent_up_to(model: LocalModel) -> int | None:
 
 
 def _lengths(config: Any, names: tuple[str, ...]) -> list[int]:
-    found = [getattr(config, name, None) for name in names]
-    return [length for length in found if isinstance(length, int) and length > 0]
+    lengths = [getattr(config, name, None) for name in names]
+    return [length for length in lengths if isinstance(length, int) and length > 0]

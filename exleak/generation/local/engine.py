@@ -1,8 +1,9 @@
-"""The engine: prefill each prompt once, fan out, retire, refill.
+"""The generation engine: prefill each prompt once, fan out, retire, refill.
 
-A row is one continuation in the making. Every step gives each row one token; a row whose first
-sentence is complete leaves, and the next one of the queue takes its slot. Which rows share a step
-changes nothing, because each draw is a function of (seed, prompt text, generation index, position).
+A row is one unfinished continuation in a slot of the batch. Every step generates one token per row;
+a row whose first sentence is complete leaves, and the next row in the queue takes its slot. Which
+rows share a step does not affect the draws: each is a function of (seed, prompt text, generation
+index, position).
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from exleak.generation.requests import Continued, Counts, Request
 from exleak.generation.sampling import Sampling
 from exleak.sentences.segmentation import is_settled, may_end
 
-#: Prompts that are prefilled together, by device type. On the CPU more gain nothing but memory.
+#: Number of prompts prefilled together, by device type. On the CPU more only cost memory.
 _PREFILL = {"cpu": 8}
 _PREFILL_ELSEWHERE = 32
-#: With the queue empty, dead slots are dropped when fewer than this share is alive.
+#: With an empty queue, dead slots are dropped if at most this share of slots is alive.
 _SHRINK = 0.92
-#: Steps for which there is room, at least, when columns are moved.
+#: Minimum number of steps for which moving columns makes room.
 _AHEAD = 4
 
 
@@ -49,13 +50,13 @@ class _Chunk:
 
 @dataclass(slots=True)
 class _Row:
-    """What is known of a slot's row on the host.
+    """Host-side state of the row in a slot.
 
     Attributes:
-        request, index: Whose continuation it is.
-        room: New tokens that it may have.
+        request, index: Request number and generation index.
+        room: Maximum number of new tokens.
         start: The first column of its context.
-        watched: Whether a token of it may have ended its sentence.
+        watched: Whether one of its tokens may have ended its sentence.
     """
 
     request: int
@@ -67,21 +68,22 @@ class _Row:
 
 
 class _Note(Enum):
-    """What a token means for its row."""
+    """Effect of a token on its row."""
 
     NOW = "it may end the sentence, or the row"
     NEXT = "it may end the sentence, and what follows tells whether it does"
 
 
 class _Notes(dict[int, _Note | None]):
-    """The notes on tokens; none on most of them."""
+    """Notes by token, computed on first use; ``None`` for most tokens."""
 
     def __init__(self, model: LocalModel, stops: frozenset[int]) -> None:
         super().__init__(dict.fromkeys([*stops, *model.turns.ends, BROKEN], _Note.NOW))
         self.model = model
 
     def __missing__(self, token: int) -> _Note | None:
-        # Twice: decoders drop the first space of a text, which may be all there is in a token.
+        # Decoded twice, because decoders drop the first space of a text, which may be the whole
+        # token.
         piece = self.model.decode([token, token])
         note = (_Note.NOW if is_settled(piece) else _Note.NEXT) if may_end(piece) else None
         self[token] = note
@@ -89,7 +91,7 @@ class _Notes(dict[int, _Note | None]):
 
 
 class Engine:
-    """A run over some requests; the tensors have one entry for each slot."""
+    """A run over a list of requests; tensors have one entry per slot."""
 
     def __init__(
         self,
@@ -109,8 +111,8 @@ class Engine:
             number: room(model, requests[number].text, len(self.tokens[number]), most)
             for number in wanted
         }
-        # Shortest first: rows that have grown then meet prompts that are longer, and all rows need
-        # about as many columns.
+        # Shortest first: later prompts are longer, as are the rows that have grown meanwhile, so
+        # all rows need about as many columns.
         self.order = sorted(wanted, key=lambda number: len(self.tokens[number]))
         self.queue = deque(self.order)
         self.pending: deque[tuple[_Chunk, int, int]] = deque()
@@ -122,20 +124,20 @@ class Engine:
         self.stopped = False
 
     def run(self, rest: int = 0) -> Iterator[list[Continued]]:
-        """Refill and step until nothing is left, or until somebody says ``stopped``.
+        """Refill and step until nothing is left or ``stopped`` is set.
 
         Args:
-            rest: Leave the last rows, at most so many, for :meth:`join`.
+            rest: Maximum number of last rows to leave for :meth:`join`.
 
         Yields:
-            What each step finished.
+            The continuations that each step finished.
         """
         if self.queue:
             self._start()
             yield from self.go_on(rest)
 
     def go_on(self, rest: int = 0) -> Iterator[list[Continued]]:
-        """As :meth:`run`, of an engine that has begun."""
+        """Like :meth:`run`, for an engine that has already started."""
         while not self.stopped:
             yield self._refill()
             if len(self.live) <= rest and not (self.queue or self.pending):
@@ -143,7 +145,7 @@ class Engine:
             yield self._step()
 
     def _start(self) -> None:
-        """Prefill the first prompts, and make a slot for each row."""
+        """Prefill the first prompts, and allocate the slots."""
         chunk = self._prefill()
         self._enqueue(chunk)
         device, size = self.model.device, self.size
@@ -159,7 +161,7 @@ class Engine:
         self.drawn = torch.zeros(size, dtype=torch.long, device=device)
 
     def _first_width(self) -> int:
-        """Tokens of the longest prompt among those that fill the slots at first."""
+        """Length in tokens of the longest prompt among those that first fill the slots."""
         rows, width = 0, 0
         for number in self.order:
             if rows >= self.size:
@@ -191,7 +193,7 @@ class Engine:
 
     @torch.inference_mode()
     def _refill(self) -> list[Continued]:
-        """Give free slots to the next rows, and draw their first token from the prefill."""
+        """Give free slots to the next rows, and draw their first token from the prefill logits."""
         finished: list[Continued] = []
         while self.free:
             if not self.pending:
@@ -216,7 +218,7 @@ class Engine:
         return finished
 
     def _seat(self, chunk: _Chunk, slots: list[int], rows: list[int]) -> torch.Tensor:
-        """Put prefilled rows into slots; the slots as a tensor."""
+        """Copy prefilled rows into slots; return the slots as a tensor."""
         seated = [self.live[slot] for slot in slots]
         keys = [
             stream(self.sampling.seed, self.requests[row.request].text, row.index) for row in seated
@@ -230,7 +232,7 @@ class Engine:
 
     @torch.inference_mode()
     def _step(self) -> list[Continued]:
-        """One token for every slot."""
+        """Generate one token for every slot."""
         cache = self.cache
         if cache.column == cache.columns:
             self._move()
@@ -248,12 +250,12 @@ class Engine:
     def _draw(
         self, at: torch.Tensor | slice, slots: Sequence[int], logits: torch.Tensor
     ) -> list[Continued]:
-        """Draw the next token of these slots and retire those that are done."""
+        """Draw the next token of these slots and retire finished rows."""
         cache = self.cache
         context = cache.tokens[at, : cache.column]
         uniform = uniforms(self.streams[at], self.drawn[at])
         drawn, tokens = next_tokens(logits, context, self.sampling, uniform)
-        # A dead row may go on to tokens whose logits are broken; nobody waits for it.
+        # Dead rows keep drawing tokens, which are ignored; their logits may be broken.
         cache.tokens[at, cache.column] = drawn.clamp(min=0)
         self.drawn[at] += 1
         finished, freed = [], []
@@ -269,12 +271,12 @@ class Engine:
                 del self.live[slot]
         if freed:
             self.free += freed
-            # A dead row attends to the newest column alone.
+            # A dead row attends only to the newest column.
             self.start[torch.tensor(freed, device=logits.device)] = cache.column
         return finished
 
     def _text_if_done(self, row: _Row, token: int) -> str | None:
-        """Add a token to a row; its text if that finished it."""
+        """Add a token to a row; return the text if that finished the row."""
         if token == BROKEN:
             raise ModelError(
                 f"model {self.model.name}: after {len(row.tokens)} new tokens of "
@@ -293,17 +295,17 @@ class Engine:
         return text if is_complete(text) else None
 
     def _move(self) -> None:
-        """Drop columns that no row needs, and make room for the next ones."""
+        """Drop columns that no row needs, and make room for new ones."""
         coming = self.pending[0][0].tokens.shape[1] if self.pending else 0
         self._shift(max(self._width(), coming))
 
     def _width(self) -> int:
-        """Columns that the longest row takes."""
+        """Number of columns that the longest row takes."""
         column = self.cache.column
         return column - min((row.start for row in self.live.values()), default=column)
 
     def _shift(self, width: int) -> None:
-        """Keep so many columns before the write column."""
+        """Keep ``width`` columns before the write column."""
         left = self.cache.column - width
         self.cache.shift(left, _in_steps(width))
         self.start -= left
@@ -311,7 +313,7 @@ class Engine:
             row.start -= left
 
     def _shrink(self) -> None:
-        """With the queue empty, drop dead slots; in coarse steps, so that shapes repeat."""
+        """Drop dead slots when the queue is empty, in coarse steps so that shapes repeat."""
         alive = len(self.live)
         if not alive or alive > _SHRINK * self.size:
             return
@@ -327,10 +329,10 @@ class Engine:
 
     @torch.inference_mode()
     def join(self, others: Sequence[Engine]) -> None:
-        """Take over the rows that other engines left.
+        """Take over the unfinished rows of other engines.
 
         Args:
-            others: Engines with rows, on requests that have the same numbers.
+            others: Engines with unfinished rows and the same numbering of requests.
         """
         engines = (self, *others)
         width = max(engine._width() for engine in engines)
@@ -346,5 +348,5 @@ class Engine:
 
 
 def _in_steps(columns: int) -> int:
-    """How many columns there shall be where so many are taken: enough for some steps."""
+    """Number of columns to allocate when ``columns`` are taken: with room for some steps."""
     return -(-(columns + _AHEAD) // COLUMN_STEP) * COLUMN_STEP

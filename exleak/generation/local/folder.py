@@ -1,6 +1,6 @@
-"""A checkpoint's folder, looked through before anything is loaded from it.
+"""Checks of a checkpoint's folder before anything is loaded from it.
 
-Imports nothing heavy: what is wrong with a folder is told before torch is there.
+Imports nothing heavy: problems are reported before torch is imported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from exleak.errors import ModelError
 
 _LFS = b"version https://git-lfs.github.com/spec/"
-#: Files that must be JSON objects where they are.
+#: Files that must be JSON objects if they exist.
 _OBJECTS = (
     "config.json",
     "generation_config.json",
@@ -23,7 +23,7 @@ _OBJECTS = (
     "model.safetensors.index.json",
     "pytorch_model.bin.index.json",
 )
-#: Complete sets of weights, a file or an index, in the order in which transformers looks for them.
+#: Complete sets of weights, each a file or an index, in transformers' search order.
 _SETS = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -35,14 +35,14 @@ _TOKEN_IDS = ("eos_token_id", "bos_token_id", "pad_token_id")
 
 
 def check_folder(folder: Path, name: str) -> None:
-    """Refuse a folder that no checkpoint can be loaded from as it was saved.
+    """Refuse a folder from which a checkpoint cannot be loaded as it was saved.
 
     Args:
         folder: The folder.
-        name: What the user calls the model.
+        name: The user's name for the model.
 
     Raises:
-        ModelError: Files are missing, torn, no JSON, or pointers of Git LFS; token ids are of
+        ModelError: Files are missing, truncated, not JSON, or Git LFS pointers; token ids are of
             another type; or an adapter is beside the weights.
     """
     if not (folder / "config.json").is_file():
@@ -71,7 +71,7 @@ def check_folder(folder: Path, name: str) -> None:
 
 
 def _check_ids(found: dict[str, Any], file: str, name: str) -> None:
-    """Refuse token ids that transformers would drop, or take for something else."""
+    """Refuse token ids that transformers would drop or misread."""
     if file not in ("config.json", "generation_config.json"):
         return
     for key in _TOKEN_IDS:
@@ -97,23 +97,23 @@ def _is_pointer(path: Path) -> bool:
 
 def _read_object(path: Path, name: str) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"model {name}: {path.name} is not JSON ({error}); was it written to the end?"
         ) from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise ModelError(
-            f"model {name}: {path.name} holds {type(found).__name__}, not a JSON object"
+            f"model {name}: {path.name} holds {type(value).__name__}, not a JSON object"
         )
-    return found
+    return value
 
 
 def weight_sets(folder: Path, name: str) -> Iterator[tuple[str, list[Path]]]:
-    """Each set of weights by its first file's name or its index, with its files.
+    """Yield the name of each set's weight file or index, and the set's files.
 
     Raises:
-        ModelError: An index names files that are not there.
+        ModelError: An index names missing files.
     """
     for first in _SETS:
         path = folder / first
@@ -122,7 +122,7 @@ def weight_sets(folder: Path, name: str) -> Iterator[tuple[str, list[Path]]]:
 
 
 def _shards(index: Path, name: str) -> list[Path]:
-    """The files of weights that an index names, all of them there."""
+    """The weight files that an index names; all of them must exist."""
     mapped = _read_object(index, name).get("weight_map")
     if not isinstance(mapped, dict) or not mapped:
         raise ModelError(
@@ -140,15 +140,15 @@ def _shards(index: Path, name: str) -> list[Path]:
 
 
 def check_end_of_text(folder: Path, has: Any, name: str) -> None:
-    """Refuse a model without the end-of-text tokens of its generation_config.json.
+    """Refuse a model that lacks the end-of-text tokens of its generation_config.json.
 
     Args:
         folder: The checkpoint.
         has: ``eos_token_id`` of the loaded model.
-        name: What the user calls the model.
+        name: The user's name for the model.
 
     Raises:
-        ModelError: transformers did not take that file, and went on without it.
+        ModelError: transformers ignored that file.
     """
     file = folder / "generation_config.json"
     said = _read_object(file, name).get("eos_token_id") if file.is_file() else None

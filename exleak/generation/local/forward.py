@@ -1,8 +1,8 @@
-"""The forward pass over rows in slots, in the form that suits a model.
+"""The forward pass over rows in slots, in the fastest form that a model supports.
 
-A model may be shown all columns of the cache or those up to the newest, a ready mask or one that it
-has to extend, and its attention may be exchanged. Which forms a model can do with is tried out on
-a few tokens, the fastest first: they must give what the model gives by itself.
+A form defines whether the model sees all columns of the cache or those up to the newest, whether it
+gets a ready mask or one that it has to extend, and whether its attention is replaced. Forms are
+tried on a few tokens, the fastest first: the logits must equal those of the unchanged model.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from exleak.generation.local.model import LocalModel, takes
 from exleak.generation.local.trial import is_close, trial_tokens
 
 _log = logging.getLogger("exleak")
-#: By how many tokens the short row of a trial is padded.
+#: Number of padding tokens of the short row in a trial.
 _PADDING = 5
 
 
 @dataclass(frozen=True)
 class Forward:
-    """A model's forward pass.
+    """One form of a model's forward pass.
 
     Attributes:
         model: The model.
-        whole: The model is shown all columns; else those up to the newest.
-        batched: The model's attention is exchanged for
+        whole: Whether the model sees all columns; otherwise it sees those up to the newest.
+        batched: Whether the model's attention is replaced by
             :func:`exleak.generation.local.attention.batched`.
-        ready_mask: The model takes a mask of shape (rows, 1, 1, columns) to add to its scores, and
-            need not look into one of shape (rows, columns) first, for which it would have to
-            wait for the device.
-        cache_name: What the model calls its cache.
+        ready_mask: Whether the model gets a mask of shape (rows, 1, 1, columns) that it adds to its
+            scores. It would have to inspect one of shape (rows, columns), which requires a device
+            synchronisation.
+        cache_name: Name of the model's cache parameter.
         extra: Further arguments.
     """
 
@@ -57,12 +57,12 @@ class Forward:
 
     @property
     def label(self) -> str:
-        """What a log calls the form."""
+        """Name of the form in logs."""
         parts = {"whole": self.whole, "ready mask": self.ready_mask, "batched": self.batched}
         return ", ".join(part for part, used in parts.items() if used) or "plain"
 
     def in_use(self) -> AbstractContextManager[None]:
-        """Where the form may be called: the model is changed for it, and back."""
+        """Context in which the form may be called: changes the model, and restores it on exit."""
         return attention_batched(self.model) if self.batched else nullcontext()
 
     def __call__(
@@ -71,10 +71,10 @@ class Forward:
         """Logits of the last position, shape (rows, vocabulary).
 
         Args:
-            ids: Tokens, int64, shape (rows, new).
+            ids: Token ids, int64, shape (rows, new).
             mask: Columns that each row may attend to, bool, shape (rows, columns).
-            positions: Of the tokens, int64, shape (rows, new).
-            cache: Is added to.
+            positions: Positions of the tokens, int64, shape (rows, new).
+            cache: The KV cache; updated.
         """
         if self.ready_mask and ids.shape[1] == 1:
             given = torch.zeros(mask.shape, dtype=self.model.dtype, device=mask.device)
@@ -94,15 +94,15 @@ class Forward:
 
 
 def forward_of(model: LocalModel, refused: list[str] | None = None) -> Forward | None:
-    """The fastest form of a model's forward pass that keeps its rows apart.
+    """The fastest form of a model's forward pass that keeps its rows independent.
 
     Args:
         model: The model.
-        refused: Is added to: why the model cannot do with each form tried, the slowest form last.
+        refused: Receives the reason why each form tried was refused, the slowest form last.
 
     Returns:
-        ``None`` for a model whose rows depend on each other, whatever it is shown: its cache is
-        not one of keys and values with a column for each token, or it cannot be told positions.
+        ``None`` for a model whose rows depend on each other in every form: its cache is not a KV
+        cache with one column per token, or it takes no positions.
     """
     refused = [] if refused is None else refused
     inner = model.model
@@ -136,13 +136,13 @@ _LAST_LOGIT = (("logits_to_keep", 1),)
 
 
 def cache_name(model: Any) -> str:
-    """What a model's forward pass calls its cache: ``cache`` since transformers 5.24."""
+    """Name of the cache parameter of a model's forward pass: ``cache`` since transformers 5.24."""
     old = "past_key_values"
     return "cache" if takes(model, "cache") and not takes(model, old) else old
 
 
 def _forms(plain: Forward, slides: bool) -> Iterator[Forward]:
-    # What transformers compiles for a cache of fixed size needs no columns cut off.
+    # Models that transformers can compile with a cache of fixed size can see all columns.
     if getattr(plain.model, "_can_compile_fullgraph", False):
         if not slides:
             if can_be_batched(plain.model):
@@ -153,11 +153,11 @@ def _forms(plain: Forward, slides: bool) -> Iterator[Forward]:
 
 
 class _Trial:
-    """A long and a short row of few tokens, to hold what slots make of them against the model.
+    """A long and a short row of few tokens, to compare slots with the unchanged model.
 
     Args:
-        tokens: Of the long row; the short one lacks the first ones.
-        device: Of the model.
+        tokens: Token ids of the long row; the short row lacks the first ones.
+        device: The model's device.
     """
 
     def __init__(self, tokens: list[int], device: torch.device) -> None:
@@ -166,17 +166,17 @@ class _Trial:
         self.padding = torch.tensor([0, _PADDING], device=device)
 
     def alone(self, form: Forward) -> torch.Tensor:
-        """Logits of the last two tokens of each row, without the other one: shape (2, 2, v)."""
-        found = []
+        """Logits of the last two tokens of each row, run alone: shape (2, 2, vocabulary)."""
+        logits = []
         for row, padding in zip(self.rows, self.padding.tolist(), strict=True):
             for end in (-1, None):
                 ids = row[padding:end].unsqueeze(0)
                 positions = torch.arange(ids.shape[1], device=ids.device).unsqueeze(0)
-                found.append(form(ids, torch.ones_like(ids).bool(), positions, DynamicCache()))
-        return torch.cat(found).view(2, 2, -1).transpose(0, 1)
+                logits.append(form(ids, torch.ones_like(ids).bool(), positions, DynamicCache()))
+        return torch.cat(logits).view(2, 2, -1).transpose(0, 1)
 
     def together(self, form: Forward) -> torch.Tensor | None:
-        """The same by way of a padded prefill and slots; ``None`` without a plain cache."""
+        """The same through a padded prefill and slots; ``None`` if the cache is not a plain one."""
         ids, padding = self.rows[:, :-1], self.padding.unsqueeze(1)
         columns = torch.arange(ids.shape[1], device=ids.device)
         prefilled = DynamicCache()
@@ -198,14 +198,14 @@ class _Trial:
         """Why a form does not give the expected logits in slots; ``None`` where it does."""
         try:
             with form.in_use():
-                found = self.together(form)
-        except Exception as error:  # whatever a model says to a mask that it does not expect
+                logits = self.together(form)
+        except Exception as error:  # models raise many types on an unexpected mask
             if is_out_of_memory(error):
                 raise
             return f"{type(error).__name__}: {error}".strip().split("\n")[0]
-        if found is None:
+        if logits is None:
             return "its cache is not one of keys and values for each token"
-        return None if is_close(found, expected) else "it gives other logits than by itself"
+        return None if is_close(logits, expected) else "it gives other logits than by itself"
 
 
 def is_slotted(cache: DynamicCache) -> bool:

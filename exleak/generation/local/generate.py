@@ -30,21 +30,21 @@ def generate(
     Args:
         model: A checkpoint folder, hub name, reference model, model object (with ``tokenizer``)
             or a model loaded with :func:`exleak.load_model`.
-        prompts: Texts as the model shall see them; no chat template is added.
+        prompts: Texts as the model receives them; no chat template is applied.
         sampling: Settings; the paper's by default.
-        batch_size: Most continuations in the making at once; changes no more than the rounding of
-            logits.
-        tokenizer: Of a model object.
+        batch_size: Maximum number of continuations generated at once; affects only the rounding
+            of logits.
+        tokenizer: The tokenizer of a model object.
         first_sentence_only: Stop each continuation as soon as its first sentence is complete.
 
     Returns:
-        For each prompt, in the order given, ``sampling.generations`` raw continuations. The same
-        prompt given twice has the same continuations.
+        For each prompt, in the order given, ``sampling.generations`` raw continuations. Equal
+        prompts have the same continuations.
 
     Raises:
         ModelError: The model cannot be loaded, a prompt does not fit its context, or its logits
-            are not numbers.
-        SettingsError: A batch size below 1, or one text in the place of several.
+            are NaN or infinite.
+        SettingsError: A batch size below 1, or a single text instead of a list.
     """
     from exleak.generation.local.loading import load_model
     from exleak.generation.local.run import continue_prompts
@@ -64,9 +64,9 @@ def generate(
     requests = [
         Request(text, indices, stop(text) if first_sentence_only else None) for text in distinct
     ]
-    found: dict[str, list[str]] = {text: [""] * settings.generations for text in distinct}
+    continuations: dict[str, list[str]] = {text: [""] * settings.generations for text in distinct}
     loaded = load_model(model, tokenizer)
     with closing(continue_prompts(loaded, requests, settings, batch_size=batch_size)) as items:
         for done in items:
-            found[distinct[done.request]][done.index] = done.text
-    return [found[text] for text in prompts]
+            continuations[distinct[done.request]][done.index] = done.text
+    return [continuations[text] for text in prompts]

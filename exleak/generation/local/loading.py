@@ -1,4 +1,4 @@
-"""Loading a causal language model: a folder, a hub name, a reference model or an object."""
+"""Loading of a causal language model from a folder, hub name, reference model or object."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def load_model(
 
     Args:
         source: A checkpoint folder, a hub name, a reference model's name, or a model object.
-        tokenizer: Needed with a model object; elsewhere the checkpoint's own is used.
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``…; by default CUDA where there is one.
+        tokenizer: Required with a model object; otherwise the checkpoint's tokenizer is used.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``…; by default CUDA if available.
         dtype: ``"float32"``, ``"bfloat16"``…; by default float32 on the CPU, bfloat16 elsewhere.
-        chat: ``"auto"`` uses the tokenizer's chat template where there is one; ``"always"``
-            demands one; ``"never"`` sends the bare text; ``"prefill"`` demands one and lets the
-            model go on in its own turn, which begins with the control prompt.
-        name: What reports call the model; by default the source.
+        chat: ``"auto"`` uses the tokenizer's chat template if there is one; ``"always"`` requires
+            one; ``"never"`` sends the bare text; ``"prefill"`` requires one and has the model
+            continue its own turn, which begins with the control prompt.
+        name: The model's name in reports; by default the source.
 
     Raises:
         ModelError: Nothing usable at ``source``; the message says what was looked for.
@@ -67,9 +67,9 @@ def load_model(
 
 
 def locate(source: str | Path) -> str:
-    """Turn a source into what transformers loads, refusing what cannot be a checkpoint.
+    """Resolve a source to a path or name for transformers; refuse what cannot be a checkpoint.
 
-    Imports nothing heavy, so that a mistyped path is told before anything else starts.
+    Imports nothing heavy, so that a mistyped path is reported before anything else starts.
 
     Args:
         source: A checkpoint folder, a hub name or a reference model's name.
@@ -97,7 +97,7 @@ def locate(source: str | Path) -> str:
 
 
 def has_cuda() -> bool:
-    """Whether models run on CUDA here, told without importing torch."""
+    """Whether CUDA is available, determined without importing torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.strip() in ("", "-1"):
         return False
@@ -107,7 +107,7 @@ def has_cuda() -> bool:
 
 
 def placement(device: str | None, dtype: str | None) -> tuple[str, str]:
-    """Device and dtype that a model gets: CUDA and bfloat16 where there is CUDA.
+    """Device and dtype of a model: by default CUDA and bfloat16 if CUDA is available.
 
     >>> placement("cpu", None)
     ('cpu', 'float32')
@@ -120,13 +120,13 @@ def placement(device: str | None, dtype: str | None) -> tuple[str, str]:
 def _load(
     path: str, name: str, device: str | None, dtype: str | None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, tuple[str, ...]]:
-    """Model, tokenizer, and what a reader must know of how they were loaded."""
+    """Model, tokenizer, and caveats on how they were loaded."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     from exleak.store.identity import local_folder
 
-    limit_torch()  # whoever hands over a loaded model has set torch's threads
+    limit_torch()  # not for a model object: its owner has set torch's threads
     logging.disable_progress_bar()
     where, name_of_dtype = placement(device, dtype)
     kind = _dtype(name_of_dtype)
@@ -146,7 +146,7 @@ def _load(
         return model.to(where).eval(), tokenizer, tuple(notes)
     except ModelError:
         raise
-    except Exception as error:  # safetensors and tokenizers raise types of their own
+    except Exception as error:  # safetensors and tokenizers raise their own types
         place = "its folder" if Path(path).is_dir() else "the hub or its cache, nor is it a folder"
         raise ModelError(
             f"model {name}: {part}cannot be loaded from {place}: {one_line(error)}"
@@ -154,7 +154,7 @@ def _load(
 
 
 def one_line(error: BaseException) -> str:
-    """All that an error says, in one line."""
+    """Type and message of an error in one line, truncated if long."""
     said = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
 

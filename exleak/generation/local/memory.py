@@ -1,4 +1,4 @@
-"""How many rows fit into memory, and what running out of it looks like."""
+"""The number of rows that fit into memory, and detection of out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from exleak.generation.local.model import LocalModel
 from exleak.generation.requests import Request
 from exleak.generation.sampling import Sampling
 
-#: Most rows of an engine at once, by device type: more do not make a step cheaper per row.
+#: Maximum number of rows per engine, by device type: more do not make a step cheaper per row.
 _MOST_ROWS = {"cpu": 640}
 _MOST_ROWS_ELSEWHERE = 2048
-#: What errors without a type of their own say, in lower case.
+#: Messages, in lower case, of out-of-memory errors without a specific type.
 _NO_MEMORY = (
     "can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory",
     "bad_alloc", "status_alloc_failed",
@@ -27,13 +27,13 @@ _MEMORY_SHARE = 0.5
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on any device."""
+    """Whether an error means that memory ran out, on any device."""
     kinds = (torch.OutOfMemoryError, MemoryError)
     return isinstance(error, kinds) or any(sign in str(error).lower() for sign in _NO_MEMORY)
 
 
 def release_memory() -> None:
-    """Hand what a failed run held back to the device."""
+    """Return the cached memory of a failed run to the device."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
@@ -41,16 +41,16 @@ def release_memory() -> None:
 def rows_that_fit(
     model: LocalModel, requests: Sequence[Request], sampling: Sampling, engines: int = 1
 ) -> int:
-    """How many rows the free memory has room for, up to where more are of no use.
+    """The number of rows that fit into free memory, up to a useful maximum.
 
     Args:
         model: The model.
-        requests: What is to be continued.
+        requests: The prompts to continue.
         sampling: Settings.
-        engines: How many engines share the rows.
+        engines: Number of engines that share the rows.
     """
     longest = max((len(request.text) for request in requests), default=1)
-    # No tokenizer needs more than about one token for each byte; most need a quarter of it.
+    # Tokenizers need at most about one token per byte, most of them a quarter of that.
     tokens = longest // 2 + sampling.max_new_tokens
     free = _free_memory(model.device)
     most = _MOST_ROWS.get(model.device.type, _MOST_ROWS_ELSEWHERE)
@@ -61,14 +61,14 @@ def rows_that_fit(
 
 
 def row_bytes(model: LocalModel, tokens: int) -> int:
-    """Memory that a row of so many tokens takes: its cache, and a few logits-sized vectors."""
+    """Bytes that a row of ``tokens`` tokens takes: its cache, and a few logits-sized vectors."""
     one, two = _cache_bytes(model, 1), _cache_bytes(model, 2)
     return one + (tokens - 1) * (two - one) + 24 * int(model.config.vocab_size)
 
 
 @torch.inference_mode()
 def _cache_bytes(model: LocalModel, tokens: int) -> int:
-    """Memory that a row's cache takes; seen by making one, as what models keep differs."""
+    """Bytes of a row's cache, measured on a real one because models cache different things."""
     ids = torch.zeros((1, tokens), dtype=torch.long, device=model.device)
     output = model.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True)
     kept = {name: value for name, value in output.items() if name != "logits"}
@@ -87,7 +87,7 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
 
 
 def _is_cache(kind: type) -> bool:
-    """Whether a class is a cache or a layer of one; some models bring their own kind."""
+    """Whether a class is a cache or a cache layer; some models define their own."""
     return kind.__module__ == Cache.__module__ or kind.__name__.endswith("Cache")
 
 

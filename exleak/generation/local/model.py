@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-#: Some templates put today's date into every prompt; a checkpoint would then be measured on other
-#: prompts every day. This is the date that Llama 3's template falls back to.
+#: Fixed date for templates that put today's date into every prompt, which would change the prompts
+#: every day. It is the date that Llama 3's template falls back to.
 _DATE = date(2024, 7, 26)
 
 
@@ -30,10 +30,10 @@ class LocalModel:
     """A loaded checkpoint with its tokenizer.
 
     Attributes:
-        name: What the user called it.
-        chat: Whether prompts are wrapped in the tokenizer's chat template; ``"prefill"`` where
-            the answer begins with the control prompt.
-        notes: What a reader must know of how it was loaded.
+        name: The user's name for it.
+        chat: Whether prompts are wrapped in the tokenizer's chat template; ``"prefill"`` if the
+            answer begins with the control prompt.
+        notes: Caveats on how it was loaded.
     """
 
     name: str
@@ -44,26 +44,26 @@ class LocalModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the model runs."""
+        """The device on which the model runs."""
         device: torch.device = self.model.device
         return device
 
     @property
     def config(self) -> Any:
-        """The configuration of what reads and writes text, which may be a part of the model's."""
+        """The configuration of the text model, which may be a part of the whole model's."""
         return self.model.config.get_text_config(decoder=True)
 
     @property
     def dtype(self) -> str:
-        """The weights' type, ``"float32"`` for example."""
+        """The weights' data type, for example ``"float32"``."""
         return str(self.model.dtype).removeprefix("torch.")
 
     def render(self, text: str, begun: str | None = None) -> str:
-        """The text as the model shall see it: in the chat template, where one is used.
+        """Render a prompt as the model receives it: in the chat template, if one is used.
 
         Args:
             text: The prompt.
-            begun: How the answer begins, in the model's own turn.
+            begun: Prefilled beginning of the answer.
 
         Raises:
             ModelError: The template cannot be used.
@@ -74,10 +74,10 @@ class LocalModel:
             return rendered(self.tokenizer.apply_chat_template, text, self.name, begun)
 
     def encode(self, rendered: str) -> list[int]:
-        """Token ids of a rendered text, with one BOS at most, and no EOS of the tokenizer's own.
+        """Token ids of a rendered text, with at most one BOS and without an appended EOS.
 
         Raises:
-            ModelError: The text has no tokens, or some that the model has no embedding for.
+            ModelError: The text has no tokens, or some without an embedding in the model.
         """
         bos = self.tokenizer.bos_token
         special = not (self.chat or (bos and rendered.startswith(bos)))
@@ -97,7 +97,7 @@ class LocalModel:
         return ids
 
     def _without_appended(self, ids: list[int], rendered: str) -> list[int]:
-        """The ids without what the tokenizer added behind the text: a text that goes on."""
+        """The ids without special tokens that the tokenizer appended, since the text continues."""
         plain = self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
         if not plain:
             return ids
@@ -107,18 +107,18 @@ class LocalModel:
 
     @cached_property
     def turns(self) -> Turns:
-        """What the tokenizer's special tokens mean in an answer."""
+        """The meaning of the tokenizer's special tokens in an answer."""
         return Turns(self.tokenizer)
 
     def ends(self, tokens: Sequence[int], token: int) -> bool:
-        """Whether a token behind others ends the answer, though it is no stop token."""
+        """Whether a token after others ends the answer although it is not a stop token."""
         turns = self.turns
         return token in turns.ends and turns.ended(tokens, token, self._decode)
 
     def decode(self, tokens: list[int]) -> str:
         """The text of an answer's tokens, up to the end of its turn.
 
-        Special tokens are dropped, but for the marks of thoughts, which are cut as text.
+        Special tokens are dropped, except thought marks, which are removed later as text.
         """
         turns = self.turns
         if turns.told.isdisjoint(tokens):
@@ -126,18 +126,18 @@ class LocalModel:
         return turns.text(tokens[: turns.end(tokens, self._decode)], self._decode)
 
     def _decode(self, tokens: list[int]) -> str:
-        """The text of tokens; without the clean-up of spaces, which would change its past."""
+        """The text of tokens, without the clean-up of spaces, which would change earlier text."""
         if self._backend is not None:
             return str(self._backend.decode(tokens, skip_special_tokens=True))
         try:
             return self._decode_in_python(tokens)
-        except Exception:  # models have more embeddings than their tokenizer has tokens
+        except Exception:  # a model may have more embeddings than tokens
             return self._decode_in_python([token for token in tokens if self._is_known(token)])
 
     def _is_known(self, token: int) -> bool:
         try:
             self._decode_in_python([token])
-        except Exception:  # of whatever kind a tokenizer's own code raises
+        except Exception:  # custom tokenizer code may raise anything
             return False
         return True
 
@@ -150,7 +150,7 @@ class LocalModel:
 
     @cached_property
     def _backend(self) -> Any:
-        """What a tokenizer decodes with in the end, where it adds nothing to that but time."""
+        """The backend of a standard fast tokenizer, called directly to save time; else ``None``."""
         from transformers import PreTrainedTokenizerFast
 
         kind = type(self.tokenizer)
@@ -162,7 +162,7 @@ class LocalModel:
 
     @cached_property
     def _vocabulary(self) -> int | None:
-        """Rows of the input embeddings; ``None`` where they are none of the usual kind."""
+        """Number of input embeddings; ``None`` if the embedding layer is not a standard one."""
         try:
             weight = self.model.get_input_embeddings().weight
         except (AttributeError, NotImplementedError):
@@ -174,24 +174,23 @@ class LocalModel:
         """Ids that end a continuation: the generation config's and the tokenizer's.
 
         Raises:
-            ModelError: The generation config has something else in their place.
+            ModelError: The generation config has something other than token ids.
         """
         configured = getattr(self.model.generation_config, "eos_token_id", None)
         ids = configured if isinstance(configured, (list, tuple)) else [configured]
-        found = [i for i in [*ids, self.tokenizer.eos_token_id] if i is not None]
-        if not all(isinstance(i, int) for i in found):
+        stops = [i for i in [*ids, self.tokenizer.eos_token_id] if i is not None]
+        if not all(isinstance(i, int) for i in stops):
             raise ModelError(
                 f"model {self.name}: eos_token_id of its generation config is {configured!r}, "
                 "which is no token id and no list of them"
             )
-        return frozenset(found)
+        return frozenset(stops)
 
 
 def takes(model: PreTrainedModel, name: str) -> bool:
-    """Whether a model's forward pass has a parameter, ``position_ids`` for example.
+    """Whether a model's forward pass has a parameter, for example ``position_ids``.
 
-    Wrappers hide what the model in them takes: ``torch.compile`` and adapters (PEFT) are looked
-    into.
+    Looks into wrappers that hide the parameters: ``torch.compile`` and adapters (PEFT).
     """
     inner = getattr(model, "_orig_mod", model)
     unwrap = getattr(inner, "get_base_model", None)
@@ -201,10 +200,10 @@ def takes(model: PreTrainedModel, name: str) -> bool:
 
 @contextmanager
 def evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Switch dropout and the like off, and leave every module as it was."""
+    """Switch off dropout and the like; restore every module's mode on exit."""
     with ExitStack() as stack:
         for module in model.modules():
-            if "training" in vars(module):  # a compiled model has that of the model in it
+            if "training" in vars(module):  # a compiled model uses that of the inner model
                 stack.enter_context(_evaluated(module))
         yield
 
@@ -229,8 +228,8 @@ class _FixedDate(datetime):
 def _fixed_date() -> Iterator[None]:
     """Show templates :data:`_DATE` as today.
 
-    Their ``strftime_now`` is a global of transformers' own; a function handed to a template in its
-    place arrives as a text.
+    Their ``strftime_now`` is a global inside transformers; a function passed to a template in its
+    place arrives as text.
     """
     from transformers.utils import chat_template_utils
 

@@ -1,8 +1,8 @@
 """Plain batched ``generate`` for architectures whose rows are not independent of each other.
 
-Recurrent, hybrid and compressed caches cannot be refilled row by row, nor can rows of a model that
-takes no positions and counts them by the cache. They get the same draws
-through transformers' own loop, slower: a batch ends when its last row does.
+Recurrent, hybrid and compressed caches cannot be refilled row by row, nor can the cache of a model
+that takes no positions and derives them from the cache length. These models get the same draws
+through transformers' ``generate`` loop, which is slower: a batch ends when its last row does.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from exleak.generation.requests import Continued, Counts, Request
 from exleak.generation.sampling import Sampling
 from exleak.remarks import remark
 
-#: What is kept of a checkpoint's generation configuration.
+#: Fields kept from a checkpoint's generation configuration.
 _FIRST = ("bos_token_id", "decoder_start_token_id")
 
 
@@ -42,10 +42,10 @@ class _Batch:
     """Rows that are generated together.
 
     Attributes:
-        rows: Whose continuations they are: request and index.
-        width: Tokens of each prompt.
-        ends: New tokens of each row that is done: up to the stop token, or to what showed that its
-            sentence was complete.
+        rows: Request and generation index of each row.
+        width: Length of each prompt in tokens.
+        ends: Number of new tokens of each finished row, up to the stop token or the token that
+            showed its sentence to be complete.
     """
 
     model: LocalModel
@@ -58,14 +58,14 @@ class _Batch:
         self.ends: list[int | None] = [None] * len(self.rows)
 
     def stopped(self, token: int, before: torch.Tensor) -> bool:
-        """Whether a token behind a row's others ends it."""
+        """Whether a token ends a row, given the tokens before it."""
         if token in self.stops:
             return True
         ends = self.model.turns.ends
         return token in ends and self.model.ends(before[self.width :].tolist(), token)
 
     def texts(self, new: torch.Tensor) -> list[str]:
-        """What rows of new tokens say, each up to its end."""
+        """The text of each row of new tokens, up to its end."""
         kept = [row[:end] for row, end in zip(new.tolist(), self.ends, strict=True)]
         return [
             self.model.decode(row[:-1] if row and row[-1] in self.stops else row) for row in kept
@@ -73,7 +73,7 @@ class _Batch:
 
 
 class _Draw(LogitsProcessor):
-    """Leaves only the token that our own draw picks."""
+    """Logits processor that leaves only the token of our own draw."""
 
     def __init__(self, batch: _Batch) -> None:
         self.batch = batch
@@ -87,7 +87,7 @@ class _Draw(LogitsProcessor):
         uniform = uniforms(streams, torch.full_like(streams, new))
         drawn, tokens = next_tokens(scores.clone(), input_ids, batch.sampling, uniform)
         for row, token in enumerate(tokens):
-            # What is done goes on in its batch; its logits may be anything.
+            # A finished row stays in its batch; its logits may be broken.
             if batch.ends[row] is None and token == BROKEN:
                 prompt = batch.rows[row][0].text[:80]
                 raise ModelError(f"model {batch.model.name}: after {prompt!r}: {NOT_NUMBERS}")
@@ -98,7 +98,7 @@ class _Draw(LogitsProcessor):
 
 
 class _Complete(StoppingCriteria):
-    """Stops a row when its first sentence is complete."""
+    """Stopping criterion: the row's first sentence is complete."""
 
     def __init__(self, batch: _Batch) -> None:
         self.batch = batch
@@ -120,9 +120,11 @@ def continue_plainly(
     counts: Counts,
     why: str,
 ) -> Iterator[Continued]:
-    """Same arguments, results and errors as :func:`exleak.generation.local.run.continue_prompts`.
+    """Continue every request with plain ``generate``.
 
-    ``why`` says what keeps the model from the faster way; it is told, and noted in ``counts``.
+    Arguments, results and errors are those of
+    :func:`exleak.generation.local.run.continue_prompts`; ``why`` is the reason why the fast path
+    was refused, which is reported and noted in ``counts``.
     """
     kind = type(model.model).__name__
     with on_trial(model), own_settings_ignored(model.model):
@@ -149,7 +151,7 @@ def continue_plainly(
     def length(number: int) -> int:
         return len(tokens[number])
 
-    # Prompts of one length only: some recurrent models take padding for part of the text.
+    # Only prompts of equal length share a batch: some recurrent models treat padding as text.
     for _, numbers in groupby(sorted(tokens, key=length), length):
         rows = [(number, index) for number in numbers for index in requests[number].indices]
         for first in range(0, len(rows), batch_size):
@@ -163,7 +165,7 @@ def continue_plainly(
 
 
 def _keeps_rows_apart(model: LocalModel) -> bool:
-    """Whether rows of one batch say what each of them says alone."""
+    """Whether rows have the same logits in one batch as alone."""
     row = trial_tokens(model)
     ids = torch.tensor([row, row[::-1], row], device=model.device)
     settings = GenerationConfig(max_new_tokens=2, return_dict_in_generate=True, output_logits=True)
@@ -179,13 +181,13 @@ def _keeps_rows_apart(model: LocalModel) -> bool:
 
 
 def _generate(batch: _Batch, ids: torch.Tensor, most: int, counts: Counts) -> list[str]:
-    """The texts of some rows.
+    """Generate the texts of a batch.
 
     Args:
         batch: The rows.
         ids: Their prompts, int64, shape (rows, tokens).
-        most: New tokens.
-        counts: Is added to.
+        most: Maximum number of new tokens.
+        counts: Updated.
     """
     model, settings = batch.model, GenerationConfig(max_new_tokens=most)
     with own_settings_ignored(model.model):
@@ -205,10 +207,10 @@ def _generate(batch: _Batch, ids: torch.Tensor, most: int, counts: Counts) -> li
 
 @contextmanager
 def own_settings_ignored(model: PreTrainedModel) -> Iterator[None]:
-    """Keep a checkpoint's own settings, apart from its first tokens, out of ``generate``.
+    """Keep a checkpoint's generation settings, except its first tokens, out of ``generate``.
 
-    It takes them for what it is not told otherwise: beams, a list of forbidden words, a length.
-    Where rows end is for the caller to say.
+    ``generate`` uses them as defaults: beams, a list of forbidden words, a length. The caller
+    decides where rows end.
     """
     with ExitStack() as stack:
         for module in model.modules():

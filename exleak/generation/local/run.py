@@ -1,10 +1,10 @@
-"""Generation on this machine: requests in, continuations out, whatever the memory allows.
+"""Generation on this machine: requests in, continuations out, within the available memory.
 
     >>> from exleak.generation.requests import Request
     >>> request = Request("The soup is", (0, 1, 2))
 
-How rows are computed is in :mod:`exleak.generation.local.engine`; what has no independent rows goes
-through :mod:`exleak.generation.local.plain`.
+Rows are computed by :mod:`exleak.generation.local.engine`, or by
+:mod:`exleak.generation.local.plain` if the model's rows are not independent.
 """
 
 from __future__ import annotations
@@ -32,25 +32,26 @@ def continue_prompts(
     batch_size: int | None = None,
     counts: Counts | None = None,
 ) -> Generator[Continued, None, None]:
-    """Continue every request, in whatever order they finish.
+    """Continue every request, in the order in which they finish.
 
-    When memory runs out the batch is halved and what is not finished yet starts again. Dropout is
-    off meanwhile; a model that was being trained is left in that mode.
+    If memory runs out, the batch size is halved and unfinished continuations start again. Dropout
+    is off during the run; the model's training mode is restored afterwards.
 
     Args:
         model: The loaded checkpoint.
         requests: Prompts with the generations wanted of each.
         sampling: Settings; ``sampling.generations`` is not used here.
-        batch_size: Most rows at once; changes speed and memory. The result it changes only where a
-            draw is within the rounding of logits: next to never in float32, seldom in fewer bits.
-        counts: Filled in while the run goes on.
+        batch_size: Maximum number of rows at once; changes speed and memory. It changes the result
+            only if a draw is within the rounding of logits: almost never in float32, rarely in
+            lower precision.
+        counts: Updated during the run.
 
     Yields:
         One :class:`Continued` for each request and index.
 
     Raises:
-        ModelError: A model that cannot continue a text, a prompt longer than its context, logits
-            that are not numbers, or not enough memory for a single row.
+        ModelError: A model that cannot continue a text, a prompt longer than its context, NaN or
+            infinite logits, or not enough memory for a single row.
     """
     counts = counts or Counts()
     if not _rows(requests):
@@ -130,7 +131,7 @@ def _run(
 
 
 def _are_independent(model: LocalModel, requests: Sequence[Request], sampling: Sampling) -> bool:
-    """Whether all rows stay shorter than where the model lets them depend on each other."""
+    """Whether all rows stay within the length up to which the model keeps them independent."""
     turn = independent_up_to(model)
     return turn is None or all(
         len(model.encode(request.text)) + sampling.max_new_tokens <= turn

@@ -1,4 +1,4 @@
-"""A checkpoint on this machine as a source of continuations, loaded when it is needed."""
+"""A checkpoint on this machine as a source of continuations, loaded on demand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from exleak.records import PromptGenerations
     from exleak.store import Store
 
-#: New continuations are stored at least this often, in seconds.
+#: Maximum seconds between two flushes of new continuations to the store.
 _FLUSH_SECONDS = 5.0
 
 
@@ -35,7 +35,7 @@ class LocalBackend:
 
     @property
     def name(self) -> str:
-        """What reports call the model."""
+        """The model's name in reports."""
         return self.model.name
 
     @property
@@ -45,7 +45,7 @@ class LocalBackend:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know of how it was loaded."""
+        """Caveats on how the model was loaded."""
         return self.model.notes
 
     def render(self, text: str, begun: str | None = None) -> str:
@@ -70,7 +70,7 @@ class LocalBackend:
 
 @dataclass(frozen=True)
 class LoadedSource:
-    """A model that somebody else loaded. What it holds may have changed: nothing of it is stored.
+    """A model that the caller loaded. Its weights may have changed, so nothing is stored.
 
     Attributes:
         model: The loaded model.
@@ -80,7 +80,7 @@ class LoadedSource:
 
     @property
     def name(self) -> str:
-        """What reports call the model."""
+        """The model's name in reports."""
         return self.model.name
 
     @property
@@ -104,29 +104,29 @@ class LoadedSource:
         return makers()
 
     def check(self) -> None:
-        """It is there."""
+        """Do nothing: the model is already loaded."""
 
     def about(self, sampling: Sampling, store: Store) -> None:
-        """Nothing: which weights it holds cannot be known."""
+        """No store key: which weights the model holds cannot be known."""
 
     def identity(self, chat: ChatUse, about: dict[str, Any] | None) -> dict[str, Any]:
-        """How its chat template is used."""
+        """How the chat template is used; the weights are unknown."""
         return {"chat": chat}
 
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
-        """None but those of the backend."""
+        """Empty: the only caveats are those of the backend."""
         return ()
 
 
 @dataclass
 class CheckpointSource:
-    """Where a checkpoint is and how it shall be loaded.
+    """Location of a checkpoint and how to load it.
 
     Attributes:
-        name: What reports call it.
+        name: The model's name in reports.
         path: A checkpoint folder, hub name or reference model's name.
         device, dtype, chat: As for :func:`exleak.load_model`.
-        loader: Loads it, where somebody else keeps the loaded model.
+        loader: Returns the loaded model, if the caller keeps it.
     """
 
     name: str
@@ -156,7 +156,7 @@ class CheckpointSource:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Device and dtype that it gets."""
+        """Device and dtype that the model gets."""
         device, dtype = placement(self.device, self.dtype)
         return {"device": device, "dtype": dtype}
 
@@ -166,13 +166,13 @@ class CheckpointSource:
         return makers()
 
     def check(self) -> None:
-        """As :func:`exleak.generation.local.loading.locate`."""
+        """Check the path with :func:`exleak.generation.local.loading.locate`."""
         locate(self.path)
 
     def about(self, sampling: Sampling, store: Store) -> dict[str, Any]:
-        """Everything that continuations depend on, except prompt and index.
+        """The store key: everything that continuations depend on, except prompt and index.
 
-        The model is loaded only if its files are not all on this machine yet.
+        The model is loaded only if some of its files are not on this machine yet.
         """
         from exleak.store.identity import checkpoint_hash, is_whole, local_folder
 
@@ -195,11 +195,11 @@ class CheckpointSource:
         }
 
     def identity(self, chat: ChatUse, about: dict[str, Any] | None) -> dict[str, Any]:
-        """The content of its files, and how its chat template is used."""
+        """Hash of the checkpoint's files, and how the chat template is used."""
         if about is None:  # without a store, files are not hashed
             return {"chat": chat}
         return {"chat": chat, "checkpoint": about["checkpoint"]}
 
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
-        """None but those of the backend."""
+        """Empty: the only caveats are those of the backend."""
         return ()

@@ -1,4 +1,4 @@
-"""Chat templates: a prompt as the user's turn, and a check that it is in what they write."""
+"""Chat templates: render a prompt as the user's turn, and check that the result contains it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 from exleak.errors import ModelError
 from exleak.sentences.thoughts import opens_thought
 
-#: What templates of models that think ask, to leave the thought out.
+#: Template variables of reasoning models that switch the thought off.
 _NO_THOUGHT = {"enable_thinking": False, "thinking": False}
 
 
 def rendered(apply: Callable[..., Any], text: str, name: str, begun: str | None = None) -> str:
-    """The prompt in a model's chat template.
+    """Render a prompt in a model's chat template.
 
-    Templates that read content as a list of parts get it as one. Those that open a thought are
-    asked not to.
+    Templates that expect content as a list of parts get a list. Those that open a thought are
+    rendered with thinking off, if they support that.
 
     Args:
         apply: The tokenizer's ``apply_chat_template``.
         text: The prompt.
-        name: The model, for errors.
-        begun: How the model's answer begins; the text ends with it, in the model's own turn.
+        name: The model's name, for errors.
+        begun: Prefilled beginning of the answer; the rendered text ends with it.
 
     Raises:
-        ModelError: The template fails, or leaves the prompt out or changes it.
+        ModelError: The template fails, omits the prompt or changes it.
     """
     reason = "it leaves the prompt out or changes it"
     turn: dict[str, Any] = {"tokenize": False, "add_generation_prompt": begun is None}
@@ -35,11 +35,11 @@ def rendered(apply: Callable[..., Any], text: str, name: str, begun: str | None 
         messages = _messages(text, begun, in_parts)
         try:
             made = str(apply(messages, **turn))
-        except Exception as error:  # templates raise whatever they like
+        except Exception as error:  # templates may raise anything
             said = " ".join(str(error).split()) or type(error).__name__
             reason = reason if in_parts else said
             continue
-        # A template that shows a list as Python writes it has not read it.
+        # A list printed as a Python literal shows that the template does not support parts.
         is_read = not in_parts or "'type': 'text'" not in made
         _, found, behind = made.partition(text.strip())
         if is_read and found and behind.endswith((begun or "").strip()):
@@ -62,9 +62,9 @@ def _messages(text: str, begun: str | None, in_parts: bool) -> list[dict[str, An
 def _without_thought(
     made: str, apply: Callable[..., Any], messages: list[dict[str, Any]], turn: dict[str, Any]
 ) -> str:
-    """What the template writes with thinking off; as it was made where it knows no such switch."""
+    """Render with thinking off; return ``made`` if the template has no such switch."""
     try:
         calm = str(apply(messages, **turn, **_NO_THOUGHT))
-    except Exception:  # templates raise whatever they like
+    except Exception:  # templates may raise anything
         return made
     return made if opens_thought(calm) else calm

@@ -1,9 +1,9 @@
 """Several engines at once, each on a worker thread with its own share of the prompts.
 
 The operations of a small model are too short for torch to split over threads: threads that
-synchronise after each operation gain little on a quiet machine, and on a busy one wait for each
-other most of the time. Worker threads that split the prompts synchronise only at the end. What a
-row draws depends on nothing but itself, so the number of threads changes no result.
+synchronise after each operation gain little on an idle machine, and on a busy one mostly wait for
+each other. Worker threads that split the prompts synchronise only at the end. A row's draws depend
+on that row alone, so the number of threads does not change the results.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from exleak.generation.local.model import LocalModel
     from exleak.generation.requests import Continued, Request
 
-#: Parameters below which one operation is too short to share.
+#: Number of parameters below which one operation is too short to split.
 _SMALL = 10_000_000
-#: More would wait for the interpreter's lock.
+#: Maximum number of worker threads; more would wait for the interpreter lock.
 _MOST = 4
-#: Unfinished rows that make a worker thread worth starting.
+#: Number of unfinished rows that justify one worker thread.
 _ROWS = 64
-#: Parameters times rows of a step that takes the interpreter longer than the arithmetic.
+#: Threshold of parameters times rows below which a step is mostly interpreter overhead.
 _FEW = 2**25
 
 
 def threads_for(model: LocalModel, rows: int) -> int:
-    """How many worker threads to use for a batch; 0 where torch splits each operation itself.
+    """Number of worker threads for a batch; 0 if torch splits each operation itself.
 
     At most one for each of torch's threads.
     """
@@ -42,7 +42,7 @@ def threads_for(model: LocalModel, rows: int) -> int:
 
 
 def shares(requests: Sequence[Request], threads: int) -> list[list[Request]]:
-    """The requests of each thread, alike in length; those of others keep their place, empty."""
+    """The requests of each thread, balanced by length; those of other threads stay, but empty."""
     order = sorted(range(len(requests)), key=lambda number: len(requests[number].text))
     thread = {number: place % threads for place, number in enumerate(order)}
     return [
@@ -55,27 +55,27 @@ def shares(requests: Sequence[Request], threads: int) -> list[list[Request]]:
 
 
 def run_threads(engines: Sequence[Engine]) -> Iterator[Continued]:
-    """Run every engine on its thread, and yield what they finish.
+    """Run every engine on a worker thread, and yield what they finish.
 
-    The last rows are too few to keep several threads at work: they go on in one engine.
+    The last rows are too few to occupy several threads, so they continue in one engine.
 
     Raises:
-        Exception: The first that an engine raised; the others stop after their step.
+        Exception: The first that an engine raised; the other engines stop after their step.
     """
-    found: queue.SimpleQueue[list[Continued] | BaseException | None] = queue.SimpleQueue()
+    results: queue.SimpleQueue[list[Continued] | BaseException | None] = queue.SimpleQueue()
 
     def work(run: Iterator[list[Continued]]) -> None:
         try:
             for items in run:
                 if items:
-                    found.put(items)
-            found.put(None)
+                    results.put(items)
+            results.put(None)
         except BaseException as error:
-            found.put(error)
+            results.put(error)
 
     def finished(left: int) -> Iterator[Continued]:
         while left:
-            items = found.get()
+            items = results.get()
             if isinstance(items, BaseException):
                 raise items
             if items is None:
@@ -83,8 +83,8 @@ def run_threads(engines: Sequence[Engine]) -> Iterator[Continued]:
             else:
                 yield from items
 
-    # Each thread by itself: when the others get there is a matter of chance, and with it would be
-    # how many rows share a step, and how their logits are rounded.
+    # The threshold applies to each thread separately: a common one would depend on thread timing,
+    # and with it the number of rows that share a step and the rounding of their logits.
     rest = _FEW // _size(engines[0].model) // len(engines) if len(engines) > 1 else 0
     threads = torch.get_num_threads()
     try:
@@ -103,7 +103,7 @@ def run_threads(engines: Sequence[Engine]) -> Iterator[Continued]:
                 for engine in engines:
                     engine.stopped = True
     finally:
-        # MKL keeps one number for the whole process.
+        # MKL keeps one thread count for the whole process.
         torch.set_num_threads(threads)
 
 

@@ -1,4 +1,4 @@
-"""Trying a model out on a few tokens before a run depends on it."""
+"""Trial of a model on a few tokens before a run depends on it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from exleak.errors import ModelError
 from exleak.generation.local.memory import is_out_of_memory
 from exleak.generation.local.model import LocalModel
 
-#: How far the highest logits may be apart on average, relative to their range.
+#: Tolerated mean difference of the highest logits, relative to their range, by bytes per logit.
 _TOLERANCE = {4: 1e-3, 2: 0.1}
-#: How many of the highest logits are compared.
+#: Number of highest logits compared.
 _BEST = 20
-#: Tokens of a trial.
+#: Number of tokens in a trial.
 _TOKENS = 12
-#: Why a continuation cannot go on.
+#: Reason why a continuation with NaN or infinite logits fails.
 NOT_NUMBERS = (
     "the logits are NaN or infinite; the weights are broken, or overflow in this dtype "
     "(try --leakage-dtype float32)"
@@ -25,9 +25,9 @@ NOT_NUMBERS = (
 
 
 def trial_tokens(model: LocalModel) -> list[int]:
-    """A few tokens to try a model on.
+    """A few token ids to try a model on.
 
-    Different ones: where all tokens are equal, no mask and no position makes a difference.
+    They differ: with equal tokens, masks and positions make no difference.
     """
     size = model.config.vocab_size
     return [(number + 1) * size // (_TOKENS + 2) for number in range(_TOKENS)]
@@ -35,10 +35,10 @@ def trial_tokens(model: LocalModel) -> list[int]:
 
 @contextmanager
 def on_trial(model: LocalModel) -> Iterator[None]:
-    """Say what a model's first tokens showed, where it cannot be run on them.
+    """Report an error of a trial as the model's inability to continue a text.
 
     Raises:
-        ModelError: In the place of any error but that of memory.
+        ModelError: In place of any error except out of memory.
     """
     try:
         yield
@@ -53,12 +53,12 @@ def on_trial(model: LocalModel) -> Iterator[None]:
 
 
 def is_close(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether logits are the same up to rounding, however large those are that rule tokens out."""
+    """Whether the highest logits agree up to rounding; those that rule tokens out do not count."""
     tolerance = _TOLERANCE.get(expected.dtype.itemsize, 1e-3)
     found, expected = found.float(), expected.float()
     finite = expected.isfinite()
     if not finite.any() or bool((expected.isnan() | expected.isposinf()).any()):
-        return True  # the engine says what is wrong with such logits
+        return True  # the engine reports such logits
     if not torch.equal(found.isfinite(), finite):
         return False
     for one, other in zip(found.flatten(0, 1), expected.flatten(0, 1), strict=True):

@@ -1,4 +1,4 @@
-"""Whether two sets of files hold the same weights."""
+"""Comparison of two sets of weight files by content."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-#: Tensors that are computed when a model is made; older versions of transformers saved them.
+#: Tensors that are computed when a model is created; older versions of transformers saved them.
 COMPUTED = re.compile(r"inv_freq|position_ids|(?:^|\.)masked_bias|(?:attn|attention)\.bias")
 
 
 def difference(first: Sequence[Path], second: Sequence[Path]) -> str | None:
     """How two sets of weights differ; ``None`` for one model saved twice.
 
-    Tensors of different precision are the same when they are in the lower one. A tensor that only
-    one of them has is no difference if it is a copy of another (tied weights) or is computed.
+    Tensors of different precision are compared in the lower one. A tensor that only one set has is
+    not a difference if it is a copy of another (tied weights) or is computed.
     """
     with ExitStack() as stack:
         try:
             ours, theirs = (_places(one, stack) for one in (first, second))
             return _difference(ours, theirs)
-        except Exception as error:  # whatever safetensors and torch raise
+        except Exception as error:  # safetensors and torch raise many types
             reason = " ".join(str(error).split())
             return f"one of them cannot be read: {type(error).__name__}: {reason}"
 
@@ -47,7 +47,7 @@ def _difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str | None:
 
 
 def _places(files: Sequence[Path], stack: ExitStack) -> dict[str, Any]:
-    """The open file of each tensor."""
+    """The open file of each tensor, by tensor name."""
     places: dict[str, Any] = {}
     for path in files:
         tensors = stack.enter_context(_opened(path))
@@ -67,13 +67,13 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 class _Pickled:
-    """A file of torch's, read as safetensors files are."""
+    """A file saved by torch, with the interface of a safetensors file."""
 
     def __init__(self, path: Path) -> None:
         import torch
 
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        self._found: dict[str, Any] = found if isinstance(found, dict) else {}
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        self._found: dict[str, Any] = content if isinstance(content, dict) else {}
 
     def keys(self) -> list[str]:
         return [key for key in self._found if isinstance(key, str)]

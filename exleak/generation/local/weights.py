@@ -1,6 +1,6 @@
-"""Whether the weights of a checkpoint are in the model that was loaded from it.
+"""Check that the weights of a checkpoint are in the model loaded from it.
 
-Where a name in the files is none of the model's, transformers fills in random weights and goes on.
+If the names in the files do not match the model's, transformers continues with random weights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-#: Parts of names that wrappers add anywhere, with who adds them.
+#: Name parts that wrappers insert anywhere, with the wrapper that does so.
 _WRAPPERS = {
     "_orig_mod": "torch.compile",
     "_fsdp_wrapped_module": "FSDP",
@@ -33,29 +33,29 @@ _SHOWN = 3
 def check_weights(
     model: PreTrainedModel, loaded: dict[str, Any], folder: Path | None, name: str
 ) -> list[str]:
-    """See to it that every weight of a model comes from its checkpoint.
+    """Check that every weight of a model comes from its checkpoint.
 
-    Names that differ by what a wrapper put before them are set right.
+    Names that a wrapper changed are corrected.
 
     Args:
-        model: As loaded.
-        loaded: What ``from_pretrained(…, output_loading_info=True)`` says.
-        folder: The checkpoint's folder, where it is known.
-        name: What the user calls the model.
+        model: The loaded model.
+        loaded: Loading info from ``from_pretrained(…, output_loading_info=True)``.
+        folder: The checkpoint's folder, if known.
+        name: The user's name for the model.
 
     Returns:
         Notes for the reader of the report.
 
     Raises:
-        ModelError: Weights are missing, of another shape, or left out though they belong to the
-            model; the message names some, and why.
+        ModelError: Weights are missing, have another shape, or are left out although they belong
+            to the model; the message names some, and the reason.
     """
     if mismatched := list(loaded.get("mismatched_keys", ())):
         raise ModelError(f"model {name}: {_mismatch(mismatched)}")
     missing = _not_computed(loaded.get("missing_keys", ()))
     unexpected = _not_computed(loaded.get("unexpected_keys", ()))
     notes = []
-    if _is_quantised(model):  # what else there is depends on how it was quantised
+    if _is_quantised(model):  # other tensors depend on the method of quantisation
         missing = [key for key in missing if key.endswith((".weight", ".bias"))]
     if missing:
         repaired = _repair(model, missing, unexpected, folder, name)
@@ -79,10 +79,10 @@ def check_weights(
 def check_sets(folder: Path, name: str) -> None:
     """Refuse a folder with two sets of weights that differ.
 
-    Neither time stamps nor names tell which one is meant.
+    Neither time stamps nor names show which one is meant.
 
     Raises:
-        ModelError: Names both, and how they differ.
+        ModelError: There are two such sets; the message names both and the difference.
     """
     sets = list(weight_sets(folder, name))
     for other, files in sets[1:]:
@@ -100,9 +100,10 @@ def _not_computed(keys: Iterable[str]) -> list[str]:
 
 
 def _own(model: PreTrainedModel, unexpected: Sequence[str]) -> list[str]:
-    """Tensors without a place in the model that look like its own.
+    """Tensors without a place in the model that look like parts of it.
 
-    More of its layers, more parameters of its modules, its names behind a prefix, an adapter's.
+    These are further layers, further parameters of its modules, its names with a prefix, or an
+    adapter's tensors.
     """
     names = model.state_dict().keys()
     modules = {key.rpartition(".")[0] for key in names}
@@ -126,11 +127,11 @@ def _is_quantised(model: PreTrainedModel) -> bool:
 
 def _mismatch(mismatched: Sequence[Any]) -> str:
     shown = []
-    for found in mismatched[:_SHOWN]:
-        if isinstance(found, str):  # transformers 4 names the weight alone
-            shown.append(found)
+    for entry in mismatched[:_SHOWN]:
+        if isinstance(entry, str):  # transformers 4 names the weight alone
+            shown.append(entry)
             continue
-        key, *shapes = found
+        key, *shapes = entry
         there, here = ("×".join(map(str, shape)) for shape in shapes)
         shown.append(f"{key} ({there} in the file, {here} in the model)")
     return (
@@ -174,14 +175,15 @@ def _repair(
     """Load weights whose names a wrapper changed.
 
     Returns:
-        The wrapper, and what has no place in the model; ``None`` if no wrapper explains the names.
+        The wrapper, and tensors without a place in the model; ``None`` if no wrapper explains the
+        names.
     """
     if folder is None or not unexpected:
         return None
-    found = _without_wrappers(unexpected, set(missing))
-    if found is None:
+    renamed = _without_wrappers(unexpected, set(missing))
+    if renamed is None:
         return None
-    names, wrapper = found
+    names, wrapper = renamed
     (_, files), *_ = weight_sets(folder, name)
     state = {names.get(key, key): value for file in files for key, value in _read(file).items()}
     own = model.state_dict()
@@ -197,12 +199,12 @@ def _repair(
 
 
 def _untied(model: PreTrainedModel, left: Iterable[str]) -> bool:
-    """Whether an output layer is missing that no embedding stands in for."""
+    """Whether the output layer is missing and is not tied to the embeddings."""
     return "lm_head.weight" in left and not model.config.get_text_config().tie_word_embeddings
 
 
 def _without_wrappers(keys: Sequence[str], missing: set[str]) -> tuple[dict[str, str], str] | None:
-    """New names by old ones that give every missing weight, and what was taken off."""
+    """New names by old ones that supply every missing weight, and the wrapper parts removed."""
     parts = [part for part in _WRAPPERS if any(part in key.split(".") for key in keys)]
     names = {key: ".".join(p for p in key.split(".") if p not in _WRAPPERS) for key in keys}
     said = " and ".join(f"{part!r} ({_WRAPPERS[part]})" for part in parts)
@@ -226,5 +228,5 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     import torch
 
-    found: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return found
+    tensors: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return tensors

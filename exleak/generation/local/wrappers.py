@@ -1,4 +1,4 @@
-"""Model objects that come in a wrapper of a training loop."""
+"""Model objects inside a training loop's wrapper."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def unwrapped(model: Any) -> PreTrainedModel:
-    """The model in DataParallel, DistributedDataParallel and the like; others are left as they are.
+    """The model inside DataParallel, DistributedDataParallel and the like; others are unchanged.
 
-    A compiled model stays compiled, unless what was compiled is such a wrapper.
+    A compiled model stays compiled, unless the compiled object is such a wrapper.
 
     Raises:
-        ModelError: No language model, or one whose weights are spread over processes (FSDP).
+        ModelError: Not a language model, or one whose weights are sharded over processes (FSDP).
     """
     import torch
 
@@ -40,5 +40,5 @@ def unwrapped(model: Any) -> PreTrainedModel:
             f"a {type(model).__name__} is no causal language model of transformers; give one "
             "with its tokenizer, or the folder it was saved in"
         )
-    found: PreTrainedModel = model
-    return found
+    language_model: PreTrainedModel = model
+    return language_model
