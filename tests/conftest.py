@@ -1,15 +1,16 @@
-"""Fixtures of several tests: a tiny checkpoint, a browser."""
+"""Fixtures of several tests: a tiny checkpoint, a browser. Nothing heavy is imported for others."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from exleak.generation.local.loading import load_model
-from exleak.generation.local.model import LocalModel
-from tests.helpers import checkpoints
 from tests.helpers.browser import browser
+
+if TYPE_CHECKING:
+    from exleak.generation.local.model import LocalModel
 
 __all__ = ["browser"]
 
@@ -17,10 +18,14 @@ __all__ = ["browser"]
 @pytest.fixture(scope="session")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a random Llama checkpoint."""
+    from tests.helpers import checkpoints
+
     return checkpoints.save_checkpoint(tmp_path_factory.mktemp("checkpoints") / "llama")
 
 
 @pytest.fixture
 def llama_model(llama: Path) -> LocalModel:
     """The same, loaded anew for each test."""
+    from exleak.generation.local.loading import load_model
+
     return load_model(llama)
