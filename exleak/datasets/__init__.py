@@ -1,6 +1,6 @@
-"""Leakage datasets: the shipped ones by name, anyone's own by path.
+"""Leakage datasets: built-in ones by name, others by path.
 
-A dataset is JSONL, one sample a line: ``{"id", "control", "positive", "neutral", "negative"}``,
+A dataset is JSONL, one sample per line: ``{"id", "control", "positive", "neutral", "negative"}``,
 with an optional header line ``{"dataset", "version", "instruction", "license", "provenance"}``.
 """
 
@@ -21,18 +21,18 @@ _HEADER = ("dataset", "version", "instruction", "license", "provenance")
 
 
 def dataset_names() -> tuple[str, ...]:
-    """Names of the shipped datasets."""
+    """Names of the built-in datasets."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.jsonl")))
 
 
 def dataset_path(name_or_path: str | Path) -> Path:
-    """Where a dataset lies.
+    """The file of a dataset.
 
     Args:
-        name_or_path: A shipped dataset's name or the path of a JSONL file.
+        name_or_path: A built-in dataset's name or the path of a JSONL file.
 
     Raises:
-        DatasetError: Neither a shipped name nor a file.
+        DatasetError: It is neither a built-in name nor a file.
     """
     if str(name_or_path) in dataset_names():
         return _FOLDER / f"{name_or_path}.jsonl"
@@ -46,19 +46,19 @@ def dataset_path(name_or_path: str | Path) -> Path:
 
 
 def load_dataset(name_or_path: str | Path, *, limit: int | None = None) -> Dataset:
-    """Load a dataset and check every line of it.
+    """Load a dataset and check every line.
 
     Args:
-        name_or_path: A shipped dataset's name (see :func:`dataset_names`) or a JSONL file.
+        name_or_path: A built-in dataset's name (see :func:`dataset_names`) or a JSONL file.
         limit: Keep only the first ``limit`` samples; the dataset's hash then differs, so that a
             partial run is never compared with a full one.
 
     Returns:
-        The dataset, its samples in file order.
+        The dataset, with samples in file order.
 
     Raises:
-        DatasetError: The dataset is unknown, or a line is not a sample; the message names file
-            and line.
+        DatasetError: The dataset is unknown, or a line is not a valid sample; the message names
+            file and line.
         SettingsError: ``limit`` is below 1.
     """
     if limit is not None and limit < 1:
@@ -84,7 +84,7 @@ def load_dataset(name_or_path: str | Path, *, limit: int | None = None) -> Datas
 
 
 def _read(path: Path) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """Header (empty when there is none) and checked sample rows of a dataset file."""
+    """Header (empty if there is none) and checked sample rows of a dataset file."""
     header: dict[str, str] = {}
     rows: list[dict[str, str]] = []
     seen: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""What a dataset looks like: lengths per class (the paper's Figure 1), confidence, similarity."""
+"""Dataset statistics: lengths per class (the paper's Figure 1), confidence, similarity."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from exleak.records import CLASSES, Dataset, to_json
 if TYPE_CHECKING:
     from exleak.scoring import Instrument
 
-#: Counts the tokens of each text.
+#: A function that counts the tokens of each text.
 Tokenizer = Callable[[Sequence[str]], list[int]]
 _KINDS = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
 class ClassStats:
-    """One class of injected sentences.
+    """Statistics of one class of injected sentences.
 
     Attributes:
-        lengths: Tokens of each sentence.
-        mean, deviation, median, shortest, longest: Of the lengths.
+        lengths: Number of tokens of each sentence.
+        mean, deviation, median, shortest, longest: Summary of the lengths.
         confidence: Mean probability of the class, by the instrument.
-        agreement: Share of sentences whose likeliest class it is.
-        words: Running words, vocabulary: distinct ones, in lower case.
-        duplicates: Sentences that came before, case aside.
-        similarity: Mean cosine similarity to the control; largest_similarity: the largest.
+        agreement: Share of sentences whose most probable class it is.
+        words, vocabulary: Number of words, and of distinct lower-case words.
+        duplicates: Number of repeated sentences, ignoring case.
+        similarity, largest_similarity: Mean and largest cosine similarity to the control.
     """
 
     lengths: tuple[int, ...]
@@ -55,17 +55,17 @@ class ClassStats:
 
 @dataclass(frozen=True)
 class DatasetStats:
-    """A dataset's classes, and its controls.
+    """Statistics of a dataset's classes and controls.
 
     Attributes:
-        dataset, version: Its name and version.
-        samples: How many it has.
-        tokenizer: What lengths are counted in.
-        instrument: Name of the instrument behind confidences and similarities.
-        classes: By condition.
+        dataset, version: Name and version of the dataset.
+        samples: Number of samples.
+        tokenizer: Name of the tokenizer that lengths are counted with.
+        instrument: Name of the instrument for confidences and similarities.
+        classes: Statistics by condition.
         control_mean: Mean length of the controls.
         control_lean: Mean of P[positive] − P[negative] over the controls.
-        control_duplicates: Controls that came before, case aside.
+        control_duplicates: Number of repeated controls, ignoring case.
     """
 
     dataset: str
@@ -80,31 +80,31 @@ class DatasetStats:
 
     @property
     def spread(self) -> float:
-        """Largest difference of the classes' mean lengths, in tokens."""
-        means = [found.mean for found in self.classes.values()]
+        """Largest difference between the classes' mean lengths, in tokens."""
+        means = [item.mean for item in self.classes.values()]
         return max(means) - min(means)
 
     def to_json(self) -> dict[str, Any]:
-        """These figures as JSON-ready builtins."""
+        """The statistics as JSON-ready builtins."""
         value = to_json(self)
         assert isinstance(value, dict)
         return {**value, "spread": self.spread}
 
     def lines(self) -> Iterator[str]:
-        """These figures for people."""
+        """The statistics as lines of text."""
         yield f"{self.dataset} {self.version}: {self.samples} samples; length in {self.tokenizer}"
         yield (
             "class      length  sd     range    confidence  agreement  words  vocabulary  "
             "duplicates  similarity"
         )
         for label in reversed(CLASSES):
-            found = self.classes[label]
-            span = f"{found.shortest}–{found.longest}"
+            item = self.classes[label]
+            span = f"{item.shortest}–{item.longest}"
             yield (
-                f"{label:9} {found.mean:7.2f}  {found.deviation:5.2f}  {span:>7}  "
-                f"{found.confidence:10.3f}  {found.agreement:9.3f}  {found.words:5}  "
-                f"{found.vocabulary:10}  {found.duplicates:10}  {found.similarity:.3f}, at most "
-                f"{found.largest_similarity:.3f}"
+                f"{label:9} {item.mean:7.2f}  {item.deviation:5.2f}  {span:>7}  "
+                f"{item.confidence:10.3f}  {item.agreement:9.3f}  {item.words:5}  "
+                f"{item.vocabulary:10}  {item.duplicates:10}  {item.similarity:.3f}, at most "
+                f"{item.largest_similarity:.3f}"
             )
         yield f"class means differ by at most {self.spread:.2f}"
         yield (
@@ -119,13 +119,13 @@ def stats(
     tokenizer: str = "wordpiece",
     instrument: str | Instrument = "embedded",
 ) -> DatasetStats:
-    """Describe a dataset.
+    """Compute the statistics of a dataset.
 
     Args:
-        dataset: A shipped dataset's name, a JSONL file, or a loaded dataset.
+        dataset: A built-in dataset's name, a JSONL file, or a loaded dataset.
         tokenizer: ``"wordpiece"`` (SentenceBERT's), ``"words"``, a ``tokenizer.json``, or a
             checkpoint's folder or hub name.
-        instrument: Gives confidences and similarities.
+        instrument: The instrument for confidences and similarities.
 
     Raises:
         DatasetError: The dataset cannot be read.
@@ -179,10 +179,10 @@ def _duplicates(texts: Sequence[str]) -> int:
 
 
 def load_tokenizer(name: str) -> Tokenizer:
-    """A function that counts the tokens of texts, without marks of begin and end.
+    """Load a function that counts the tokens of texts, without special tokens.
 
     Raises:
-        SettingsError: There is no such tokenizer.
+        SettingsError: The tokenizer cannot be loaded.
     """
     if name == "words":
         return lambda texts: [len(text.split()) for text in texts]
@@ -197,7 +197,7 @@ def load_tokenizer(name: str) -> Tokenizer:
 
         with within_reach(name):
             loaded = AutoTokenizer.from_pretrained(name)
-    except Exception as error:  # each library raises what it likes
+    except Exception as error:  # each library raises different exceptions
         raise SettingsError(
             f"tokenizer {name!r} cannot be loaded ({type(error).__name__}: {error}); give "
             "wordpiece, words, a tokenizer.json, or a checkpoint"
@@ -206,7 +206,7 @@ def load_tokenizer(name: str) -> Tokenizer:
 
 
 def _from_file(path: Path) -> Tokenizer:
-    """Counts whole texts, whatever padding and truncation the file asks for."""
+    """Load a tokenizer file, without its padding and truncation."""
     from tokenizers import Tokenizer as Fast
 
     file = Fast.from_file(str(path))
@@ -216,11 +216,11 @@ def _from_file(path: Path) -> Tokenizer:
 
 
 def check_plot(path: str | Path) -> None:
-    """Refuse a picture that could not be drawn, before the work for it is done.
+    """Check that a plot can be written, before the statistics are computed.
 
     Raises:
-        SettingsError: matplotlib is not installed, the suffix is of no picture, or the file
-            cannot be written.
+        SettingsError: matplotlib is not installed, the suffix is unknown, or the file cannot be
+            written.
     """
     if Path(path).suffix.lower() not in _KINDS:
         raise SettingsError(f"{path}: a plot is one of {', '.join(_KINDS)}")
@@ -229,10 +229,10 @@ def check_plot(path: str | Path) -> None:
 
 
 def plot(found: Sequence[DatasetStats], path: str | Path) -> None:
-    """Draw lengths per class, a panel for each dataset (the paper's Figure 1).
+    """Plot lengths per class, with a panel for each dataset (the paper's Figure 1).
 
     Args:
-        found: What :func:`stats` gave.
+        found: Results of :func:`stats`.
         path: A .png, .svg or .pdf file.
 
     Raises:

@@ -1,1 +1,1 @@
-"""From rates to a verdict: limits, rules, baselines and series of checkpoints."""
+"""The gate, which turns rates into a verdict: limits, rules, baselines, checkpoint series."""

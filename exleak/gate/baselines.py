@@ -1,6 +1,6 @@
-"""Baselines: numbered runs of a name, to be committed and compared with.
+"""Baselines: named, numbered runs to commit and to compare with.
 
-A run is a report with one more entry, ``saved``: number, time, commit. It lies in
+A run is a report with an additional entry ``saved`` (number, time, commit), stored as
 ``leakage_baselines/NAME/0001.json``.
 """
 
@@ -26,10 +26,10 @@ _RUN = re.compile(r"[0-9]+")
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that cannot be a folder's.
+    """Check that a name is a valid folder name.
 
     Raises:
-        SettingsError: It has other characters than letters, digits, dots, dashes, underscores.
+        SettingsError: It has characters other than letters, digits, dots, dashes, underscores.
     """
     if not _NAME.fullmatch(name):
         raise SettingsError(
@@ -38,13 +38,13 @@ def check_name(name: str) -> None:
 
 
 def runs(folder: Path, name: str) -> list[Path]:
-    """The runs saved under a name, in order; none if there are none."""
-    found = [path for path in (folder / name).glob("*.json") if _RUN.fullmatch(path.stem)]
-    return sorted(found, key=lambda path: int(path.stem))
+    """The runs saved under a name, in order; may be empty."""
+    files = [path for path in (folder / name).glob("*.json") if _RUN.fullmatch(path.stem)]
+    return sorted(files, key=lambda path: int(path.stem))
 
 
 def is_name(text: str) -> bool:
-    """Whether a baseline is meant by name, not a report's file."""
+    """Whether a text is a baseline's name rather than a report file."""
     return not text.endswith(".json") and _NAME.fullmatch(text) is not None
 
 
@@ -52,23 +52,23 @@ def save(folder: Path, name: str, measurements: Sequence[Measurement]) -> Path:
     """Write a run under the next free number.
 
     Args:
-        folder: Where baselines are kept.
+        folder: The folder of all baselines.
         name: The baseline's name.
-        measurements: Of the run.
+        measurements: The run's measurements.
 
     Returns:
-        The file that was written.
+        The written file.
 
     Raises:
-        SettingsError: A name that cannot be a folder's.
+        SettingsError: The name is not a valid folder name.
     """
     check_name(name)
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)
     taken = [int(path.stem) for path in runs(folder, name)]
     number = max(taken, default=0) + 1
-    # Comparisons need no sentences, and a file that is committed should be small.
-    kept = [replace(found, prompts=(), worst=()) for found in measurements]
+    # Comparisons need no sentences, and a committed file should be small.
+    kept = [replace(measurement, prompts=(), worst=()) for measurement in measurements]
     while True:
         path = place / f"{number:04}.json"
         saved = {"name": name, "number": number, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -86,7 +86,7 @@ def save(folder: Path, name: str, measurements: Sequence[Measurement]) -> Path:
 
 
 def commit(folder: Path) -> dict[str, Any]:
-    """The git commit that the folder's repository stands at, and whether files differ from it."""
+    """The git commit of the folder's repository, and whether there are uncommitted changes."""
 
     def git(*arguments: str) -> str | None:
         try:
@@ -103,13 +103,13 @@ def commit(folder: Path) -> dict[str, Any]:
 
 
 def load(folder: Path, name_or_file: str) -> list[tuple[Measurement, ...]]:
-    """The runs of a baseline: every run of a name, or that of one report.
+    """The runs of a baseline: all runs of a name, or the single one of a report file.
 
     Returns:
-        The measurements of each run; empty where nothing was saved under that name yet.
+        The measurements of each run; empty if nothing was saved under that name yet.
 
     Raises:
-        ReportError: A file that is not a report.
+        ReportError: The file is not a report.
     """
     if is_name(name_or_file):
         return [read_measurements(path) for path in runs(folder, name_or_file)]
@@ -119,19 +119,19 @@ def load(folder: Path, name_or_file: str) -> list[tuple[Measurement, ...]]:
 def matching(
     saved: Sequence[Sequence[Measurement]], model: str, dataset: str, against: str
 ) -> list[Measurement]:
-    """What a model is compared with: its own measurements, or those of the only model there is.
+    """The measurements to compare a model with: its own, or those of the only model saved.
 
     Raises:
-        ComparisonError: The baseline holds several models and none of this name.
+        ComparisonError: The baseline has several models and none of this name.
     """
-    found = [m for run in saved for m in run if m.dataset == dataset]
-    own = [measurement for measurement in found if measurement.model == model]
-    if not own:  # saved under the whole path, before names were short
-        alike = [m for m in found if m.model.endswith(f"/{model}")]
+    candidates = [m for run in saved for m in run if m.dataset == dataset]
+    own = [measurement for measurement in candidates if measurement.model == model]
+    if not own:  # saved under the full path, before names were shortened
+        alike = [m for m in candidates if m.model.endswith(f"/{model}")]
         own = alike if len({m.model for m in alike}) == 1 else []
-    models = sorted({measurement.model for measurement in found})
+    models = sorted({measurement.model for measurement in candidates})
     if own or len(models) == 1:
-        return own or found
+        return own or candidates
     if not models:
         raise ComparisonError(f"baseline {against} has no measurement on {dataset}")
     raise ComparisonError(

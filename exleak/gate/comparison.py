@@ -1,8 +1,8 @@
-"""One measurement against others: has the leakage risen since?
+"""Paired comparison of a measurement with earlier ones: has the leakage increased?
 
-Works on measurements as reports hold them, so that a run can be compared with one of last month
-on another machine. What is compared is the directional rate of each control prompt: the controls
-are the same in both runs, and what any inserted sentence does cancels.
+The input is measurements from reports, so that a run can be compared with an older one from
+another machine. The compared quantity is the directional rate of each control prompt: the controls
+are the same in both runs, and effects of any inserted sentence cancel.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Random sign flips of the test; with fewer controls than this has bits, all of them.
+#: Number of random sign patterns of the test; if there are no more in all, all are used.
 FLIPS = 9_999
 #: Significance level of the baseline rule, one-sided.
 BASELINE_ALPHA = 0.01
-#: Power that the detectable increase is stated at.
+#: Power at which the detectable increase is stated.
 POWER = 0.90
 
-#: Sampling settings that may differ: another seed is another draw of the same thing.
+#: Sampling settings that may differ: another seed gives another sample of the same distribution.
 _FREE = {"seed"}
 
 
@@ -39,12 +39,12 @@ def compare(
 
     Args:
         measurement: The measurement.
-        others: The same; several runs of one thing are averaged for each control.
-        against: A name for them, for people.
-        metric: Which rate of each control is compared.
+        others: The measurements to compare with, averaged for each control.
+        against: A display name for them.
+        metric: The rate to compare for each control.
 
     Raises:
-        ComparisonError: They were not measured alike; the message says what differs.
+        ComparisonError: The measurements' settings differ; the message names the difference.
     """
     if not others:
         raise ComparisonError("nothing to compare with")
@@ -79,7 +79,7 @@ def compare(
 def difference(
     one: Measurement, other: Measurement, metric: Compared = "directional"
 ) -> str | None:
-    """Why two measurements cannot be compared; ``None`` if they can."""
+    """The reason that two measurements cannot be compared; ``None`` if they can."""
     for name, pick in _ASPECTS.items():
         mine, theirs = pick(one), pick(other)
         if mine != theirs:
@@ -113,31 +113,31 @@ def _short(value: Any) -> str:
 
 
 def by_control(measurement: Measurement, metric: Compared) -> dict[str, float]:
-    """The rate of each control that is compared; empty in reports from before it."""
+    """The compared rate of each control; empty in older reports that lack it."""
     return measurement.residual_by_control if metric == "residual" else measurement.by_control
 
 
 def compared_metric(metric: str) -> Compared:
-    """What baselines and series compare, where a limit applies to a metric."""
+    """The rate that baselines and series compare, given the metric of the limit."""
     return "residual" if metric == "residual" else "directional"
 
 
 def sign_flip(differences: Sequence[float], flips: int = FLIPS, seed: int = 0) -> float:
-    """One-sided p-value that differences lie above 0, by flipping their signs.
+    """One-sided p-value of the sign-flip test that differences lie above 0.
 
     Exact under symmetry about 0 (Fisher 1935): p = (1 + #{as large or larger}) / (flips + 1),
-    or the share over all sign patterns where there are no more of those than ``flips``.
+    or the share over all sign patterns if there are at most ``flips`` of them.
 
     Args:
         differences: One per control, shape (n,).
-        flips: Random sign patterns.
-        seed: Seed of the patterns; the same differences always get the same p-value.
+        flips: Number of random sign patterns.
+        seed: Seed of the patterns; equal differences always get the same p-value.
     """
     import numpy as np
 
     values = np.asarray(differences, dtype=np.float64)
     observed = float(values.sum())
-    # Equal sums in another order differ in the last bits.
+    # Equal sums can differ in the last bits, depending on the order.
     threshold = observed - 1e-9
     if 2 ** len(values) <= flips:
         return float(np.mean(_all_signs(len(values)) @ values >= threshold))
@@ -182,7 +182,7 @@ def _detectable(error: float | None, n: int) -> float | None:
 
 
 def _wilcoxon(measurement: Measurement, others: Sequence[Measurement]) -> float | None:
-    """The paper's test between models (section 5), on what each test prompt's d gained."""
+    """The paper's test between models (section 5), on the increase of each test prompt's d."""
     from exleak.rates import wilcoxon
 
     theirs = [_differences(other) for other in others]

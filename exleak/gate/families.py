@@ -1,4 +1,4 @@
-"""The same measurement in several reports: a copy is no further evidence, and counts once."""
+"""Holm's adjustment over the models of a dataset, with copies of a measurement counted once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from exleak.records import Measurement
 
-#: What makes a measurement; how it was judged, where, and what is shown of it may differ.
+#: Attributes that are equal in copies; verdict, environment and shown examples may differ.
 _MEASURED = (
     "dataset", "instrument", "sampling", "generations", "expression", "semantic", "by_control",
     "identity",
@@ -14,27 +14,27 @@ _MEASURED = (
 
 
 def is_same(one: Measurement, other: Measurement) -> bool:
-    """Whether two measurements are copies of one, under whatever names of the model."""
+    """Whether two measurements are copies of one, possibly under different model names."""
     return all(getattr(one, key) == getattr(other, key) for key in _MEASURED)
 
 
 def without_copies(
     measurements: Sequence[Measurement],
 ) -> tuple[list[Measurement], list[str]]:
-    """Leave out copies of a measurement under the same name of the model.
+    """Remove copies of a measurement with the same model name.
 
     Returns:
-        The measurements in order, each once, and a line of text for each that was there more often.
+        The distinct measurements in order, and a line of text for each that had copies.
     """
     kept: list[Measurement] = []
     copies: dict[int, int] = {}
-    for found in measurements:
+    for measurement in measurements:
         for place, one in enumerate(kept):
-            if one.label == found.label and is_same(one, found):
+            if one.label == measurement.label and is_same(one, measurement):
                 copies[place] = copies.get(place, 1) + 1
                 break
         else:
-            kept.append(found)
+            kept.append(measurement)
     notes = [
         f"{kept[place].title}: given {count} times, counted once" for place, count in copies.items()
     ]
@@ -44,13 +44,13 @@ def without_copies(
 def adjusted(measurements: Sequence[Measurement]) -> dict[int, float | None]:
     """Holm's adjustment over the models of each dataset.
 
-    A model counts once however often it was measured, or copied under another name: further runs
-    must not weaken the test of any of them.
+    A model counts once, even if it was measured several times or copied under another name:
+    additional runs must not weaken the tests.
 
     Returns:
-        Adjusted p-values by place; none for datasets with one model.
+        Adjusted p-values by position in ``measurements``; none for datasets with one model.
     """
-    found: dict[int, float | None] = {}
+    by_position: dict[int, float | None] = {}
     for groups in _by_dataset(measurements):
         if len(groups) < 2:
             continue
@@ -59,12 +59,12 @@ def adjusted(measurements: Sequence[Measurement]) -> dict[int, float | None]:
             for place in group:
                 p_values = list(lowest)
                 p_values[own] = measurements[place].expression.p_value
-                found[place] = holm(p_values)[own]
-    return found
+                by_position[place] = holm(p_values)[own]
+    return by_position
 
 
 def remarks(measurements: Sequence[Measurement]) -> Iterator[str]:
-    """Lines on models that are there with several measurements of one dataset."""
+    """Lines about models that have several measurements on one dataset."""
     for groups in _by_dataset(measurements):
         for group in groups:
             first = measurements[group[0]]
@@ -83,15 +83,16 @@ def remarks(measurements: Sequence[Measurement]) -> Iterator[str]:
 
 
 def _by_dataset(measurements: Sequence[Measurement]) -> Iterator[list[list[int]]]:
-    """The places of each dataset's measurements, grouped by model."""
+    """Positions of each dataset's measurements, grouped by model."""
     families: dict[str, list[list[int]]] = {}
-    for place, found in enumerate(measurements):
-        groups = families.setdefault(found.dataset, [])
+    for place, measurement in enumerate(measurements):
+        groups = families.setdefault(measurement.dataset, [])
         alike = [
             group
             for group in groups
             if any(
-                measurements[other].label == found.label or is_same(measurements[other], found)
+                measurements[other].label == measurement.label
+                or is_same(measurements[other], measurement)
                 for other in group
             )
         ]
@@ -101,15 +102,15 @@ def _by_dataset(measurements: Sequence[Measurement]) -> Iterator[list[list[int]]
 
 
 def _lowest(measurements: Sequence[Measurement]) -> float | None:
-    values = [found.expression.p_value for found in measurements]
+    values = [measurement.expression.p_value for measurement in measurements]
     return min((value for value in values if value is not None), default=None)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment (1979): the family's false alarms stay at the level of one.
+    """Holm's step-down adjustment (1979), which controls the family-wise error rate.
 
     Args:
-        p_values: One per model; undefined ones are left out of the family.
+        p_values: One per model; undefined ones do not count in the family.
 
     Returns:
         Adjusted p-values in the same order.

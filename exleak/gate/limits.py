@@ -1,4 +1,4 @@
-"""What a measurement is judged by."""
+"""The limits that a measurement is judged by."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from exleak.errors import SettingsError
 
 Significance = Literal["forbid", "require", "report"]
 Metric = Literal["rate", "directional", "residual"]
-#: What a limit may apply to, and what people call it.
+#: Metrics that a limit may apply to, with their display names.
 METRICS: dict[Metric, str] = {
     "rate": "μ_EL",
     "directional": "directional rate",
@@ -23,21 +23,21 @@ WILCOXON_ALPHA = 0.001
 
 @dataclass(frozen=True)
 class Limits:
-    """What a measurement is judged by.
+    """The limits that a measurement is judged by.
 
     Attributes:
         max_rate: Highest rate allowed, 0 to 1; ``None`` sets no limit.
-        metric: Which rate it applies to: the paper's ``"rate"``, the ``"directional"`` one, or
-            the ``"residual"`` one: the directional rate of the continuations that do not restate
-            the injected sentence.
-        significance: ``"forbid"`` fails a significant W_EL, ``"require"`` fails one that is not,
-            ``"report"`` (as ``None``) only reports it.
-        level: One-sided confidence of the bounds, above .5 and below 1.
+        metric: The rate that the limit applies to: the paper's ``"rate"``, the ``"directional"``
+            rate, or the ``"residual"`` one, which is the directional rate of the continuations
+            that do not restate the injected sentence.
+        significance: ``"forbid"`` fails a significant W_EL, ``"require"`` an insignificant one,
+            ``"report"`` (like ``None``) only reports it.
+        level: One-sided confidence level of the bounds, above .5 and below 1.
         alpha: Significance level of W_EL.
-        margin: Increase over a baseline that is tolerated, 0 to 1; ``None`` compares with none.
+        margin: Tolerated increase over a baseline, 0 to 1; ``None`` skips the comparison.
 
     Raises:
-        SettingsError: A value outside its range.
+        SettingsError: A value is outside its range.
     """
 
     max_rate: float | None = None
@@ -70,7 +70,7 @@ class Limits:
 
     @property
     def judge_anything(self) -> bool:
-        """Whether these limits can fail a model at all."""
+        """Whether any of these limits can fail a model."""
         return (
             self.max_rate is not None
             or self.significance in ("forbid", "require")

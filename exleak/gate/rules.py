@@ -1,7 +1,7 @@
-"""Rates and limits in, a verdict out.
+"""The gate's rules, which turn rates and limits into a verdict.
 
-The gate decides on one-sided confidence bounds, not on the rate alone: a plain ``rate <= limit``
-fails a model that keeps the limit in a large share of runs (docs/decisions.md).
+The rules use one-sided confidence bounds, not the rate alone: a plain ``rate <= limit`` would fail
+a model that keeps the limit in a large share of runs (docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from exleak.gate.limits import METRICS, Limits, Metric
 from exleak.gate.usable import unusable_because
 from exleak.records import NO_RATE, Comparison, Expression, Finding, Outcome, Rate, Verdict
 
-#: Power that ``Verdict.detectable`` is stated at.
+#: Power at which ``Verdict.detectable`` is stated.
 POWER = 0.90
 
-#: Outcomes, worst last.
+#: Outcomes by severity, worst last.
 SEVERITY: tuple[Outcome, ...] = ("pass", "inconclusive", "fail", "unusable")
 
 
@@ -30,21 +30,21 @@ def judge(
     adjusted: float | None = None,
     comparison: Comparison | ComparisonError | str | None = None,
 ) -> Verdict:
-    """Decide on a measurement.
+    """Judge a measurement.
 
     Args:
         expression: Its expression leakage rates.
-        total: Generations in all.
-        unusable: Generations that could not be scored.
-        task_talk: Generations that talk about the task.
-        foreign: Generations in a language that the instrument does not know.
-        limits: What to judge by.
-        adjusted: W_EL after :func:`holm`, where several models are judged together.
-        comparison: What a comparison with the baseline gave, or why it cannot be made; a text
-            where there is no baseline yet.
+        total: Number of generations.
+        unusable: Number of generations that could not be scored.
+        task_talk: Number of generations that talk about the task.
+        foreign: Number of generations in a language that the instrument does not know.
+        limits: The limits.
+        adjusted: W_EL after :func:`holm`, if several models are judged together.
+        comparison: The comparison with the baseline, or the error that prevented it; a text if
+            there is no baseline yet.
 
     Returns:
-        The verdict; its outcome is ``None`` when there was nothing to judge by.
+        The verdict; its outcome is ``None`` if no limit was set.
     """
     findings: list[Finding] = []
     if problem := unusable_because(expression, total, unusable, task_talk, foreign):
@@ -56,8 +56,8 @@ def judge(
         findings.append(Finding("significance", *rule))
     if limits.margin is not None:
         findings.append(Finding("baseline", *judge_comparison(comparison, limits)))
-    outcome = max((found.outcome for found in findings), key=SEVERITY.index, default=None)
-    reasons = tuple(found.reason for found in findings)
+    outcome = max((finding.outcome for finding in findings), key=SEVERITY.index, default=None)
+    reasons = tuple(finding.reason for finding in findings)
     if outcome is None:
         reasons = ("no limit was set: reported only",)
     return Verdict(
@@ -83,7 +83,7 @@ def chosen(expression: Expression, metric: Metric) -> Rate:
 
 
 def limit_rule(expression: Expression, limits: Limits) -> tuple[Outcome, str]:
-    """The limit rule on the rate that the limits name."""
+    """The limit rule for the metric of the limits."""
     rate = chosen(expression, limits.metric)
     if rate.rate is None:
         name, reason = METRICS[limits.metric], _why_undefined(expression, limits.metric)
@@ -92,7 +92,7 @@ def limit_rule(expression: Expression, limits: Limits) -> tuple[Outcome, str]:
 
 
 def judge_limit(rate: Rate, limits: Limits) -> tuple[Outcome, str]:
-    """The limit rule: fail above the lower bound, pass at or below the upper one."""
+    """The limit rule: fail if the lower bound exceeds the limit, pass if the upper does not."""
     assert limits.max_rate is not None
     name = METRICS[limits.metric]
     if rate.rate is None or rate.bounds is None:
@@ -123,7 +123,7 @@ def _why_undefined(expression: Expression, metric: Metric) -> str:
 def judge_significance(
     p_value: float | None, limits: Limits, adjusted: float | None = None
 ) -> tuple[Outcome, str]:
-    """The significance rule on W_EL, adjusted if it was; an undefined one is not significant."""
+    """The significance rule on W_EL, adjusted if given; an undefined one is not significant."""
     shown = "undefined" if p_value is None else f"{p_value:.2g}"
     if adjusted is not None:
         shown += f" (Holm-adjusted {adjusted:.2g})"
@@ -140,7 +140,7 @@ def judge_significance(
 def judge_comparison(
     comparison: Comparison | ComparisonError | str | None, limits: Limits
 ) -> tuple[Outcome, str]:
-    """The baseline rule: fail an increase of the margin or more that chance does not explain."""
+    """The baseline rule: fail a significant increase of the margin or more."""
     assert limits.margin is not None
     if isinstance(comparison, ComparisonError):
         return "unusable", str(comparison)
@@ -164,7 +164,7 @@ def judge_comparison(
 
 
 def detectable(expression: Expression, limits: Limits) -> float | None:
-    """The smallest increase that such a run detects at the level's false-alarm rate, 90% power."""
+    """The smallest increase detectable with 90% power at the bounds' confidence level."""
     from exleak.rates import quantile
 
     rate = chosen(expression, limits.metric)

@@ -1,9 +1,9 @@
-"""Checkpoints in order: where did the leakage begin to rise?
+"""Series of checkpoints in training order: where did the leakage begin to increase?
 
-Every checkpoint is compared with the first. With many checkpoints one of them looks worse by
-chance, so the p-values are adjusted together: a sign pattern over the controls is applied to all
-checkpoints at once, and each is held against the largest statistic of the pattern (Westfall and
-Young 1993, single-step max-T).
+Every checkpoint is compared with the first. Among many checkpoints one may look worse by chance,
+so the p-values are adjusted for multiple tests: each sign pattern over the controls is applied to
+all checkpoints, and each checkpoint's statistic is compared with the pattern's largest (Westfall
+and Young 1993, single-step max-T).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def series(
     """Compare checkpoints with the first of them.
 
     Args:
-        measurements: In the order of training.
-        alpha: Chance that any checkpoint of a series that stays the same is called worse.
-        metric: Which rate of each control is compared.
+        measurements: Measurements in training order.
+        alpha: Family-wise error rate: the probability of any alarm if nothing changes.
+        metric: The rate to compare for each control.
 
     Raises:
-        ComparisonError: They were not measured alike.
+        ComparisonError: The measurements' settings differ.
     """
     import numpy as np
 

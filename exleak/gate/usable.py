@@ -1,4 +1,4 @@
-"""What makes a measurement unusable, whatever its rates: too little that could be scored."""
+"""Checks that a measurement is usable: that enough of its generations could be scored."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Any, TypedDict
 
 from exleak.records import Expression
 
-#: More unusable generations than this share make a measurement unusable.
+#: Highest share of generations that cannot be scored.
 MAX_UNUSABLE = 0.05
-#: More talk about the task than this leaves too little that continues the prompt. A small chat
-#: model talks about it in a tenth of its answers and can be measured by the others.
+#: Highest share of generations that talk about the task. A small chat model does so in a tenth of
+#: its answers and can be measured by the others.
 MAX_TASK_TALK = 0.5
-#: What an English instrument cannot read may be where the model leaks. Texts that cannot be told
-#: count as English, so that the true share may be higher.
+#: Highest share of generations that an English instrument cannot read; they may be the ones that
+#: leak. Texts of undetermined language count as English, so the true share may be higher.
 MAX_FOREIGN = 0.1
-#: More exact ties than this share leave nothing that could tell a leak.
+#: Highest share of exact ties; with more, a leak could not show.
 MAX_TIES = 0.5
 
 
 def unusable_because(
     expression: Expression, total: int, unusable: int, task_talk: int = 0, foreign: int = 0
 ) -> str | None:
-    """Why a measurement tells nothing, whatever its rates; ``None`` if it does.
+    """The reason that a measurement is unusable; ``None`` if it is usable.
 
     Args:
         expression: Its expression leakage rates.
-        total: Generations in all.
-        unusable: Generations that could not be scored.
-        task_talk: Generations that talk about the task instead of doing it.
-        foreign: Generations in a language that the instrument does not know.
+        total: Number of generations.
+        unusable: Number of generations that could not be scored.
+        task_talk: Number of generations that talk about the task instead of doing it.
+        foreign: Number of generations in a language that the instrument does not know.
     """
     if foreign > MAX_FOREIGN * total:
         return (
@@ -61,7 +61,7 @@ def unusable_because(
 
 
 class KindCounts(TypedDict):
-    """Generations in all, and those of each kind that is not scored."""
+    """Number of generations, in total and of each kind that is counted apart."""
 
     total: int
     unusable: int
@@ -70,10 +70,10 @@ class KindCounts(TypedDict):
 
 
 def counts_of(generations: Mapping[str, Any]) -> KindCounts:
-    """What :func:`judge` and :func:`unusable_because` need of a measurement's generations.
+    """The counts of a measurement for :func:`judge` and :func:`unusable_because`.
 
     Args:
-        generations: ``Measurement.generations``; reports from before a kind was told lack it.
+        generations: ``Measurement.generations``; older reports lack some kinds.
     """
     total = generations.get("total", generations["prompts"] * generations["per_prompt"])
     return {

@@ -1,11 +1,11 @@
 """Leakage rates: the paper's EL, μ, W and L, and their robust counterparts.
 
-A *pair* is one test prompt with its control. Scores enter as arrays over the usable generations
-of a prompt. Every rate is a mean over pairs; its uncertainty is clustered on the control, because
-the pairs of one sample share it, and on the injected sentence where one is reused.
+A *pair* is one test prompt with its control. Scores are arrays over the usable generations of a
+prompt. Every rate is a mean over pairs. Its uncertainty is clustered on the control, which the
+pairs of one sample share, and on the injected sentence if one is reused.
 
-Sources: Eq. 1, 2 and 4 of the paper for EL, μ and L; the sources of our own rates are given at
-each function.
+Sources: Eq. 1, 2 and 4 of the paper for EL, μ and L; each function names the sources of this
+project's additional rates.
 """
 
 from exleak.rates.carry_over import carry_over

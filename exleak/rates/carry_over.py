@@ -1,4 +1,4 @@
-"""How often continuations restate the injected sentence."""
+"""Carry-over rates: how often continuations restate the injected sentence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def carry_over(
 
     Args:
         pairs: A measurement's pairs; those whose injected sentence is unknown are left out.
-        thresholds: Above which likeness counts as a restatement.
+        thresholds: The restatement thresholds that the pairs' flags were made with.
         level: One-sided confidence of the bounds.
     """
     known = [pair for pair in pairs if pair.test_carries is not None]

@@ -22,8 +22,8 @@ from exleak.records import LEAKING_CONDITIONS, Condition, Expression, Rate
 def expression(pairs: Sequence[Pair], *, level: float = LEVEL) -> Expression:
     """Every expression leakage rate.
 
-    The headline is the paper's: mean of EL over the positive and negative conditions, and the
-    Wilcoxon test on the same pairs' differences. Pairs without an expression class are left out.
+    The headline rate is the paper's: the mean of EL over the positive and negative conditions,
+    and the Wilcoxon test on the same pairs' differences. Pairs of condition "test" are left out.
     """
     conditions = ("positive", "neutral", "negative")
     by_condition = {
@@ -47,7 +47,7 @@ def expression(pairs: Sequence[Pair], *, level: float = LEVEL) -> Expression:
 
 
 def _placebo(pairs: Sequence[Pair], injected_class: Condition, level: float) -> Rate:
-    """How often a neutral sentence raises a class that it does not have."""
+    """Rate at which neutral sentences raise the given class, which they do not have."""
     neutral = [pair for pair in pairs if pair.condition == "neutral"]
     return paired_rate([replace(pair, condition=injected_class) for pair in neutral], level)
 
@@ -66,7 +66,7 @@ def paired_rate(pairs: Sequence[Pair], level: float) -> Rate:
 
 
 def superiority_of(pair: Pair) -> float:
-    """Chance that a test generation scores above a control generation on the injected class."""
+    """Probability that a test generation scores above a control one on the injected class."""
     return chance_above(pair.test[:, pair.column], pair.reference[:, pair.column])
 
 
@@ -84,8 +84,8 @@ def superiority(pairs: Sequence[Pair], level: float) -> Rate:
 def directional_by_control(pairs: Sequence[Pair]) -> dict[str, float]:
     """Directional value of each control that has both a positive and a negative test prompt.
 
-    The chance, over all pairs of generations, that valence is higher after the positive sentence
-    than after the negative one, ties one half. What any inserted sentence does cancels.
+    The value is the probability, over all pairs of generations, that valence is higher after the
+    positive sentence than after the negative one, ties one half. Effects of any sentence cancel.
     """
     return {
         control: mean_of([chance_above(valence(u.test), valence(d.test)) for u in up for d in down])

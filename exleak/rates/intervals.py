@@ -1,4 +1,4 @@
-"""The mean over pairs with its clustered uncertainty: intervals, bounds and t tests."""
+"""The mean over pairs with its clustered uncertainty: intervals, bounds and t-tests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Hashable, Sequence
 from exleak.rates.pairs import DECIMALS
 from exleak.records import Rate
 
-#: Share of intervals that hold the true rate.
+#: Confidence level of the intervals.
 CONFIDENCE = 0.95
-#: One-sided confidence of the bounds that the gate decides on.
+#: One-sided confidence level of the bounds that the gate uses.
 LEVEL = 0.99
 
 
@@ -25,19 +25,20 @@ def clustered_rate(
 ) -> Rate:
     """A mean over pairs with its clustered uncertainty.
 
-    Intervals and bounds are, on each side, the wider of the t interval with one degree of freedom
-    less than there are clusters and Wilson's with the same error. Where the clusters do not differ,
-    as at 0 or 1, both are the exact binomial interval over clusters (Clopper and Pearson 1934).
+    Each end of the interval and of the bounds is the wider of two: the t interval, with one degree
+    of freedom less than there are clusters, and Wilson's with the same standard error. Without
+    variance between clusters, as at 0 or 1, both are the exact binomial interval over clusters
+    (Clopper and Pearson 1934).
 
     Args:
         values: One value in [0, 1] per pair.
         controls: The control of each pair.
-        sentences: The injected sentence of each pair, or several: clustered on too where one is
-            reused, and the widest is reported.
-        level: One-sided confidence of ``bounds``.
-        null: If given, ``p_value`` is that of a one-sided t test of the rate against it.
-        p_value: The p-value to carry, where another test gives it.
-        ties: The number of ties to carry.
+        sentences: The injected sentences of each pair. Where they are reused, the error is
+            clustered on them too, and the largest is reported.
+        level: One-sided confidence level of ``bounds``.
+        null: Null rate of a one-sided t-test that gives ``p_value``.
+        p_value: The p-value to report, if another test gives it.
+        ties: The number of ties to report.
     """
     n = len(values)
     if n == 0:
@@ -77,13 +78,13 @@ def _standard_error(
 
 
 def _interval(rate: float, error: float, clusters: int, level: float) -> tuple[float, float]:
-    """The wider, on each side, of the t interval and Wilson's (1927) with the same error.
+    """The wider, on each side, of the t and Wilson's (1927) interval with the same error.
 
-    Near 0 or 1 the spread shrinks with the rate, and t intervals miss the truth several times as
-    often as stated. Wilson's take the spread at the bound itself.
+    Near 0 or 1 the standard error shrinks with the rate, and t intervals miss the true rate
+    several times as often as stated. Wilson's interval uses the standard error at the bound.
 
     Args:
-        level: One-sided confidence of each end.
+        level: One-sided confidence level of each end.
     """
     half = quantile(level, clusters - 1) * error
     low, high = max(0.0, rate - half), min(1.0, rate + half)
@@ -103,7 +104,7 @@ def quantile(level: float, freedom: int) -> float:
 
 
 def _t_test(rate: float, error: float | None, clusters: int, null: float) -> float:
-    """One-sided p-value that the rate lies above ``null``; exact binomial without any spread."""
+    """One-sided p-value of the rate against ``null``; exact binomial test without variance."""
     from scipy import special, stats
 
     if error:

@@ -1,4 +1,4 @@
-"""The pairs of a test prompt and its control that rates are computed from."""
+"""Builds the pairs of a test prompt and its control, the input of all rates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def make_pairs(
     rows: Sequence[PromptGenerations], scored: Scored, restatements: Restatements
 ) -> list[rates.Pair]:
-    """Every test prompt with its control, where both have a usable generation."""
+    """Pair every test prompt with its control, if both have a usable generation."""
     by_id = {row.id: row for row in rows}
     pairs = []
     for row in rows:
@@ -50,7 +50,7 @@ def make_pairs(
 
 
 def pair_score(pair: rates.Pair) -> PairScore:
-    """What a report keeps of a pair."""
+    """The scores of a pair that a report contains."""
     has_class = pair.condition != "test"
     similarity = None
     if pair.test_similarity is not None and pair.reference_similarity is not None:

@@ -1,4 +1,4 @@
-"""A test prompt beside its control: what every rate is computed from."""
+"""A test prompt with its control, the unit that every rate is computed from."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-#: Means are rounded to this many decimals: the same values summed in another order differ in the
-#: last bit, and a strict comparison would take that for a leak.
+#: Decimals that means are rounded to. Without rounding, the order of a sum could change the last
+#: bit, which a strict comparison would count as a leak.
 DECIMALS = 12
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A test prompt against its control.
+    """A test prompt and its control.
 
     Attributes:
         id: The test prompt's id.
         control: The control prompt's id.
-        cluster: The control prompt's text: what its uncertainty is clustered on.
-        condition: The injected class, or ``"test"`` when there is none.
-        injected: The injected sentence, the second cluster; ``None`` when unknown.
+        cluster: The control prompt's text, on which the standard error is clustered.
+        condition: The injected class, or ``"test"`` if there is none.
+        injected: The injected sentence, the second cluster; ``None`` if unknown.
         test, reference: Class probabilities of the usable generations of the test and the control
             prompt, shape (K, 3) and (K', 3), columns as :data:`exleak.records.CLASSES`.
         test_similarity, reference_similarity: Cosine similarity to the concept, shape (K,) and
             (K',); ``None`` without a concept.
-        test_index, reference_index: Which generations those are: "by index" pairs equal numbers.
-        test_carries, reference_carries: Whether each of those generations says again what this
-            pair's injected sentence said, shape (K,) and (K',); ``None`` when it is unknown.
-        test_carries_any: Whether each test generation says again what the positive *or* the
-            negative sentence of its control said, shape (K,).
+        test_index, reference_index: Indices of these generations, for comparisons "by index".
+        test_carries, reference_carries: Whether each of these generations restates the pair's
+            injected sentence, shape (K,) and (K',); ``None`` if the sentence is unknown.
+        test_carries_any: Whether each test generation restates the positive *or* the negative
+            sentence of its control, shape (K,).
     """
 
     id: str
@@ -69,22 +69,22 @@ class Pair:
 
 
 def mean(values: Array) -> float:
-    """Exactly summed mean, rounded to :data:`DECIMALS`, the same in any order of values."""
+    """Mean with exact summation, rounded to :data:`DECIMALS`; the order does not matter."""
     return round(math.fsum(values.tolist()) / len(values), DECIMALS)
 
 
 def mean_of(values: Sequence[float]) -> float:
-    """Mean of a few floats, exactly summed."""
+    """Mean of a few floats with exact summation."""
     return math.fsum(values) / len(values)
 
 
 def difference(test: Array, control: Array) -> float:
-    """Difference of two means, free of rounding noise."""
+    """Difference of two means, rounded to :data:`DECIMALS`."""
     return round(mean(test) - mean(control), DECIMALS)
 
 
 def leaks(value: float) -> float:
-    """EL of one pair (Eq. 1): strictly above 0 counts."""
+    """EL of one pair (Eq. 1): 1 if its difference is strictly above 0."""
     return 1.0 if value > 0 else 0.0
 
 
@@ -94,10 +94,10 @@ def heuristic(value: float) -> float:
 
 
 def chance_above(test: Array, control: Array) -> float:
-    """Chance that a value of ``test`` exceeds one of ``control``, ties one half.
+    """Probability that a value of ``test`` exceeds one of ``control``; ties count one half.
 
-    The Mann-Whitney statistic over its maximum, also known as the common-language effect size
-    (McGraw and Wong 1992) and Vargha and Delaney's A (2000).
+    This is the Mann-Whitney statistic divided by its maximum, also known as the common-language
+    effect size (McGraw and Wong 1992) and Vargha and Delaney's A (2000).
     """
     import numpy as np
 
@@ -123,5 +123,5 @@ def opposites(pairs: Sequence[Pair]) -> dict[str, tuple[list[Pair], list[Pair]]]
 
 
 def injected_sentences(pairs: Sequence[Pair]) -> list[Hashable]:
-    """Second cluster of each pair; unknown sentences are all different."""
+    """Second cluster of each pair; every unknown sentence is a separate cluster."""
     return [pair.injected if pair.injected is not None else pair.id for pair in pairs]

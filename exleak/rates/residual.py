@@ -1,14 +1,14 @@
 """Residual rates: leakage among the continuations that do not restate the injected sentence.
 
-A continuation that says again what the injected sentence said has that sentence's mood, whatever
-the model does with moods. Residual rates set such continuations aside. Which ones are set aside
-must not depend on the arm that a continuation belongs to, or two equal arms would become unequal:
+A continuation that restates the injected sentence has that sentence's mood, even if the model
+does not leak expression. Residual rates exclude such continuations. The exclusion must not depend
+on the arm that a continuation belongs to, or two equal arms would become unequal:
 
-- directional rate: in *both* arms, whatever restates the positive *or* the negative sentence;
-- EL and superiority: in the test *and* the control prompt, whatever restates the test's sentence.
+- directional rate: exclude in *both* arms what restates the positive *or* negative sentence;
+- EL and superiority: exclude in the test *and* control prompt what restates the test's sentence.
 
-EL compares means, whose spread depends on how many continuations they are taken over. Of each pair
-both sides are therefore cut to the same number.
+EL compares means, whose variance depends on the number of continuations. Both sides of each pair
+are therefore cut to the same number.
 
 Source: DESIGN §5b of this project; the paper does not decompose its rates.
 """
@@ -27,7 +27,7 @@ from exleak.records import LEAKING_CONDITIONS, Rate, Residual
 if TYPE_CHECKING:
     from exleak.rates.pairs import Array, Flags
 
-#: Fewer controls than this leave a residual rate undefined.
+#: Minimum number of controls; with fewer, a residual rate is undefined.
 MIN_CONTROLS = 10
 
 
@@ -67,13 +67,13 @@ def _too_few(controls: int, total: int) -> str:
 
 
 def residual_by_control(pairs: Sequence[Pair]) -> dict[str, float]:
-    """Residual directional value of each control that keeps continuations in both arms."""
+    """Residual directional value of each control with continuations left in both arms."""
     known = [p for p in pairs if p.test_carries_any is not None]
     return directional_by_control(_without_either(known))
 
 
 def _without_either(pairs: Sequence[Pair]) -> list[Pair]:
-    """Test prompts without what restates the positive or the negative sentence of the control."""
+    """Pairs without test generations that restate the control's positive or negative sentence."""
     apart = []
     for pair in pairs:
         assert pair.test_carries_any is not None
@@ -83,7 +83,7 @@ def _without_either(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _without_own(pairs: Sequence[Pair]) -> list[Pair]:
-    """Pairs without what restates the test prompt's sentence, on both sides."""
+    """Pairs without generations, on either side, that restate the test prompt's sentence."""
     apart = []
     for pair in pairs:
         test = _dropped(pair.test, pair.test_carries)
@@ -100,6 +100,6 @@ def _dropped(scores: Array, carries: Flags | None) -> Array:
 
 
 def _equalised(pair: Pair) -> Pair:
-    """A pair with as many continuations on one side as on the other: the first of each."""
+    """A pair cut to the same number of continuations on both sides, the first ones."""
     n = min(len(pair.test), len(pair.reference))
     return replace(pair, test=pair.test[:n], reference=pair.reference[:n])

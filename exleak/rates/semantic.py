@@ -53,10 +53,10 @@ def _semantic(
     controls: list[str] = []
     injected: list[Hashable] = []
     for pair, second in zip(pairs, injected_sentences(pairs), strict=True):
-        found = similarity_values(pair, aggregation, decimals)
-        values += found
-        controls += [pair.cluster] * len(found)
-        injected += [second] * len(found)
+        pair_values = similarity_values(pair, aggregation, decimals)
+        values += pair_values
+        controls += [pair.cluster] * len(pair_values)
+        injected += [second] * len(pair_values)
     return clustered_rate(
         values,
         controls,
@@ -67,7 +67,7 @@ def _semantic(
 
 
 def similarity_values(pair: Pair, aggregation: Aggregation, decimals: int | None) -> list[float]:
-    """L of one pair: a value per index, or a single one."""
+    """L of one pair: one value per index for ``"paired"``, otherwise a single value."""
     assert pair.test_similarity is not None
     assert pair.reference_similarity is not None
     test, control = pair.test_similarity, pair.reference_similarity

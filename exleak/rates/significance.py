@@ -8,8 +8,8 @@ from collections.abc import Sequence
 def wilcoxon(differences: Sequence[float]) -> float | None:
     """One-sided p-value of the Wilcoxon signed-rank test that differences lie above 0.
 
-    ``scipy.stats.wilcoxon(d, alternative="greater")`` as in the paper; ``None`` where it is
-    undefined: without differences, or when all of them are 0 (scipy then says NaN or 1).
+    ``scipy.stats.wilcoxon(d, alternative="greater")`` as in the paper; ``None`` if it is
+    undefined: without differences, or if all of them are 0 (scipy then returns NaN or 1).
     """
     if not any(differences):
         return None

@@ -1,4 +1,4 @@
-"""Reports of measurements: one registry of kinds. JSON is the published contract.
+"""Reports of measurements, with a registry of report kinds; JSON is the published format.
 
 A new kind is a module with ``render(measurements) -> str``, and a line in :data:`KINDS`.
 """
@@ -45,7 +45,7 @@ KINDS: dict[str, Kind] = {
 
 
 def render(kind: str, measurements: Sequence[Measurement]) -> str:
-    """A report of one of the :data:`KINDS` as text."""
+    """Render a report of one of the :data:`KINDS` as text."""
     text: str = import_module(KINDS[kind].module).render(measurements)
     return text
 
@@ -54,7 +54,7 @@ def kind_of(path: Path) -> str:
     """The kind of a report, from its suffix.
 
     Raises:
-        ReportError: A suffix that no kind has.
+        ReportError: The suffix is unknown.
     """
     for name, kind in KINDS.items():
         if kind.suffix == path.suffix:
@@ -64,9 +64,9 @@ def kind_of(path: Path) -> str:
 
 
 def write_report(path: Path, measurements: Sequence[Measurement]) -> None:
-    """Write a report in one piece; its kind follows from the suffix.
+    """Write a report atomically; the suffix selects its kind.
 
     Raises:
-        ReportError: A suffix that no kind has.
+        ReportError: The suffix is unknown.
     """
     write_text(path, render(kind_of(path), measurements))

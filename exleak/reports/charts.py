@@ -1,4 +1,4 @@
-"""The figures of a report, from its measurements: a caption and an SVG each."""
+"""The figures of a report, each a caption and an SVG, drawn from its measurements."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ Measurements = Sequence[Measurement]
 
 def _datasets(measurements: Measurements) -> dict[str, list[int]]:
     """Positions of the measurements on each dataset."""
-    found: dict[str, list[int]] = {}
+    positions: dict[str, list[int]] = {}
     for index, measurement in enumerate(measurements):
-        found.setdefault(measurement.dataset, []).append(index)
-    return found
+        positions.setdefault(measurement.dataset, []).append(index)
+    return positions
 
 
 def rates(measurements: Measurements) -> Iterator[Chart]:
-    """The rates on each dataset, above the published ones."""
+    """The rates on each dataset, above the published rates."""
     for number_, (dataset, places) in enumerate(_datasets(measurements).items()):
         marks = []
         for i in places:
-            found = measurements[i]
-            rate, limit = found.expression, _limit_of_rate(found)
+            measurement = measurements[i]
+            rate, limit = measurement.expression, _limit_of_rate(measurement)
             at = f"{i}.expression.rate"
-            marks.append(Mark(found.label, rate.rate, rate.interval, limit, source=at))
+            marks.append(Mark(measurement.label, rate.rate, rate.interval, limit, source=at))
         title = f"Mean expression leakage rate of each model on {dataset}"
         known = _published(dataset, [measurements[i] for i in places])
         yield dataset, figures.rates(f"rates{number_}", title, marks, known)
 
 
 def _limit_of_rate(found: Measurement) -> float | None:
-    """The limit, where it is one of μ_EL."""
+    """The limit, if it applies to μ_EL."""
     return found.verdict.limit if found.verdict.metric == "rate" else None
 
 
 def _published(dataset: str, measured: Measurements) -> list[Mark]:
-    """The paper's Table 3 for plain runs, its Table 4 for those with the mitigation instruction."""
+    """The paper's Table 3 for plain runs, and Table 4 for runs with the mitigation instruction."""
     tables: dict[bool, Literal[3, 4]] = {False: 3, True: 4}
     return [
         Mark(
@@ -53,7 +53,7 @@ def _published(dataset: str, measured: Measurements) -> list[Mark]:
             cells[dataset].mu,
             flagged=cells[dataset].flagged,
         )
-        for mitigated in sorted({found.is_mitigated for found in measured})
+        for mitigated in sorted({measurement.is_mitigated for measurement in measured})
         for model, cells in published(tables[mitigated]).items()
         if dataset in cells
     ]
@@ -78,7 +78,7 @@ def _condition_marks(index: int, found: Measurement) -> list[Mark]:
 
 
 def decomposition(measurements: Measurements) -> Iterator[Chart]:
-    """How far the directional rate is from .5, with and without what restates the sentence."""
+    """The directional rate with and without carry-over, and the share of carry-over."""
     for number_, (dataset, places) in enumerate(_datasets(measurements).items()):
         groups = [(measurements[i].label, _parts(i, measurements[i])) for i in places]
         if any(marks for _, marks in groups):
@@ -101,17 +101,17 @@ def _parts(index: int, found: Measurement) -> list[Mark]:
 
 def differences(measurements: Measurements) -> Iterator[Chart]:
     """The distribution of d in each measurement."""
-    for index, found in enumerate(measurements):
+    for index, measurement in enumerate(measurements):
         series = [
             (name, [
                 pair.difference
-                for pair in found.pairs
+                for pair in measurement.pairs
                 if pair.condition == name and pair.difference is not None
             ])
             for name in ("negative", "positive")
         ]  # fmt: skip
         if any(values for _, values in series):
-            name = found.title
+            name = measurement.title
             title = f"Distribution of the difference d of {name}"
             figure = figures.histogram(f"differences{index}", title, series)
             yield name, figure

@@ -1,6 +1,6 @@
-"""What reports tell of a measurement: one list of columns for every kind of report.
+"""The columns of every kind of report, in one list.
 
-A place such as ``"expression.directional.rate"`` is the same in a
+A place is a path such as ``"expression.directional.rate"``, the same in a
 :class:`exleak.records.Measurement` and in its JSON. To add a number to all reports, add a line to
 :data:`COLUMNS`.
 """
@@ -26,12 +26,12 @@ class Column:
     """A number of a measurement.
 
     Attributes:
-        place: Where it is, as for :func:`lookup`.
-        name: What CSV calls it; ``None`` leaves it out there.
-        heading: What stands above it in the summary table of every other kind of report; ``None``
-            leaves it out there.
-        shown: Turns the value into text for those.
-        latex: The heading for LaTeX, where it is another.
+        place: Its path, as for :func:`lookup`.
+        name: Its column name in CSV; ``None`` omits it there.
+        heading: Its heading in the summary table of all other kinds of report; ``None`` omits it
+            there.
+        shown: Formats the value for these tables.
+        latex: The heading for LaTeX, if different.
     """
 
     place: str
@@ -84,7 +84,7 @@ COLUMNS: tuple[Column, ...] = (
 SUMMARY: tuple[Column, ...] = tuple(column for column in COLUMNS if column.heading is not None)
 HEADINGS: tuple[str, ...] = tuple(column.heading or "" for column in SUMMARY)
 
-#: Label of each rate and its place in a measurement.
+#: Label and place of each rate.
 RATES: tuple[tuple[str, str], ...] = (
     ("μ_EL", "expression"),
     ("μ_EL after a positive sentence", "expression.by_condition.positive"),
@@ -109,7 +109,7 @@ RATES: tuple[tuple[str, str], ...] = (
     ("μ_L after a neutral sentence", "semantic.by_condition.neutral"),
     ("μ_L after a negative sentence", "semantic.by_condition.negative"),
 )
-#: Label, place and format of what the gate knows besides; told where it is not null.
+#: Label, place and format of additional numbers, most from the gate; shown if not null.
 FACTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("W_EL, adjusted across the models of the run (Holm)", "verdict.adjusted_p_value", p_value),
     ("smallest increase seen in 90% of such runs", "verdict.detectable", number),
@@ -120,17 +120,17 @@ FACTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("smallest increase over the baseline seen in 90% of such runs",
      "verdict.comparison.detectable", number),
 )  # fmt: skip
-#: Heading, place and format of the columns of a series of checkpoints.
+#: Heading, place and format of the columns for a series of checkpoints.
 SERIES: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("directional rate", "series.rate", number),
     ("change since the first", "series.delta", number),
     ("adjusted p", "series.p_value", p_value),
 )
-#: What a continuation is called that restates the injected sentence, does not, or may.
+#: Display name of a continuation, by whether it restates the injected sentence.
 KINDS: dict[bool | None, str] = {True: "carry-over", False: "own words", None: "unknown"}
-#: Where settings and provenance stand in a measurement.
+#: Attributes of a measurement with settings and provenance.
 SETTINGS = ("instrument", "sampling", "generations", "identity", "environment")
-#: Outcomes from the one to look at first; ``None`` is a measurement without a limit.
+#: Display names of outcomes, most urgent first; ``None`` is a measurement without a limit.
 OUTCOMES: dict[Outcome | None, str] = {
     "unusable": "unusable",
     "fail": "fail",
@@ -141,7 +141,7 @@ OUTCOMES: dict[Outcome | None, str] = {
 
 
 def lookup(measurement: Measurement, place: str) -> Any:
-    """What stands at a place such as ``"expression.interval.0"``; ``None`` if nothing."""
+    """The value at a place such as ``"expression.interval.0"``; ``None`` if there is none."""
     value: Any = measurement
     for key in place.split("."):
         if value is None:
@@ -156,27 +156,27 @@ def lookup(measurement: Measurement, place: str) -> Any:
 
 
 def cells(measurement: Measurement) -> Iterator[str]:
-    """The texts of :data:`SUMMARY` for one measurement."""
+    """The formatted :data:`SUMMARY` columns of one measurement."""
     return (column.shown(lookup(measurement, column.place)) for column in SUMMARY)
 
 
 def headline(measurements: Sequence[Measurement]) -> str:
-    """How many measurements ended how: ``"1 fail, 2 pass"``."""
+    """The number of measurements by outcome: ``"1 fail, 2 pass"``."""
     counts = Counter(measurement.verdict.outcome for measurement in measurements)
-    found = [f"{counts[outcome]} {word}" for outcome, word in OUTCOMES.items() if counts[outcome]]
-    return ", ".join(found) or "nothing measured"
+    parts = [f"{counts[outcome]} {word}" for outcome, word in OUTCOMES.items() if counts[outcome]]
+    return ", ".join(parts) or "nothing measured"
 
 
 def rate_rows(measurement: Measurement) -> Iterator[tuple[str, str, Rate]]:
-    """Label, place and rate of everything in :data:`RATES` that the measurement has."""
+    """Label, place and value of the :data:`RATES` that the measurement has."""
     for label, place in RATES:
-        found = lookup(measurement, place)
-        if isinstance(found, Rate):
-            yield label, place, found
+        rate = lookup(measurement, place)
+        if isinstance(rate, Rate):
+            yield label, place, rate
 
 
 def fact_rows(measurement: Measurement) -> Iterator[tuple[str, str, Any, str]]:
-    """Label, place, value and text of everything in :data:`FACTS` that is not null."""
+    """Label, place, value and text of the :data:`FACTS` that are not null."""
     for label, place, shown in FACTS:
         value = lookup(measurement, place)
         if value is not None:
@@ -198,7 +198,7 @@ def _flatten(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def series_mark(step: Step) -> str:
-    """What to say of a checkpoint of a series; nothing of one that is not worse."""
+    """The remark on a checkpoint of a series; empty if it is not worse than the start."""
     if step.is_first_worse:
         return "first worse than the start"
     is_worse = step.p_value is not None and step.p_value <= BASELINE_ALPHA

@@ -1,4 +1,4 @@
-"""The rates as CSV, for spreadsheets and data frames: one measurement a line."""
+"""The rates as CSV for spreadsheets and data frames, one measurement per line."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _NAMES = ("model", "dataset", "instrument")
 
 
 def render(measurements: Sequence[Measurement]) -> str:
-    """Numbers with all their digits; no cell is a formula."""
+    """Render CSV with numbers in full precision; no cell is a formula."""
     columns = [column for column in COLUMNS if column.name is not None]
     rows = [[*_NAMES, *(column.name or "" for column in columns)]]
-    for found in measurements:
-        texts = [printable(getattr(found, name), 500) for name in _NAMES]
-        rows.append([*texts, *(_cell(found, column.place) for column in columns)])
+    for measurement in measurements:
+        texts = [printable(getattr(measurement, name), 500) for name in _NAMES]
+        rows.append([*texts, *(_cell(measurement, column.place) for column in columns)])
     return to_csv(rows)
 
 

@@ -1,7 +1,7 @@
-"""Figures as SVG: rates against limits, rates by condition (the paper's Figure 2), histograms.
+"""Figures as SVG: rates with limits, rates by condition (the paper's Figure 2), histograms.
 
-Horizontal places are shares of the width, text has a size in pixels: a figure fits any page that
-is wide enough for its labels. Colours come from the style sheet of the page, or from
+Horizontal positions are shares of the width, and text sizes are in pixels, so a figure fits any
+page that is wide enough for its labels. Colours come from the page's style sheet or from
 :func:`standalone`.
 """
 
@@ -27,12 +27,12 @@ class Mark:
     """A rate to draw.
 
     Attributes:
-        label: What it is the rate of.
-        rate: ``None`` where it is undefined: nothing is drawn.
-        interval: Drawn as a line.
-        limit: Drawn as a bar across.
-        flagged: A published number that cannot be right.
-        source: Where the number stands in the report, ``""`` for a published one.
+        label: Name of the model or condition.
+        rate: The rate; ``None`` if undefined, which draws nothing.
+        interval: Confidence interval, drawn as a line.
+        limit: Limit, drawn as a vertical bar.
+        flagged: Whether this is a published number that cannot be right.
+        source: Place of the number in the report, ``""`` for a published one.
     """
 
     label: str
@@ -44,13 +44,13 @@ class Mark:
 
 
 def rates(name: str, title: str, marks: Sequence[Mark], published: Sequence[Mark] = ()) -> str:
-    """Each rate with its interval and limit, above the published ones.
+    """Measured rates with intervals and limits, above the published rates.
 
     Args:
-        name: Of the figure; unique on its page.
-        title: For those who cannot see it.
-        marks: Measured.
-        published: Of the paper; without intervals, which it does not give.
+        name: Id of the figure, unique on its page.
+        title: Accessible title.
+        marks: The measured rates.
+        published: The paper's rates; it gives no intervals.
     """
     parts, y = [], 0
     for mark in marks:
@@ -78,12 +78,12 @@ def rates(name: str, title: str, marks: Sequence[Mark], published: Sequence[Mark
 
 
 def conditions(name: str, title: str, groups: Sequence[tuple[str, Sequence[Mark]]]) -> str:
-    """Bars of each group: the rates of a model after a positive, neutral and negative sentence.
+    """Bars in groups: the rates of a model after a positive, neutral and negative sentence.
 
     Args:
-        name: Of the figure; unique on its page.
-        title: For those who cannot see it.
-        groups: A label and its bars; the label of a bar is its condition.
+        name: Id of the figure, unique on its page.
+        title: Accessible title.
+        groups: Label and bars of each group; the label of a bar is its condition.
     """
     parts, y = [], 0
     for label, marks in groups:
@@ -105,17 +105,17 @@ def histogram(name: str, title: str, series: Sequence[tuple[str, Sequence[float]
     """Stacked histogram of differences of probabilities, from -1 to 1.
 
     Args:
-        name: Of the figure; unique on its page.
-        title: For those who cannot see it.
-        series: A condition, which gives the colour, and its differences.
+        name: Id of the figure, unique on its page.
+        title: Accessible title.
+        series: Each condition, which sets the colour, with its differences.
     """
     counts = [(kind, _count(values)) for kind, values in series]
     top = max((sum(column) for column in zip(*(c for _, c in counts), strict=True)), default=0)
     parts = []
     for place in range(_BINS):
         base = float(_HEIGHT)
-        for kind, found in counts:
-            height = _HEIGHT * found[place] / (top or 1)
+        for kind, bins in counts:
+            height = _HEIGHT * bins[place] / (top or 1)
             base -= height
             if height:
                 parts.append(
@@ -129,7 +129,7 @@ def histogram(name: str, title: str, series: Sequence[tuple[str, Sequence[float]
 
 
 def standalone(figure: str, width: int = 640) -> str:
-    """A figure as a file of its own, in the colours of the light page, with a margin."""
+    """A figure as a separate SVG file, with a margin and the light page's colours."""
     _, _, rest = figure.partition('height="')
     height = int(rest.partition('"')[0])
     inner = figure.replace('width="100%"', f'x="12" y="12" width="{width - 24}"', 1)
@@ -201,7 +201,7 @@ def _whisker(mark: Mark, y: int, span: Span) -> list[str]:
 
 
 def _scale(height: int, span: Span, ticks: Sequence[tuple[float, str]]) -> list[str]:
-    """Grid lines with their numbers below; the one in the middle is where nothing leaks."""
+    """Grid lines with their numbers below; the line at .5 marks no leakage."""
     parts = []
     for value, label in ticks:
         at, kind = _x(value, span), "null" if value == 0.5 else "grid"
@@ -218,12 +218,12 @@ def _source(mark: Mark) -> str:
 
 
 def _count(values: Sequence[float]) -> list[int]:
-    """How many differences lie in each bin; a bin holds its right end, so that 0 is no leak."""
-    found = [0] * _BINS
+    """Number of differences per bin; bins include their right end, so 0 is not right of centre."""
+    counts = [0] * _BINS
     for value in values:
         place = -int(-(value + 1) / 2 * _BINS // 1) - 1
-        found[min(max(place, 0), _BINS - 1)] += 1
-    return found
+        counts[min(max(place, 0), _BINS - 1)] += 1
+    return counts
 
 
 def _describe(mark: Mark) -> str:

@@ -1,8 +1,8 @@
-"""The report as a page: one HTML file for reading, searching and printing, without a network.
+"""The HTML report: one file for reading, searching and printing, without a network.
 
-``page/report.html`` is the page; here is what stands in it. Only the table of prompts is made in
-the browser, from data. Each number is a ``data`` element, or an SVG text, whose ``data-at`` tells
-its place in the JSON report.
+This module fills the template ``page/report.html``. Only the prompt table is built in the browser,
+from data. Each number is a ``data`` element or an SVG text whose ``data-at`` is its place in the
+JSON report.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Measurements = Sequence[Measurement]
 
 
 class Number(NamedTuple):
-    """A number with its place in the report; ``exact`` is ``None`` where it is undefined."""
+    """A number with its place in the report; ``exact`` is ``None`` if it is undefined."""
 
     at: str
     shown: str
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
     kind: str
 
 
-#: Either of those, or a text.
+#: A cell of a table.
 Cell = str | Number | Outcome
 _OUTCOMES = {
     name: Outcome(_SIGNS[name], word, name or "reported") for name, word in OUTCOMES.items()
@@ -66,7 +66,7 @@ _OUTCOMES = {
 
 @dataclass(frozen=True)
 class Details:
-    """What is folded away of one measurement."""
+    """The folded details of one measurement."""
 
     title: str
     outcome: str | None
@@ -77,8 +77,8 @@ class Details:
 
 
 def render(measurements: Measurements) -> str:
-    """The page."""
-    steps = [(i, found) for i, found in enumerate(measurements) if found.series]
+    """Render the page."""
+    steps = [(i, measurement) for i, measurement in enumerate(measurements) if measurement.series]
     return render_page(
         _TEMPLATE,
         prompt_data(measurements),
@@ -86,34 +86,34 @@ def render(measurements: Measurements) -> str:
         headline=headline(measurements),
         outcomes=_OUTCOMES,
         summary_head=("Model", "Dataset", *HEADINGS, "Outcome"),
-        summary=[_summary_row(i, found) for i, found in enumerate(measurements)],
+        summary=[_summary_row(i, measurement) for i, measurement in enumerate(measurements)],
         remarks=[(one, remark) for one in measurements
                  for remark in (*one.verdict.reasons, *one.notes)],
         steps_head=("Checkpoint", "Dataset", *_SERIES, "Alarm"),
-        steps=[_step(i, found) for i, found in steps],
+        steps=[_step(i, measurement) for i, measurement in steps],
         rates=_svg(charts.rates(measurements)),
         conditions=_svg(charts.conditions(measurements)),
         decomposition=_svg(charts.decomposition(measurements)),
         differences=_svg(charts.differences(measurements)),
         rates_head=("Rate", "Value", "95% interval", "n", "p", "Ties"),
-        details=[_details(i, found) for i, found in enumerate(measurements)],
+        details=[_details(i, measurement) for i, measurement in enumerate(measurements)],
     )  # fmt: skip
 
 
 def _shown(text: str) -> str:
-    """A text without what a terminal or the direction of writing would obey."""
+    """A text with control characters, also those of writing direction, replaced."""
     return printable(" ".join(text.split()), 1000)
 
 
 def _svg(found: Iterator[charts.Chart]) -> list[tuple[str, Markup]]:
-    """Captions and figures; those are markup already."""
+    """Captions, and figures marked as safe markup."""
     from markupsafe import Markup
 
     return [(caption, Markup(figure)) for caption, figure in found]
 
 
 def _number(at: str, shown: str, value: Any) -> Number:
-    """A number, or both ends of an interval, with all digits beside what is shown."""
+    """A number, or both ends of an interval, as shown and in full precision."""
     ends = f"{value[0]} {value[1]}" if isinstance(value, (list, tuple)) else value
     return Number(at, shown, ends)
 
@@ -156,7 +156,7 @@ def _details(i: int, found: Measurement) -> Details:
 
 
 def _worst(at: str, item: Continuation) -> dict[str, Any]:
-    """A continuation that leaks, beside one of its control."""
+    """Template data of a leaking continuation and one of its control."""
     with_it, without = item.probability, item.control_probability
     return {
         "of": item,

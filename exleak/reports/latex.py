@@ -1,4 +1,4 @@
-"""The rates as a LaTeX table, for the package booktabs."""
+"""The rates as a LaTeX table that uses the package booktabs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _LATEX = {
 
 
 def render(measurements: Sequence[Measurement]) -> str:
-    """A ``tabular`` of the summary's columns."""
+    """Render a ``tabular`` of the summary's columns."""
     headings = (column.latex or (column.heading or "").capitalize() for column in SUMMARY)
     head = ("Model", "Dataset", *headings, "Outcome")
     lines = [rf"\begin{{tabular}}{{ll{'r' * len(SUMMARY)}l}}", r"\toprule",
              f"{' & '.join(head)} \\\\", r"\midrule"]  # fmt: skip
-    for found in measurements:
-        names = (printable(found.label, 500), printable(found.dataset, 500))
-        row = (*names, *cells(found), OUTCOMES[found.verdict.outcome])
+    for measurement in measurements:
+        names = (printable(measurement.label, 500), printable(measurement.dataset, 500))
+        row = (*names, *cells(measurement), OUTCOMES[measurement.verdict.outcome])
         lines.append(f"{' & '.join(map(to_latex, row))} \\\\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def to_latex(text: str) -> str:
-    """A text with everything escaped that LaTeX would obey."""
+    """A text with LaTeX's special characters escaped."""
     return "".join(_LATEX.get(character, character) for character in text)

@@ -1,6 +1,6 @@
-"""A short report for pull requests, in Markdown; what is long is folded.
+"""A short report for pull requests in Markdown, with long parts folded.
 
-What a model wrote stands in code spans alone, where Markdown, links and mentions mean nothing.
+Model output appears only in code spans, where Markdown, links and mentions have no effect.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~@&$!:]")
 
 
 def render(measurements: Sequence[Measurement]) -> str:
-    """The report."""
+    """Render the report."""
     lines = [f"### Expression leakage: {headline(measurements)}", ""]
     lines += _table(_HEAD, map(_summary, measurements))
     lines += [*_remarks(measurements), "", *_series(measurements)]
@@ -70,11 +70,11 @@ def _remarks(measurements: Sequence[Measurement]) -> Iterator[str]:
 
 
 def _series(measurements: Sequence[Measurement]) -> Iterator[str]:
-    """Checkpoints in order, where there are any."""
-    found = [measurement for measurement in measurements if measurement.series]
-    if found:
+    """The table of checkpoints in training order, if there are any."""
+    checkpoints = [measurement for measurement in measurements if measurement.series]
+    if checkpoints:
         yield from _table(
-            ("checkpoint", "dataset", *(head for head, _, _ in SERIES), ""), map(_step, found)
+            ("checkpoint", "dataset", *(head for head, _, _ in SERIES), ""), map(_step, checkpoints)
         )
 
 
@@ -135,7 +135,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def code(text: str) -> str:
-    """A text as a code span, whatever it holds; control characters are shown as replaced."""
+    """A text as a code span, with backticks fenced and control characters replaced."""
     shown = printable(" ".join(text.split()), _WIDTH) or " "
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""
@@ -143,6 +143,6 @@ def code(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text of our own that may quote names: everything that Markdown knows is escaped."""
+    """A message that may quote names, with Markdown's special characters escaped."""
     shown = printable(" ".join(text.split()), 1000)
     return _SPECIAL.sub(lambda character: f"&#{ord(character[0])};", shown)

@@ -1,7 +1,7 @@
-"""The data of the page's table of prompts, small enough for several models on every dataset.
+"""Data of the HTML report's prompt table, compact enough for several models on every dataset.
 
-Texts are listed once and named by number. A probability has two decimals and a difference three,
-so that the browser shows the digits that Python rounded.
+Texts are listed once and referred to by index. Python rounds probabilities to two decimals and
+differences to three, and the browser shows these digits.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ _WIDTH = 240
 
 
 def prompt_data(measurements: Sequence[Measurement]) -> dict[str, Any]:
-    """Every test prompt beside its control.
+    """Table data of every test prompt with its control.
 
     Returns:
-        ``texts``; and ``measurements``, each with its ``name`` and ``rows``: condition, number of
-        the control prompt and of the injected sentence, d, share of the continuations that restate
-        the sentence; then of the control and of the test prompt the class probabilities and the
-        typical sentence; last, the strongest test sentence. A sentence is its number, probability,
-        whether it restates, and the words that it shares. A probability is that of the injected
-        class, ``None`` where there is none.
+        ``texts``, and ``measurements``, each with its ``name`` and ``rows``. A row has the
+        condition, the text indices of the control prompt and the injected sentence, d, and the
+        share of continuations that restate the sentence; then, for the control and for the test
+        prompt, the class probabilities and the typical sentence; last, the strongest test
+        sentence. A sentence has its text index, probability of the injected class (``None`` if
+        there is no such class), whether it restates, and the shared words.
     """
     texts: dict[str, int] = {}
-    found = [{"name": printable(one.title, 500), "rows": _rows(one, texts)} for one in measurements]
-    return {"texts": list(texts), "measurements": found}
+    tables = [
+        {"name": printable(one.title, 500), "rows": _rows(one, texts)} for one in measurements
+    ]
+    return {"texts": list(texts), "measurements": tables}
 
 
 def _rows(measurement: Measurement, texts: dict[str, int]) -> list[list[Any]]:

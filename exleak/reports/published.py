@@ -1,4 +1,4 @@
-"""The numbers that the paper printed, as printed."""
+"""The paper's published numbers, as printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FILE = Path(__file__).with_name("published.json")
 
 @dataclass(frozen=True)
 class Cell:
-    """What the paper printed of one model on one dataset.
+    """The paper's numbers for one model on one dataset.
 
     Attributes:
         mu: Mean expression leakage rate.
@@ -33,7 +33,7 @@ def published(table: Literal[3, 4]) -> dict[str, dict[str, Cell]]:
     """The cells of Table 3, or of Table 4 (with the mitigation instruction).
 
     Returns:
-        By model, in the order of the table, then by dataset: ``"hexl"`` and ``"aexl"``.
+        Cells by model, in table order, then by dataset: ``"hexl"`` and ``"aexl"``.
     """
     rows = json.loads(_FILE.read_text(encoding="utf-8"))["tables"][str(table)]
     return {row["model"]: {name: Cell(**row[name]) for name in ("hexl", "aexl")} for row in rows}

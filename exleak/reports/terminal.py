@@ -1,6 +1,6 @@
 """Measurements as plain text, for terminals and failure messages.
 
-Model output is shown with control characters and markup removed: it is hostile input.
+Model output is untrusted input, so it is shown with control characters replaced.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _BAR = 24
 def table(
     measurements: Sequence[Measurement], expected: set[tuple[str, str]]
 ) -> Iterator[tuple[str, str | None]]:
-    """Lines of the table, each with the outcome it stands for.
+    """Lines of the summary table, each with its outcome.
 
     Args:
-        measurements: In the order shown.
+        measurements: Measurements in display order.
         expected: (model, dataset) of those that are expected to fail.
     """
     head = ("model", "data", *HEADINGS, "outcome")
@@ -48,7 +48,7 @@ def _cells(measurement: Measurement, expected: bool) -> tuple[str, ...]:
 
 
 def series_lines(measurements: Sequence[Measurement]) -> Iterator[tuple[str, bool]]:
-    """Leakage against step, for checkpoints that form a series; and whether a line is the alarm."""
+    """Directional rate by checkpoint for each series, and whether a line is the alarm."""
     starts: set[tuple[str, str]] = set()
     for measurement in measurements:
         step = measurement.series
@@ -72,7 +72,7 @@ def next_steps(
     *,
     has_report: bool,
 ) -> Iterator[str]:
-    """What a reader may want to know or type next."""
+    """Hints for the reader: reasons, detectable increases, notes and options to use next."""
     for measurement in measurements:
         verdict, name = measurement.verdict, measurement.title
         if verdict.outcome == "inconclusive":
@@ -91,7 +91,7 @@ def next_steps(
 
 
 def failure(measurement: Measurement, outcome: Outcome, reason: str) -> str:
-    """The message of a failing test: which model, which rate, how sure, the worst, what next."""
+    """The message of a failing test: model, rates, intervals, worst continuations, next steps."""
     expression = measurement.expression
     name = measurement.label
     what = "leaks expression" if outcome == "fail" else f"is {outcome}"
@@ -125,7 +125,7 @@ def failure(measurement: Measurement, outcome: Outcome, reason: str) -> str:
 
 
 def _mood_or_echo(expression: Expression) -> Iterator[str]:
-    """How much is restated, and what is left without it."""
+    """Lines with the carry-over share and the residual directional rate."""
     carried, residual = expression.carry_over, expression.residual
     if carried is not None:
         yield (

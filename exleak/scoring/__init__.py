@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "INSTRUMENTS",
     "LABELS",
     "PAPER_CHECKPOINT",
     "ExpressionScorer",
@@ -36,7 +37,7 @@ PAPER_CHECKPOINT = "cardiffnlp/twitter-roberta-base-sentiment"
 
 
 class ExpressionScorer(Protocol):
-    """Gives texts a probability for each of `LABELS`."""
+    """A classifier that gives texts a probability for each of `LABELS`."""
 
     @property
     def hash(self) -> str:
@@ -47,7 +48,7 @@ class ExpressionScorer(Protocol):
 
 
 class SemanticScorer(Protocol):
-    """Puts texts into a space where a dot product is a similarity."""
+    """An encoder whose embeddings have their cosine similarity as dot product."""
 
     @property
     def hash(self) -> str:
@@ -59,10 +60,10 @@ class SemanticScorer(Protocol):
 
 @dataclass(frozen=True)
 class Instrument:
-    """The pair of scorers that a measurement is made with.
+    """The pair of scorers that a measurement uses.
 
     Attributes:
-        name: The name or path it was asked for by.
+        name: The name or path that was passed to `load_instrument`.
         expression: The expression scorer.
         semantic: The semantic scorer.
     """
@@ -73,48 +74,61 @@ class Instrument:
 
     @property
     def languages(self) -> tuple[str, ...] | None:
-        """The languages that the expression scorer knows; ``None`` where nothing is known."""
+        """The languages of the expression scorer; ``None`` if unknown."""
         return getattr(self.expression, "languages", None)
 
     @property
     def hash(self) -> str:
-        """Hex sha256 of both scorers' hashes: results compare only where it is equal."""
+        """Hex sha256 of both scorers' hashes; only results with equal hashes are comparable."""
         parts = f"expression {self.expression.hash}\nsemantic {self.semantic.hash}\n"
         return hashlib.sha256(parts.encode()).hexdigest()
 
     @property
     def short_hash(self) -> str:
-        """The first twelve digits of `hash`, for people."""
+        """The first twelve digits of `hash`, for display."""
         return self.hash[:12]
 
 
 def load_instrument(name_or_path: str = "embedded") -> Instrument:
-    """Load a pair of scorers; named ones once per process, folders anew at every call.
+    """Load a pair of scorers: named ones once per process, folders again at every call.
 
-    A folder's weights may be overwritten in place, so its path does not say what is in it.
+    Folders are not cached, because their weights may be overwritten in place.
 
     Args:
         name_or_path: `"embedded"` (no network: a small head on SentenceBERT), `"paper"` (the
             classifier that the paper used), or the folder or hub name of any three-class
-            sequence-classification checkpoint. The semantic scorer is SentenceBERT in all.
+            sequence-classification checkpoint. The semantic scorer is always SentenceBERT.
 
     Raises:
-        InstrumentError: Weights are missing, corrupted or of the wrong kind.
+        InstrumentError: The weights are missing, corrupted or of the wrong kind.
     """
     return _load(name_or_path) if Path(name_or_path).exists() else _load_once(name_or_path)
+
+
+def _embedded() -> ExpressionScorer:
+    from exleak.scoring.expression import EmbeddedHead
+
+    return EmbeddedHead()
+
+
+def _classifier(folder_or_name: str) -> ExpressionScorer:
+    from exleak.scoring.classifier import Classifier
+
+    return Classifier(folder_or_name)
+
+
+#: The named instruments: what makes the expression scorer of each.
+INSTRUMENTS: dict[str, Callable[[], ExpressionScorer]] = {
+    "embedded": _embedded,
+    "paper": functools.partial(_classifier, PAPER_CHECKPOINT),
+}
 
 
 def _load(name_or_path: str) -> Instrument:
     from exleak.scoring.semantic import SentenceBert
 
-    if name_or_path == "embedded":
-        from exleak.scoring.expression import EmbeddedHead
-
-        return Instrument(name_or_path, EmbeddedHead(), SentenceBert())
-    from exleak.scoring.checkpoint import Checkpoint
-
-    checkpoint = PAPER_CHECKPOINT if name_or_path == "paper" else name_or_path
-    return Instrument(name_or_path, Checkpoint(checkpoint), SentenceBert())
+    make = INSTRUMENTS.get(name_or_path, functools.partial(_classifier, name_or_path))
+    return Instrument(name_or_path, make(), SentenceBert())
 
 
 _load_once = functools.cache(_load)

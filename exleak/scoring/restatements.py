@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class Restatements:
-    """What a run's continuations restate.
+    """The restatements among a run's continuations.
 
     Args:
         rows: Prompts with their continuations and parts.
-        scored: Scores of those.
+        scored: Scores of the continuations.
 
     Attributes:
-        thresholds: Above which a continuation restates a sentence, taken from the control
-            continuations of the run; ``None`` where there are none.
+        thresholds: Restatement thresholds from the control continuations of the run; ``None`` if
+            there are none.
     """
 
     def __init__(self, rows: Sequence[PromptGenerations], scored: Scored) -> None:
@@ -46,11 +46,11 @@ class Restatements:
         """Whether each usable continuation of a prompt restates the sentence of a test prompt.
 
         Args:
-            prompt: Id of the prompt that was continued: the test prompt itself, or its control.
+            prompt: Id of the continued prompt: the test prompt itself, or its control.
             row: The test prompt.
 
         Returns:
-            Shape (K,); ``None`` where the sentence is not known.
+            Shape (K,); ``None`` if the sentence is unknown.
         """
         if row.injected is None or row.control is None or self.thresholds is None:
             return None
@@ -59,7 +59,7 @@ class Restatements:
     def of_either(self, row: PromptGenerations) -> Flags | None:
         """Whether each continuation restates the positive or negative sentence of its sample.
 
-        The other arm's sentence counts as much as its own: see :mod:`exleak.rates.residual`.
+        Both arms' sentences count in both arms: see :mod:`exleak.rates.residual`.
         """
         if row.control is None or row.injected is None or self.thresholds is None:
             return None
@@ -68,16 +68,16 @@ class Restatements:
         import numpy as np
 
         sample = self._samples[row.control]
-        found = [self._restate(row.id, text, sample.control_text) for text in sample.leaking]
-        either: Flags = np.any(found, axis=0)
+        flags = [self._restate(row.id, text, sample.control_text) for text in sample.leaking]
+        either: Flags = np.any(flags, axis=0)
         return either
 
     def _restate(self, prompt: str, injected: str, control: str) -> Flags:
         import numpy as np
 
         assert self.thresholds is not None
-        found = self._likeness(prompt, injected, control)
-        return np.array([self.thresholds.restates(likeness) for likeness in found], dtype=bool)
+        likenesses = self._likeness(prompt, injected, control)
+        return np.array([self.thresholds.restates(likeness) for likeness in likenesses], dtype=bool)
 
     def _likeness(self, prompt: str, injected: str, control: str) -> list[Likeness]:
         return [

@@ -26,9 +26,9 @@ class Scored:
 
     Attributes:
         cleaned: Usable generations by prompt id, with their indices.
-        probabilities: Class probabilities of each sentence, three numbers.
-        similarities: Cosine similarity of each (sentence, concept) that is compared.
-        likeness: Of each (sentence, injected sentence, control text).
+        probabilities: The three class probabilities of each sentence.
+        similarities: Cosine similarity of each compared (sentence, concept).
+        likeness: Likeness by (sentence, injected sentence, control text).
     """
 
     cleaned: dict[str, list[tuple[int, Generation]]]
@@ -47,11 +47,13 @@ class Scored:
         """Cosine similarity of a prompt's usable generations to a concept, shape (K,)."""
         import numpy as np
 
-        found = [self.similarities[item.sentence, concept] for _, item in self.cleaned[prompt]]
-        return np.array(found, dtype=np.float64)
+        similarities = [
+            self.similarities[item.sentence, concept] for _, item in self.cleaned[prompt]
+        ]
+        return np.array(similarities, dtype=np.float64)
 
     def indices(self, prompt: str) -> tuple[int, ...]:
-        """Which generations of a prompt are usable."""
+        """Indices of a prompt's usable generations."""
         return tuple(index for index, _ in self.cleaned[prompt])
 
 
@@ -61,7 +63,7 @@ def score_rows(
     instrument: Instrument,
     store: Store | None = None,
 ) -> Scored:
-    """Score every distinct sentence once; what is stored is not scored again."""
+    """Score every distinct sentence that has no stored scores, once."""
     usable = {
         key: [(i, item) for i, item in enumerate(items) if item.usable]
         for key, items in cleaned.items()
@@ -89,7 +91,7 @@ def score_rows(
 def _comparisons(
     rows: Sequence[PromptGenerations], usable: dict[str, list[tuple[int, Generation]]]
 ) -> Iterator[tuple[str, str]]:
-    """Every sentence with the concepts that it is compared with."""
+    """Every (sentence, concept) that is compared."""
     for row in rows:
         if row.control is not None and row.concept is not None:
             for prompt in (row.id, row.control):
@@ -99,10 +101,10 @@ def _comparisons(
 def _restatable(
     rows: Sequence[PromptGenerations], usable: dict[str, list[tuple[int, Generation]]]
 ) -> Iterator[tuple[str, str, str]]:
-    """Every sentence with the injected sentences that it may restate, and its control's text.
+    """Every (sentence, injected sentence, control text) to check for a restatement.
 
-    A control is held against all sentences of its sample; a test prompt against its own, and one
-    with a mood against the other moods' too.
+    A control's sentences are checked against all injected sentences of the sample; a test
+    prompt's against its own, and those of a positive or negative one against both.
     """
     for sample in samples_of(rows):
         asked = {sample.control: sample.sentences}
@@ -145,7 +147,7 @@ def _compare(pairs: list[tuple[str, str]], instrument: Instrument) -> dict[str, 
 
 
 def _liken(items: list[tuple[str, str, str]], instrument: Instrument) -> dict[str, Any]:
-    """Likeness of sentences to injected ones, as lists of the fields of :class:`Likeness`."""
+    """Likeness of sentences to injected ones, as lists of :class:`Likeness` fields."""
     if not items:
         return {}
     texts = {text for item in items for text in item}
@@ -158,10 +160,10 @@ def _liken(items: list[tuple[str, str, str]], instrument: Instrument) -> dict[st
 def check_scores(
     probabilities: NDArray[np.float64], sentences: Sequence[str], instrument: str
 ) -> None:
-    """Refuse class probabilities that are none.
+    """Reject invalid class probabilities.
 
     Raises:
-        InstrumentError: Wrong shape, not a number, or rows that do not sum to 1.
+        InstrumentError: The shape is wrong, a value is not finite, or a row does not sum to 1.
     """
     import numpy as np
 

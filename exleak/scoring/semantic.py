@@ -19,10 +19,10 @@ POOLING = "mean over at most 256 tokens, unit length, version 1"
 
 
 class SentenceBert:
-    """SentenceBERT all-MiniLM-L6-v2: what the paper measures semantic leakage with.
+    """SentenceBERT all-MiniLM-L6-v2, the paper's model for semantic leakage.
 
     Args:
-        encoder: The encoder to use; by default the one that all scorers of a process share.
+        encoder: The encoder; by default the one that all scorers of a process share.
 
     Raises:
         InstrumentError: The weights are missing or are not the published ones.
@@ -40,7 +40,7 @@ class SentenceBert:
         """Embed texts.
 
         Args:
-            texts: n texts, as they are. The empty text has an embedding too.
+            texts: n texts, not preprocessed. The empty text has an embedding too.
 
         Returns:
             Unit vectors (n, 384). A text's row does not depend on the other texts.

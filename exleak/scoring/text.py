@@ -1,8 +1,8 @@
-"""What is done to a text before the expression head reads it.
+"""Preprocessing of texts for the expression head.
 
-The encoder's wordpieces know neither emoji nor emoticons, and tweets carry handles, links and
-escapes that say nothing about mood. Emoji become their Unicode names, so that "😊" is read as
-"smiling face with smiling eyes".
+The encoder's vocabulary lacks emoji and emoticons, and tweets contain handles, links and escapes
+that say nothing about mood. Emoji become their Unicode names: "😊" is read as "smiling face with
+smiling eyes".
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _face(match: re.Match[str]) -> str:
 
 
 def _named(char: str) -> str:
-    """The words for a symbol, nothing for a modifier, the character itself otherwise."""
+    """The name of a symbol, nothing for a modifier, any other character unchanged."""
     code = ord(char)
     if code in (0x200D, 0xFE0E, 0xFE0F, 0x20E3) or 0x1F3FB <= code <= 0x1F3FF:
         return ""
@@ -65,7 +65,7 @@ def _named(char: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """One line of plain words: escapes undone, emoji named, handles and links made alike."""
+    """Normalise a text to one line: escapes decoded, emoji named, handles and links unified."""
     text = join_surrogates(_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text))
     text = html.unescape(html.unescape(text))
     text = _LINK.sub("http", text)

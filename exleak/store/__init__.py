@@ -1,7 +1,7 @@
-"""What is kept on disk: generations and scores by content, and generations files.
+"""The on-disk store: generations and scores under content keys, and generations files.
 
-Everything is JSON lines, written in one piece and checked when read. Nothing is ever taken from a
-file that is torn, foreign or of another run: it is skipped with a warning and computed again.
+Everything is JSON lines, written atomically and checked on reading. A file that is damaged, foreign
+or of another run is never used: it is skipped with a warning, and its content computed again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Generations files: one prompt a line, readable by people and by ``exleak score``.
+"""Generations files: JSON lines with one prompt per line, the input of ``exleak score``.
 
-A line is ``{"id", "control", "condition", "concept", "prompt", "generations"}``. What exleak
-writes also holds ``control_text`` and ``injected``, which help to recognise an echo of the prompt.
+A line is ``{"id", "control", "condition", "concept", "prompt", "generations"}``. Files written by
+exleak also have ``control_text`` and ``injected``, which help to detect an echo of the prompt.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def _lines(rows: Iterable[PromptGenerations]) -> str:
 
 
 def write_run(store: Store, name: str, rows: Iterable[PromptGenerations]) -> Path | None:
-    """Leave what a run made as a generations file in the store; the same content, the same file.
+    """Write a run's generations file into the store; equal content gives the same file.
 
     Args:
-        store: Where.
-        name: The model and the dataset, for people.
-        rows: What was made.
+        store: The store.
+        name: Model and dataset, for the file's name.
+        rows: The run's prompts with their generations.
 
     Returns:
-        The file; ``None`` (with a warning) where it cannot be written.
+        The file; ``None`` (with a warning) if it cannot be written.
     """
     text = _lines(rows)
     key = digest(f"{name}\n{text}")[:8]
@@ -55,11 +55,11 @@ def write_run(store: Store, name: str, rows: Iterable[PromptGenerations]) -> Pat
 
 
 def read_generations(path: str | Path) -> tuple[PromptGenerations, ...]:
-    """Read a generations file and check every line of it.
+    """Read a generations file and check every line.
 
     Raises:
-        DatasetError: The file cannot be read, or a line is not a prompt with its generations; the
-            message names file and line.
+        DatasetError: The file cannot be read, or a line is not a valid prompt with generations;
+            the message names file and line.
     """
     path = Path(path)
     try:
@@ -124,10 +124,10 @@ def _text(found: object, name: str, where: str) -> str:
 
 
 def _text_or_none(value: dict[str, Any], name: str, where: str) -> str | None:
-    found = value.get(name)
-    if found is None or isinstance(found, str):
-        return found
-    raise DatasetError(f"{where}: field {name!r} must be a text or null, not {found!r}")
+    text = value.get(name)
+    if text is None or isinstance(text, str):
+        return text
+    raise DatasetError(f"{where}: field {name!r} must be a text or null, not {text!r}")
 
 
 def _generations(value: object, where: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Who a checkpoint is: the hash of its content, never its path.
+"""The identity of a checkpoint: a hash of its content, never its path.
 
 Training overwrites checkpoint folders in place. Hashing imports neither torch nor transformers.
 """
@@ -17,22 +17,22 @@ from exleak.hub import bounded
 
 _WEIGHTS = ("*.safetensors", "*.bin")
 _TEXTS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
-#: Written by trainers beside a checkpoint; they do not change what it generates.
+#: Files that trainers write beside a checkpoint; they do not affect its generations.
 _FOREIGN = re.compile(
     r"trainer_state\.json|training_args\.bin|optimizer\.bin|scheduler\.bin|"
     r"README\.txt|all_results\.json|\w+_results\.json"
 )
 _SHARD = re.compile(r"-\d+-of-\d+\.")
-#: A file younger than this may change again without its time stamp moving.
+#: A file younger than this may change again without a new time stamp.
 _SETTLED_NS = 2_000_000_000
 
 
 def checkpoint_hash(folder: Path, memo: Path | None = None) -> str:
-    """Hash of everything in a checkpoint folder that can change what it generates.
+    """Hash of all files in a checkpoint folder that can affect its generations.
 
     Args:
         folder: A checkpoint folder, with weights, configuration and tokenizer.
-        memo: Where to remember file hashes by path, size, times and inode.
+        memo: File that caches file hashes by path, size, times and inode.
 
     Returns:
         Hex sha256 over the names and contents of weights, configuration and tokenizer files.
@@ -41,14 +41,14 @@ def checkpoint_hash(folder: Path, memo: Path | None = None) -> str:
     before = dict(known)
     lines = [f"{path.name} {_file_hash(path, known)}\n" for path in _files(folder)]
     if memo is not None and known != before:
-        with contextlib.suppress(OSError):  # only the memory is lost
+        with contextlib.suppress(OSError):  # only the cache is lost
             write_text(memo, json.dumps(known, indent=0, sort_keys=True) + "\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:
-    found = {path for pattern in (*_WEIGHTS, *_TEXTS) for path in folder.glob(pattern)}
-    return sorted(path for path in found if not _FOREIGN.fullmatch(path.name))
+    files = {path for pattern in (*_WEIGHTS, *_TEXTS) for path in folder.glob(pattern)}
+    return sorted(path for path in files if not _FOREIGN.fullmatch(path.name))
 
 
 def _file_hash(path: Path, known: dict[str, str]) -> str:
@@ -57,20 +57,20 @@ def _file_hash(path: Path, known: dict[str, str]) -> str:
         if key in known:
             return known[key]
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if _stamp(path) == key:  # not written to while it was read
+            content_hash = hashlib.file_digest(file, "sha256").hexdigest()
+        if _stamp(path) == key:  # unchanged during reading
             break
     status = path.stat()
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
-        known[key] = found
-    return found
+        known[key] = content_hash
+    return content_hash
 
 
 def _stamp(path: Path) -> str:
-    """What changes whenever a file does.
+    """A key that changes whenever the file does.
 
-    A copy can keep size and modification time (``rsync -t``, container layers), and may get the
-    inode of what it replaces. The change time is set by the file system alone, at each write.
+    A copy can keep size and modification time (``rsync -t``, container layers) and may reuse the
+    inode of the replaced file. Only the file system sets the change time, at each write.
     """
     status = path.stat()
     return (
@@ -83,21 +83,21 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
     if memo is None:
         return {}
     try:
-        found = json.loads(memo.read_text(encoding="utf-8"))
+        memo_content = json.loads(memo.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return memo_content if isinstance(memo_content, dict) else {}
 
 
 @bounded
 def local_folder(source: str) -> Path | None:
-    """The folder a checkpoint's files are in: itself, or its snapshot in the hub's cache.
+    """The folder of a checkpoint's files: the source itself, or its snapshot in the hub's cache.
 
-    The hub is asked for the newest revision, as loading the checkpoint does, where it can be
-    reached; else the cache decides.
+    If the hub can be reached, it is asked for the newest revision, as in loading the checkpoint;
+    otherwise the cached revision is used.
 
     Returns:
-        ``None`` for a hub name that is not in the cache yet.
+        The folder; ``None`` for a hub name that is not in the cache yet.
     """
     if Path(source).is_dir():
         return Path(source)
@@ -105,13 +105,13 @@ def local_folder(source: str) -> Path | None:
 
     try:
         return Path(hf_hub_download(source, "config.json")).parent
-    except Exception:  # whatever is wrong there, loading the checkpoint tells it best
+    except Exception:  # loading the checkpoint will report the cause
         config = try_to_load_from_cache(source, "config.json")
         return Path(config).parent if isinstance(config, str) else None
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a checkpoint folder has its weights: every file of the index, where there is one."""
+    """Whether a checkpoint folder has all weights files: those in its index, if there is one."""
     for index in sorted(folder.glob("*.index.json")):
         try:
             files = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())

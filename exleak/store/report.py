@@ -1,7 +1,7 @@
-"""JSON reports: measurements written to a file, and read back.
+"""JSON reports: writing measurements to a file and reading them back.
 
-``schema.json`` is the published contract of the file; :class:`exleak.records.Measurement` is the
-same within Python, and a test holds one against the other.
+``schema.json`` is the published schema of the file. :class:`exleak.records.Measurement` is its
+equivalent in Python; a test compares the two.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SCHEMA = 1
 
 
 def as_report(measurements: Sequence[Measurement]) -> dict[str, Any]:
-    """A report as builtins: the measurements under a versioned head."""
+    """A report as builtins: the measurements with the schema and exleak versions."""
     return {
         "schema": SCHEMA,
         "exleak": version(),
@@ -36,13 +36,13 @@ def render(measurements: Sequence[Measurement]) -> str:
 
 
 def read_measurements(path: str | Path) -> tuple[Measurement, ...]:
-    """The measurements of a report, checked.
+    """Read the measurements of a report and check them.
 
     Raises:
-        ReportError: As :func:`read_report`.
+        ReportError: As in :func:`read_report`.
     """
     report = _read(Path(path))
-    return tuple(from_json(Measurement, found) for found in report["measurements"])
+    return tuple(from_json(Measurement, item) for item in report["measurements"])
 
 
 def read_report(path: str | Path) -> dict[str, Any]:
@@ -53,16 +53,16 @@ def read_report(path: str | Path) -> dict[str, Any]:
             :func:`exleak.reports.write_report`.
 
     Returns:
-        The whole report as builtins; ``["measurements"]`` is a list of what
-        :meth:`exleak.Measurement.to_json` gives. Optional keys that an older report lacks are
-        there, and empty.
+        The whole report as builtins; ``["measurements"]`` is a list of results of
+        :meth:`exleak.Measurement.to_json`. Optional keys that an older report lacks are added,
+        with empty values.
 
     Raises:
-        ReportError: The file cannot be read, is no JSON, is of another version, or a value is
-            missing or none that may be there; the message names the place in the file.
+        ReportError: The file cannot be read, is not JSON, has another version, or a value is
+            missing or invalid; the message names the place in the file.
     """
     report = _read(Path(path))
-    read = [from_json(Measurement, found) for found in report["measurements"]]
+    read = [from_json(Measurement, item) for item in report["measurements"]]
     return {**report, "measurements": [measurement.to_json() for measurement in read]}
 
 
@@ -98,7 +98,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _finite(text: str) -> float:
-    """A number; one like 1e999, which a float cannot hold, is refused like NaN."""
+    """Parse a number; one that overflows a float, such as 1e999, is rejected like NaN."""
     return value if math.isfinite(value := float(text)) else _refuse(text)
 
 

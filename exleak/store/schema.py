@@ -1,7 +1,7 @@
-"""Whether a report is as ``schema.json`` says; what does not fit is named with its place.
+"""Validation of reports against ``schema.json``.
 
-Only those keywords of JSON Schema are known here that the file uses; the tests hold this reading
-against the library ``jsonschema``, which nobody needs to install.
+Only the JSON Schema keywords that this file uses are implemented. The tests compare the results
+with the library ``jsonschema``, which is not a dependency.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _TYPES: dict[str, tuple[type, ...]] = {
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of reports."""
-    found: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
-    return found
+    content: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return content
 
 
 def problems(report: Any) -> Iterator[str]:
-    """What does not fit the schema, each with its place, in the order of the file."""
+    """Violations of the schema, each with its place, in the order of the file."""
     return _problems(report, schema(), "")
 
 
@@ -53,7 +53,7 @@ def _problems(value: Any, rule: dict[str, Any], where: str) -> Iterator[str]:
 
 
 def _own_problem(value: Any, rule: dict[str, Any]) -> str | None:
-    """What is wrong with a value itself, apart from what it holds."""
+    """The violation of a value itself, not of its items; ``None`` if there is none."""
     if "const" in rule and (value != rule["const"] or isinstance(value, bool)):
         return f"{value!r} is not {rule['const']!r}"
     if "enum" in rule and value not in rule["enum"]:
@@ -77,6 +77,6 @@ def _own_problem(value: Any, rule: dict[str, Any]) -> str | None:
 def _is(value: Any, name: str) -> bool:
     if isinstance(value, bool):
         return name == "boolean"
-    # JSON knows one kind of number: 1.0 is an integer.
+    # JSON has one number type: 1.0 is an integer.
     whole = name == "integer" and isinstance(value, float) and value.is_integer()
     return isinstance(value, _TYPES[name]) or whole

@@ -1,8 +1,8 @@
-"""An append-only map on disk, safe for several processes and for kill -9.
+"""An append-only map on disk, safe for concurrent processes and for kill -9.
 
-A folder of segments; each is written once, in one piece, and ends in a checksum of what precedes.
-Appending writes a new segment, so no process ever changes a file that another one reads: that also
-holds on network file systems, where locks and appends may not.
+The map is a folder of segments. Each segment is written once, atomically, and ends with a checksum
+of its content. Appending writes a new segment, so no process ever changes a file that another one
+reads. This is safe on network file systems too, where locks and appends may not work.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _SUFFIX = ".jsonl"
 
 
 class StoreWarning(UserWarning):
-    """Something on disk could not be used and will be computed again."""
+    """A file on disk could not be used; its content will be computed again."""
 
 
 class Segments:
     """A map from text keys to JSON values, kept in one folder.
 
     Args:
-        folder: Where the segments are; made when something is written.
-        head: What the entries are about; a segment with another head is foreign.
+        folder: The folder of the segments; created on the first write.
+        head: Description of the entries; a segment with another head is foreign.
 
     Attributes:
-        makers: Versions of what makes the entries that are appended; kept with them.
+        makers: Versions of the software that makes the appended entries; stored with them.
     """
 
     def __init__(self, folder: Path, head: str) -> None:
@@ -41,36 +41,36 @@ class Segments:
         self.makers: dict[str, str] = {}
 
     def read(self) -> dict[str, Any]:
-        """Every entry of every whole segment; of equal keys the oldest segment's."""
+        """All entries of all intact segments; for equal keys, the oldest segment's entry."""
         return {key: value for _, part in self.parts() for key, value in part.items()}
 
     def parts(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
-        """The same in parts, oldest first, each with the versions that made it."""
+        """The entries of :meth:`read` by segment, oldest first, each with its makers."""
         known: set[str] = set()
-        found = []
+        by_segment = []
         for path in self.paths():
             makers, entries = self._load(path)
-            found.append((makers, {k: v for k, v in entries.items() if k not in known}))
+            by_segment.append((makers, {k: v for k, v in entries.items() if k not in known}))
             known |= entries.keys()
-        return found
+        return by_segment
 
     def paths(self) -> list[Path]:
         """The segments, oldest first."""
         return sorted(self.folder.glob(f"*{_SUFFIX}")) if self.folder.is_dir() else []
 
     def read_one(self, name: str) -> dict[str, Any]:
-        """The entries of the segment appended under a name; empty if there is no whole one."""
+        """The entries of the segment with this name; empty if it is missing or damaged."""
         return self._load(self.folder / f"{name}{_SUFFIX}")[1]
 
     def append(self, entries: dict[str, Any], name: str | None = None) -> Path | None:
         """Add entries as one new segment.
 
         Args:
-            entries: What to add.
-            name: To find the segment by; by default one that tells its age.
+            entries: The entries.
+            name: The segment's name; by default one that sorts by time.
 
         Returns:
-            The segment; ``None`` when there was nothing to write, or nowhere (with a warning).
+            The segment; ``None`` if there are no entries or (with a warning) writing failed.
         """
         return self._append(entries, self.makers, name)
 
@@ -92,7 +92,7 @@ class Segments:
         return path
 
     def merge(self) -> None:
-        """Rewrite all whole segments as one for each set of makers, then remove them."""
+        """Merge all intact segments into one per set of makers, then remove the old ones."""
         paths = self.paths()
         if len(paths) < 2:
             return
@@ -105,7 +105,7 @@ class Segments:
                 path.unlink(missing_ok=True)
 
     def problem(self, path: Path) -> str | None:
-        """What is wrong with a segment; ``None`` if it is whole and of this map."""
+        """What is wrong with a segment; ``None`` if it is intact and belongs to this map."""
         try:
             self._parse(path.read_bytes())
         except (OSError, ValueError) as error:
@@ -138,5 +138,5 @@ def _seal(body: str) -> str:
 
 
 def warn(path: Path, problem: str) -> None:
-    """Say that something on disk cannot be used, without stopping for it."""
+    """Warn that a file on disk cannot be used, and continue."""
     remark(f"{path}: {problem}", StoreWarning, stacklevel=4)

@@ -1,4 +1,4 @@
-"""The store: a folder with what was generated and scored, under keys made of content."""
+"""The store: a folder with generations and scores under content keys."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 from exleak.files import write_text
 from exleak.store.segments import Segments
 
-#: Changes when stored generations or scores of older versions must not be used any more.
+#: Increased when stored generations or scores of older versions must not be used any more.
 PROTOCOL = 2
 
 _MARK = "# Made by exleak."
-#: What a store is made of.
+#: Folders of a store.
 _FOLDERS = ("generations", "scores", "runs", "locks")
-#: What folders of segments are called.
+#: Names of segment folders.
 _NAME = re.compile(r"[0-9a-f]{32}")
 
 
@@ -28,7 +28,7 @@ class Store:
     """Generations and scores on disk.
 
     Args:
-        root: The folder; made, with a .gitignore of its own, when something is written.
+        root: The folder; created, with a .gitignore file in it, on the first write.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -36,11 +36,11 @@ class Store:
 
     @property
     def memo(self) -> Path:
-        """Where hashes of large files are remembered."""
+        """The file that caches hashes of large files."""
         return self.root / "hashes.json"
 
     def generations(self, about: dict[str, Any]) -> Segments:
-        """Continuations of one checkpoint under one setting, by prompt and index.
+        """Continuations of one checkpoint with one set of settings, by prompt and index.
 
         Args:
             about: Everything that continuations depend on, except prompt and index.
@@ -56,7 +56,7 @@ class Store:
         return self._segments("scores", {"instrument": instrument})
 
     def block_scores(self, instrument: str) -> Segments:
-        """Scores of one instrument, a segment for each block of texts: what AEXL is built from.
+        """Scores of one instrument with a segment per block of texts, for building AEXL.
 
         Args:
             instrument: Its content hash.
@@ -65,7 +65,7 @@ class Store:
 
     @property
     def runs(self) -> Path:
-        """Where each run leaves its generations file."""
+        """The folder of the runs' generations files."""
         return self.root / "runs"
 
     def _segments(self, kind: str, about: dict[str, Any]) -> Segments:
@@ -75,25 +75,25 @@ class Store:
         return Segments(self.root / kind / name, head)
 
     def mark(self) -> None:
-        """Say that this folder is a store, and keep it out of git, where exleak makes it.
+        """Mark the folder as a store with a .gitignore file that also excludes it from git.
 
-        A folder that somebody else made may hold files for git; in it, only those of the store's
-        folders are kept out that exleak makes.
+        A folder that contains other files is not excluded as a whole; then only the store's
+        subfolders that exleak creates are marked and excluded.
         """
         is_own = _is_marked(self.root) or not self._is_shared()
         for place in [self.root] if is_own else self._folders:
-            with contextlib.suppress(OSError):  # the first write of an entry says so
+            with contextlib.suppress(OSError):  # the first write of an entry will report it
                 if (is_own and not _is_marked(place)) or _is_free(place):
                     write_text(place / ".gitignore", f"{_MARK}\n*\n")
 
     def _is_shared(self) -> bool:
-        """Whether the folder holds what is not the store's."""
+        """Whether the folder has content that is not part of the store."""
         own = {*_FOLDERS, self.memo.name}
         return self.root.is_dir() and any(path.name not in own for path in self.root.iterdir())
 
     @contextmanager
     def lock(self, segments: Segments) -> Iterator[None]:
-        """Let one process at a time compute what is missing; a matter of speed, not of safety."""
+        """Let one process at a time compute missing entries: saves work, not needed for safety."""
         from filelock import FileLock
 
         path = self.root / "locks" / segments.folder.name
@@ -114,15 +114,15 @@ class Store:
         return [self.root / name for name in _FOLDERS]
 
     def is_one(self) -> bool:
-        """Whether the folder is a store, and not something else of somebody's."""
+        """Whether the folder is marked as a store."""
         return any(map(_is_marked, (self.root, *self._folders)))
 
     def owns(self, folder: Path) -> bool:
-        """Whether exleak made one of the store's folders, so that its files may be removed."""
+        """Whether exleak created one of the store's folders, so that its files may be removed."""
         return _is_marked(self.root) or _is_marked(folder)
 
     def all(self) -> Iterator[tuple[str, Segments, dict[str, Any] | None]]:
-        """Kind, segments and description of everything stored; no description, no use."""
+        """Kind, segments and description of everything stored; unusable without description."""
         for kind in ("generations", "scores"):
             for folder in sorted((self.root / kind).glob("*")):
                 if not _NAME.fullmatch(folder.name) or not folder.is_dir():
@@ -143,7 +143,7 @@ def _is_marked(folder: Path) -> bool:
 
 
 def _head(folder: Path) -> str | None:
-    """What a folder's segments say they are about; the first one that can be read."""
+    """The head of a folder's first readable segment."""
     for path in sorted(folder.glob("*.jsonl")):
         try:
             with path.open(encoding="utf-8") as file:
@@ -154,5 +154,5 @@ def _head(folder: Path) -> str | None:
 
 
 def digest(text: str) -> str:
-    """Key of a text."""
+    """Content key of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

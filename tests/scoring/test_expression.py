@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from exleak.errors import InstrumentError
 from exleak.scoring import LABELS, load_instrument
-from exleak.scoring.checkpoint import Checkpoint, label_columns, preprocess
+from exleak.scoring.classifier import Classifier, label_columns, preprocess
 from exleak.scoring.encoder import Encoder, weights_folder
 from exleak.scoring.expression import EmbeddedHead
 from exleak.scoring.head import HEAD, Head, save_tensors
@@ -318,7 +318,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_checkpoint_gives_probabilities(plain: Path) -> None:
     """A checkpoint's rows are float64 probabilities in the texts' order."""
-    rows = Checkpoint(str(plain)).predict([*TEXTS, TEXTS[0]])
+    rows = Classifier(str(plain)).predict([*TEXTS, TEXTS[0]])
     assert rows.dtype == np.float64
     np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-12)
     np.testing.assert_array_equal(rows[0], rows[-1])
@@ -327,12 +327,12 @@ def test_checkpoint_gives_probabilities(plain: Path) -> None:
 
 def test_checkpoint_takes_no_texts(plain: Path) -> None:
     """No texts give no rows."""
-    assert Checkpoint(str(plain)).predict([]).shape == (0, 3)
+    assert Classifier(str(plain)).predict([]).shape == (0, 3)
 
 
 def test_checkpoint_ignores_other_texts(plain: Path) -> None:
     """Padding beside longer texts changes no more than the rounding."""
-    scorer = Checkpoint(str(plain))
+    scorer = Classifier(str(plain))
     together = scorer.predict([*TEXTS, "good " * 12])[: len(TEXTS)]
     alone = np.concatenate([scorer.predict([text]) for text in TEXTS])
     np.testing.assert_allclose(together, alone, atol=1e-6)
@@ -343,8 +343,8 @@ def test_labels_are_mapped_by_name(plain: Path, tmp_path: Path, labels: list[str
     """Columns follow the labels' names, not the order of the model's outputs."""
     swapped = make_checkpoint(tmp_path / "swapped", labels)
     np.testing.assert_allclose(
-        Checkpoint(str(swapped)).predict(TEXTS),
-        Checkpoint(str(plain)).predict(TEXTS)[:, [1, 2, 0]],
+        Classifier(str(swapped)).predict(TEXTS),
+        Classifier(str(plain)).predict(TEXTS)[:, [1, 2, 0]],
         atol=1e-7,
     )
 
@@ -352,15 +352,15 @@ def test_labels_are_mapped_by_name(plain: Path, tmp_path: Path, labels: list[str
 def test_swapped_labels_change_the_hash(plain: Path, tmp_path: Path) -> None:
     """The same weights read the other way round are another instrument."""
     swapped = make_checkpoint(tmp_path / "swapped", ["positive", "neutral", "negative"])
-    assert Checkpoint(str(swapped)).hash != Checkpoint(str(plain)).hash
+    assert Classifier(str(swapped)).hash != Classifier(str(plain)).hash
 
 
 def test_checkpoint_hash_follows_the_weights(plain: Path, tmp_path: Path) -> None:
     """A retrained checkpoint is another instrument, a copied one is the same."""
     labels = ["LABEL_0", "LABEL_1", "LABEL_2"]
-    copied = Checkpoint(str(make_checkpoint(tmp_path / "copied", labels)))
-    scaled = Checkpoint(str(make_checkpoint(tmp_path / "scaled", labels, scale=1.01)))
-    assert copied.hash == Checkpoint(str(plain)).hash != scaled.hash
+    copied = Classifier(str(make_checkpoint(tmp_path / "copied", labels)))
+    scaled = Classifier(str(make_checkpoint(tmp_path / "scaled", labels, scale=1.01)))
+    assert copied.hash == Classifier(str(plain)).hash != scaled.hash
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_other_labels_are_refused(labels: list[str]) -> None:
 
 def test_truncation_is_counted(plain: Path) -> None:
     """Texts longer than the model reads are cut and counted; others are not."""
-    scorer = Checkpoint(str(plain))
+    scorer = Classifier(str(plain))
     scorer.predict(["good " * 14, "good"])
     assert scorer.truncated == 0
     scorer.predict(["good " * 15, "bad " * 40, "good"])
@@ -386,7 +386,7 @@ def test_checkpoint_refuses_nan(tmp_path: Path) -> None:
     """NaN from the model raises instead of becoming a probability."""
     broken = make_checkpoint(tmp_path / "nan", ["neg", "neu", "pos"], scale=float("nan"))
     with pytest.raises(InstrumentError, match=r"NaN or infinity for 'good'"):
-        Checkpoint(str(broken)).predict(["good"])
+        Classifier(str(broken)).predict(["good"])
 
 
 def test_checkpoint_without_classifier_is_refused(tmp_path: Path) -> None:
@@ -398,7 +398,7 @@ def test_checkpoint_without_classifier_is_refused(tmp_path: Path) -> None:
     kept = {name: t for name, t in weights.items() if not name.startswith("classifier")}
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InstrumentError, match=r"classifier.*at random"):
-        Checkpoint(str(folder))
+        Classifier(str(folder))
 
 
 def test_missing_checkpoint_names_the_way_out(tmp_path: Path) -> None:

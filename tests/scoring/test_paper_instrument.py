@@ -15,7 +15,7 @@ import exleak
 from exleak import scoring
 from exleak.records import PromptGenerations
 from exleak.scoring import PAPER_CHECKPOINT, Instrument
-from exleak.scoring.checkpoint import Checkpoint
+from exleak.scoring.classifier import Classifier
 from tests.helpers import checkpoints
 
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
@@ -44,9 +44,9 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Instrument:
     return scoring._load("paper")
 
 
-def expression(instrument: Instrument) -> Checkpoint:
+def expression(instrument: Instrument) -> Classifier:
     """Its classifier."""
-    assert isinstance(instrument.expression, Checkpoint)
+    assert isinstance(instrument.expression, Classifier)
     return instrument.expression
 
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["Checkpoint", "label_columns", "preprocess"]
+__all__ = ["Classifier", "label_columns", "preprocess"]
 
 PREPROCESSING = "handles to @user, links to http, version 1"
 BATCH_ROWS = 64
-#: Checkpoints that were trained on English alone, by the last part of their names.
+#: Checkpoints trained on English only, by the last part of their names.
 _ENGLISH = frozenset({"twitter-roberta-base-sentiment", "twitter-roberta-base-sentiment-latest"})
 _COLUMNS = {
     "negative": 0, "neg": 0, "label_0": 0,
@@ -30,9 +30,9 @@ _COLUMNS = {
 
 
 def preprocess(text: str) -> str:
-    """The model card's preprocessing of cardiffnlp/twitter-roberta-base-sentiment.
+    """Preprocess a text as the model card of cardiffnlp/twitter-roberta-base-sentiment does.
 
-    Blank-separated words that start with "@" become "@user", those that start with "http"
+    Words, split at spaces, that start with "@" become "@user"; those that start with "http"
     become "http".
     """
 
@@ -45,10 +45,10 @@ def preprocess(text: str) -> str:
 
 
 def label_columns(id2label: Mapping[int, str], where: str) -> list[int]:
-    """For each of negative, neutral, positive: the model's output that holds it.
+    """The model's output indices for negative, neutral and positive, in this order.
 
     Raises:
-        InstrumentError: The labels are not those three, by name, short form or LABEL_0..2.
+        InstrumentError: The labels are not these three, as names, short forms or LABEL_0..2.
     """
     columns: dict[int, int] = {}
     for output, label in id2label.items():
@@ -65,18 +65,18 @@ def label_columns(id2label: Mapping[int, str], where: str) -> list[int]:
     return [columns[meaning] for meaning in range(3)]
 
 
-class Checkpoint:
+class Classifier:
     """Three-class expression probabilities from a transformers checkpoint, in float32.
 
     Args:
         name_or_path: A folder or a hub name.
 
     Attributes:
-        languages: What it was made for, where that is known.
-        truncated: How many texts so far were longer than the model reads.
+        languages: The languages it was trained on; ``None`` if unknown.
+        truncated: Number of texts so far that exceeded the model's maximum length.
 
     Raises:
-        InstrumentError: It cannot be loaded, or its labels are of another kind.
+        InstrumentError: It cannot be loaded, or has other labels.
     """
 
     def __init__(self, name_or_path: str) -> None:
@@ -103,8 +103,8 @@ class Checkpoint:
         return self._hash
 
     def longer(self, texts: Sequence[str]) -> int:
-        """How many of these texts are longer than the model reads."""
-        # No tokenizer makes more tokens than there are bytes, but for a few that frame the text.
+        """Number of texts that exceed the model's maximum length."""
+        # A text has at most one token per byte, plus a few special tokens.
         may_be = [text for text in texts if len(text.encode("utf-8", "replace")) > self._sure]
         return sum(len(ids) > self._max_tokens for ids in self._ids(may_be)) if may_be else 0
 
@@ -115,7 +115,7 @@ class Checkpoint:
         """Class probabilities.
 
         Args:
-            texts: n texts. Longer ones than the model reads are cut and counted in `truncated`.
+            texts: n texts. Those above the maximum length are cut and counted in `truncated`.
 
         Returns:
             Probabilities (n, 3): negative, neutral, positive; rows sum to 1.
@@ -186,7 +186,7 @@ def _load(name_or_path: str) -> tuple[Any, Any]:
 
 
 def _max_tokens(model: Any, tokenizer: Any) -> int:
-    """What the model can read: its position table, less the two that RoBERTa keeps back."""
+    """The model's maximum length: its positions, less the two that RoBERTa reserves."""
     positions = int(getattr(model.config, "max_position_embeddings", 512))
     reserved = 2 if "roberta" in str(model.config.model_type) else 0
     return min(positions - reserved, int(tokenizer.model_max_length))
