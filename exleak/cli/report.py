@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exleak.records import Measurement
+from exleak.reports import KINDS
 
 _REPORT = """Turn JSON reports into one report to read or to publish: a self-contained HTML page,
 Markdown for a pull request, a LaTeX or CSV table of the rates, or one JSON report."""
@@ -20,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("files", type=Path, nargs="+", metavar="REPORT", help="JSON reports")
     parser.add_argument(
         "--to",
-        choices=("html", "md", "latex", "csv", "json"),
+        choices=tuple(KINDS),
         help="the kind (default: by the suffix of OUT)",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="write it here (- prints)")
@@ -35,7 +36,7 @@ def _report(options: argparse.Namespace) -> int:
     output = None if str(options.output) == "-" else options.output
     kind = options.to or (output and kind_of(output))
     if kind is None:
-        raise SettingsError("give the kind of report: --to html, md, latex, csv or json")
+        raise SettingsError(f"give the kind of report: --to {', '.join(KINDS)}")
     if output is not None:
         check_file(output)
     measurements = _distinct([one for file in options.files for one in read_measurements(file)])

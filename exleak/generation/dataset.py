@@ -131,7 +131,7 @@ def generate_rows(
     if store is None or about is None:
         backend = source.backend
         entries = _generate(backend, wanted, sampling, {}, None, batch_size, progress, course)
-        chat, notes = backend.chat, (*backend.notes, *course.notes)
+        chat, notes = backend.chat, (*backend.loading_notes, *course.notes)
     else:
         entries, about, origins = _from_store(
             source, about, wanted, sampling, store, batch_size, progress, course
@@ -249,7 +249,7 @@ def _from_store(
         segments = store.generations(about)
         segments.makers = source.made_with
         entries, origins = _read(segments)
-        notes = list(backend.notes)
+        notes = list(backend.loading_notes)
         about_loaded = {_CHAT: backend.chat, **({_NOTES: notes} if notes else {})}
         fresh = {key: value for key, value in about_loaded.items() if key not in entries}
         entries |= fresh

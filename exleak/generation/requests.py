@@ -96,7 +96,7 @@ class Backend(Protocol):
         """How the chat template is used."""
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def loading_notes(self) -> tuple[str, ...]:
         """Caveats on how the model was loaded."""
 
     @property

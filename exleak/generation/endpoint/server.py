@@ -98,7 +98,7 @@ class Server:
     ends: Counter[str] = field(default_factory=Counter)
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def loading_notes(self) -> tuple[str, ...]:
         """Empty: a server does not report how the model was loaded."""
         return ()
 

@@ -44,7 +44,7 @@ class LocalBackend:
         return self.model.chat
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def loading_notes(self) -> tuple[str, ...]:
         """Caveats on how the model was loaded."""
         return self.model.notes
 
