@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
+import types
+import typing
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exleak.errors import ReportError
+from exleak.records import Measurement, Rate
 from exleak.reports import as_report, read_measurements, read_report, write_report
 from exleak.store.schema import problems, schema
 from tests.helpers.measurements import compared, measurement
@@ -55,6 +60,57 @@ def _unknown(value: Any, rule: dict[str, Any], where: str) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _unknown(item, rule.get("items", {}), f"{where}[]")
+
+
+def test_the_schema_describes_the_records() -> None:
+    """Field by field: the same names, and the kinds of values that the annotations allow."""
+    assert list(_differences(Measurement, {"$ref": "#/$defs/measurement"}, "measurement")) == []
+
+
+def test_a_field_without_a_description_is_noticed() -> None:
+    """Also a description without a field, and another kind of value."""
+
+    @dataclass(frozen=True)
+    class Grown(Rate):
+        more: int | None = None
+
+    rule = {"$ref": "#/$defs/rate"}
+    assert list(_differences(Grown, rule, "rate")) == ["rate.more: in the record alone"]
+    assert "odd: is object, not float" in list(_differences(float, rule, "odd"))
+
+
+#: What JSON calls the types of records' fields.
+_NAMES: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def _differences(kind: Any, rule: dict[str, Any], where: str) -> Iterator[str]:
+    """Where a type and its description in the schema are not the same."""
+    while "$ref" in rule:
+        rule = schema()["$defs"][rule["$ref"].rpartition("/")[2]]
+    names = rule.get("type", [])
+    names = {names} if isinstance(names, str) else set(names)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        (kind,) = [part for part in arguments if part is not type(None)]
+        if "null" not in names and None not in rule.get("enum", ()):
+            yield f"{where}: null is not described"
+        origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        known, hints = rule.get("properties", {}), typing.get_type_hints(kind)
+        yield from (f"{where}.{name}: in the record alone" for name in hints.keys() - known)
+        yield from (f"{where}.{name}: in the schema alone" for name in known.keys() - hints)
+        for name in hints.keys() & known:
+            yield from _differences(hints[name], known[name], f"{where}.{name}")
+    elif origin is typing.Literal:
+        if set(arguments) != set(rule.get("enum", ())) - {None}:
+            yield f"{where}: {arguments} are not {rule.get('enum')}"
+    elif origin is tuple:
+        yield from _differences(arguments[0], rule["items"], f"{where}[]")
+    elif origin is dict:
+        if isinstance(rule.get("additionalProperties"), dict):
+            yield from _differences(arguments[1], rule["additionalProperties"], f"{where}.*")
+    elif kind in _NAMES and _NAMES[kind] not in names and "enum" not in rule:
+        yield f"{where}: is {' or '.join(sorted(names))}, not {kind.__name__}"
 
 
 def test_a_report_reads_back_as_written(report: Any, tmp_path: Path) -> None:
