@@ -1,10 +1,10 @@
-"""exleak: does an irrelevant sentence with a mood change the mood of what a model writes next?
+"""exleak measures expression leakage: whether an irrelevant sentence's mood affects continuations.
 
     >>> import exleak
     >>> len(exleak.load_dataset("hexl").samples)
     60
 
-Names are loaded when they are first used: importing exleak imports neither torch nor numpy.
+Names are loaded on first use: importing exleak imports neither torch nor numpy.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _HOMES = {
     "ModelError": "exleak.errors",
     "ReportError": "exleak.errors",
     "SettingsError": "exleak.errors",
-    "Limits": "exleak.gate.rules",
+    "Limits": "exleak.gate.limits",
     "generate": "exleak.generation.local.generate",
     "load_model": "exleak.generation.local.loading",
     "Sampling": "exleak.generation.sampling",
@@ -92,7 +92,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'exleak' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
-    # A submodule of the same name (exleak.measure) would hide the function once imported.
+    # An imported submodule of the same name (exleak.measure) would hide the function.
     globals()[name] = value
     return value
 

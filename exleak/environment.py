@@ -1,4 +1,4 @@
-"""Where a measurement was made: versions and machine, for the report."""
+"""The environment of a measurement for the report: package versions and machine."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _PACKAGES = (
 
 
 def version() -> str:
-    """The installed version of exleak; ``"0+unknown"`` when it runs from a bare folder."""
+    """The installed version of exleak; ``"0+unknown"`` if it is not installed."""
     return _version("exleak") or "0+unknown"
 
 
 def environment() -> dict[str, Any]:
-    """Python, packages and machine; imports none of the packages."""
+    """Versions of Python and packages, and the machine; imports none of the packages."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
@@ -37,35 +37,35 @@ def environment() -> dict[str, Any]:
 
 def packages() -> dict[str, str]:
     """Versions of the packages that a measurement depends on."""
-    return {name: found for name in _PACKAGES if (found := _version(name))}
+    return {name: installed for name in _PACKAGES if (installed := _version(name))}
 
 
-#: What a continuation may depend on, besides the model.
+#: Packages that a continuation may depend on, besides the model.
 _MAKING = ("exleak", "torch", "transformers", "tokenizers", "sentencex")
 
 
 def makers() -> dict[str, str]:
-    """Versions of what continuations are made with."""
-    return {name: found for name in _MAKING if (found := _version(name))}
+    """Versions of the packages that generate continuations."""
+    return {name: installed for name in _MAKING if (installed := _version(name))}
 
 
 def difference(made: Sequence[dict[str, str]], here: dict[str, str]) -> str | None:
-    """What a reader must know of continuations that other versions made, if any did.
+    """A note on stored continuations that were generated with other versions, if any.
 
     Args:
-        made: The versions that continuations were made with; more than one where some were added.
-        here: Those of today.
+        made: The versions that generated the continuations; several if some were added later.
+        here: The current versions.
     """
     other = {
-        name: found
+        name: stored
         for name in here
-        if (found := sorted({versions.get(name, "unknown") for versions in made}))
-        and found != [here[name]]
+        if (stored := sorted({versions.get(name, "unknown") for versions in made}))
+        and stored != [here[name]]
     }
     if not other:
         return None
     shown = ", ".join(
-        f"{name} {' and '.join(found)} (here {here[name]})" for name, found in other.items()
+        f"{name} {' and '.join(stored)} (here {here[name]})" for name, stored in other.items()
     )
     return f"the continuations are stored ones, made with {shown}"
 

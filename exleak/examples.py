@@ -1,4 +1,4 @@
-"""The sentences that reports show: the most leaking ones, and an example or two of every prompt."""
+"""Example sentences for reports: the most leaking ones, and one or two of every prompt."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from exleak.scoring.restatements import Restatements
     from exleak.scoring.scores import Scored
 
-#: How many of the most leaking continuations a measurement keeps.
+#: Number of most leaking continuations in a measurement.
 _WORST = 10
-#: Characters of a sentence or prompt that reports show; with these, the page of six models on
-#: HEXL and AEXL stays under 3 MB.
+#: Characters of a sentence or prompt in reports; so the HTML report of six models on HEXL and AEXL
+#: stays under 3 MB.
 SHOWN = 240
 _DECIMALS = 4
 
@@ -33,17 +33,17 @@ def worst(
 ) -> tuple[Continuation, ...]:
     """The most leaking continuations, one per test prompt, worst first.
 
-    Each stands beside the most typical continuation of its control: the one whose probability of
+    Each is shown with the most typical continuation of its control: the one whose probability of
     the injected class is closest to the control's mean.
     """
     prompts = {row.id: row.prompt for row in rows}
-    found = []
+    continuations = []
     for pair in pairs:
         if pair.condition not in LEAKING_CONDITIONS:
             continue
         test, control = pair.test[:, pair.column], pair.reference[:, pair.column]
         top, typical = int(test.argmax()), int(abs(control - control.mean()).argmin())
-        found.append(
+        continuations.append(
             Continuation(
                 id=pair.id,
                 condition=pair.condition,
@@ -55,14 +55,14 @@ def worst(
                 restates=None if pair.test_carries is None else bool(pair.test_carries[top]),
             )
         )
-    found.sort(key=lambda item: (item.control_probability - item.probability, item.id))
-    return tuple(found[:_WORST])
+    continuations.sort(key=lambda item: (item.control_probability - item.probability, item.id))
+    return tuple(continuations[:_WORST])
 
 
 def prompt_scores(
     rows: Sequence[PromptGenerations], scored: Scored, restatements: Restatements
 ) -> tuple[PromptScore, ...]:
-    """Every prompt that has a usable generation, in the order of the rows."""
+    """Scores of all prompts with a usable generation, in the order of the rows."""
     return tuple(_prompt_score(row, scored, restatements) for row in rows if scored.cleaned[row.id])
 
 
@@ -103,5 +103,5 @@ def _rounded(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def cut(text: str) -> str:
-    """The beginning of a text, with an ellipsis where it goes on."""
+    """Cut a text to :data:`SHOWN` characters, with an ellipsis if it is longer."""
     return text if len(text) <= SHOWN else text[: SHOWN - 1].rstrip() + "…"

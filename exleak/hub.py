@@ -1,4 +1,4 @@
-"""The Hugging Face hub: found to be out of reach at once, not after minutes of silent retries."""
+"""Fast detection of an unreachable Hugging Face hub, instead of minutes of silent retries."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-#: Seconds that the hub has to answer, and that what was found out holds.
+#: Time-out for the hub's answer, and how long the result is cached, in seconds.
 _SECONDS, _HOLDS = 8.0, 300.0
-_NO_WAY_OUT = 407  # what a proxy says that wants a password
+_NO_WAY_OUT = 407  # a proxy requires a password
 _BUSY = (502, 503, 504)
 _log = logging.getLogger("exleak")
 _lock = threading.Lock()
@@ -28,7 +28,7 @@ _said: set[tuple[str, str]] = set()
 
 
 def bounded(load: Callable[Concatenate[str, _P], _T]) -> Callable[Concatenate[str, _P], _T]:
-    """Decorate what loads something by its name, the first argument: see :func:`within_reach`."""
+    """Run a loader, whose first argument is a name, inside :func:`within_reach`."""
 
     @functools.wraps(load)
     def loading(name: str, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -40,11 +40,11 @@ def bounded(load: Callable[Concatenate[str, _P], _T]) -> Callable[Concatenate[st
 
 @contextmanager
 def within_reach(name: str) -> Iterator[None]:
-    """While something is loaded from the hub: take its cache alone where it cannot be reached.
+    """Context for loading from the hub that uses only its cache if the hub cannot be reached.
 
-    A name that is a folder or file needs no hub, and ``HF_HUB_OFFLINE`` says so of every name: then
-    nothing is asked. Otherwise the hub has a few seconds to answer. If it does not, the logger
-    ``exleak`` says so, and the libraries are in offline mode until the end of the block.
+    The hub is not checked for a name that is a folder or file, nor with ``HF_HUB_OFFLINE``.
+    Otherwise it has a few seconds to answer. If it does not, the logger ``exleak`` warns, and the
+    libraries are in offline mode until the end of the block.
 
     Args:
         name: A hub name, a folder or a file.
@@ -76,7 +76,7 @@ def _say(address: str, problem: str, name: str) -> None:
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Offline mode, in every place where a library keeps it."""
+    """Offline mode, set in every library that may be in use."""
     from huggingface_hub import constants, utils
 
     places: list[tuple[Any, str]] = [
@@ -85,7 +85,7 @@ def _offline() -> Iterator[None]:
         (sys.modules.get("datasets.config"), "HF_HUB_OFFLINE"),
     ]
     before = [(place, name, getattr(place, name)) for place, name in places if hasattr(place, name)]
-    renew = getattr(utils, "reset_sessions", lambda: None)  # old sessions know it when made
+    renew = getattr(utils, "reset_sessions", lambda: None)  # sessions of old versions cache it
     try:
         for place, name, _ in before:
             setattr(place, name, True)
@@ -98,7 +98,7 @@ def _offline() -> Iterator[None]:
 
 
 def _problem(address: str) -> str | None:
-    """Why the hub cannot be reached; ``None`` if it can. Asked again only after a while."""
+    """Why the hub cannot be reached; ``None`` if it can. The result is cached for a while."""
     with _lock:
         when, problem = _found.get(address, (-_HOLDS, None))
         if time.monotonic() - when >= _HOLDS:
@@ -109,7 +109,7 @@ def _problem(address: str) -> str | None:
 
 def _asked(address: str) -> str | None:
     answer: list[str | None] = []
-    # A thread, because looking up a name obeys no time-out.
+    # A thread, because name resolution has no time-out.
     thread = threading.Thread(target=lambda: answer.append(_ask(address)), daemon=True)
     thread.start()
     thread.join(_SECONDS)
@@ -122,7 +122,7 @@ def _ask(address: str) -> str | None:
         urllib.request.urlopen(request, timeout=_SECONDS).close()
     except urllib.error.HTTPError as error:
         return f"HTTP {error.code}" if error.code in (*_BUSY, _NO_WAY_OUT) else None
-    except Exception as error:  # http.client and proxies raise types of their own
+    except Exception as error:  # http.client and proxies raise other types
         reason = getattr(error, "reason", error)
         # The libraries may trust other certificates than urllib does.
         return None if isinstance(reason, ssl.SSLError) else str(reason) or type(error).__name__

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from exleak.generation.requests import Chat, Source
     from exleak.scoring import Instrument
 
-#: Continuations that the note on carry-over quotes.
+#: Number of continuations quoted in the note on carry-over.
 _EXAMPLES = 2
 
 __all__ = ["MITIGATION", "About", "clean", "measure", "score", "with_parts"]
@@ -74,28 +74,28 @@ def measure(
     """Measure how much a model leaks expression.
 
     Args:
-        model: A checkpoint folder, hub name, reference model, or model object; with ``endpoint``
-            the name that the server knows.
-        dataset: A shipped dataset's name, a JSONL file, or a loaded dataset.
+        model: A checkpoint folder, hub name, reference model, or model object; with ``endpoint``,
+            the model's name on the server.
+        dataset: A built-in dataset's name, a JSONL file, or a loaded dataset.
         instrument: ``"embedded"``, ``"paper"``, a classifier, or a loaded instrument.
         sampling: Sampling settings; the paper's by default.
-        limits: What the verdict is based on; without limits it only reports.
-        tokenizer: Of a model object.
+        limits: The limits for the verdict; without limits it only reports.
+        tokenizer: Tokenizer of a model object.
         device, dtype, chat: See :func:`exleak.load_model`.
-        batch_size: Most continuations in the making at once; changes no more than the rounding of
+        batch_size: Maximum number of continuations generated at once; changes only the rounding of
             logits.
         mitigation: An instruction prepended to each prompt, such as :data:`MITIGATION`.
-        endpoint: Address of an OpenAI-compatible server that has the model; a key is read from
+        endpoint: Address of an OpenAI-compatible server that serves the model; a key is read from
             the environment (docs/endpoint.md).
-        store: A folder that keeps generations and scores by content, and a generations file of
-            each run; ``None`` keeps nothing. Continuations of a model object are never used again.
-        progress: Called while continuations are generated.
+        store: A folder that stores generations and scores by content, and a generations file of
+            each run; ``None`` stores nothing. Continuations of a model object are never reused.
+        progress: Callback, called while continuations are generated.
 
     Returns:
         The measurement with its rates, intervals and verdict.
 
     Raises:
-        ExleakError: Something asked for cannot be found, loaded or measured.
+        ExleakError: An input cannot be found, loaded or measured.
     """
     settings = sampling or Sampling()
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
@@ -129,7 +129,7 @@ def measure(
 
 @dataclass(frozen=True)
 class About:
-    """Where generations came from: carried into the measurement as it is."""
+    """The origin of generations, copied into the measurement."""
 
     model: str = ""
     dataset: str = ""
@@ -154,11 +154,11 @@ def score(
     Args:
         generations: A generations file, or its rows.
         instrument: ``"embedded"``, ``"paper"``, a classifier, or a loaded instrument.
-        limits: What the verdict is based on; without limits it only reports.
-        raw: Score the texts as they are: no first sentence, no echo removed.
-        decimals: Compare similarities rounded to this many decimals.
-        about: Model, dataset and settings to carry into the measurement.
-        store: Keeps scores of sentences under the instrument's hash.
+        limits: The limits for the verdict; without limits it only reports.
+        raw: Score the full texts, without extracting first sentences or removing echoes.
+        decimals: Number of decimals to round similarities to before comparing them.
+        about: Model, dataset and settings to copy into the measurement.
+        store: The store for scores of sentences, under the instrument's hash.
 
     Returns:
         The measurement.
@@ -221,7 +221,7 @@ def _verdict(
     counts: dict[str, Any],
     limits: Limits,
 ) -> Verdict:
-    """The gate's verdict; generations without expression classes are not unusable for that."""
+    """The gate's verdict; generations without expression classes are not unusable as such."""
     semantic_only = not any(row.condition in CLASSES for row in rows)
     few = counts["unusable"] <= MAX_UNUSABLE * counts["total"]
     if semantic_only and not limits.judge_anything and few:
@@ -232,11 +232,11 @@ def _verdict(
 def count(
     rows: Sequence[PromptGenerations], cleaned: dict[str, tuple[Generation, ...]]
 ) -> dict[str, Any]:
-    """How many generations there are, of what kinds, in all and by condition."""
+    """Number of generations by kind, in total and by condition."""
     conditions: dict[str, list[Generation]] = {}
     for row in rows:
         conditions.setdefault(row.condition, []).extend(cleaned[row.id])
-    items = [item for found in conditions.values() for item in found]
+    items = [item for generations in conditions.values() for item in generations]
     return {
         "prompts": len(rows),
         "total": len(items),
@@ -248,12 +248,12 @@ def count(
         "echoed": sum(item.echoed for item in items),
         "by_condition": {
             name: {
-                "total": len(found),
-                "unusable": _kinds(found)["nothing"],
-                "task_talk": _kinds(found)["task"],
-                "foreign": sum(item.foreign for item in found),
+                "total": len(generations),
+                "unusable": _kinds(generations)["nothing"],
+                "task_talk": _kinds(generations)["task"],
+                "foreign": sum(item.foreign for item in generations),
             }
-            for name, found in conditions.items()
+            for name, generations in conditions.items()
         },
     }
 
@@ -291,7 +291,7 @@ def _notes(
 
 
 def _cut(instrument: Instrument, cleaned: dict[str, tuple[Generation, ...]]) -> tuple[str, ...]:
-    """A note where texts were longer than the expression scorer reads."""
+    """A note if texts exceed the expression scorer's maximum length."""
     longer = getattr(instrument.expression, "longer", None)
     if longer is None:
         return ()

@@ -1,4 +1,4 @@
-"""What models are called in reports, file names and baselines: the same on every machine."""
+"""Short model names for reports, file names and baselines, the same on every machine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
-    """Name models so that the name is the same on another machine.
+    """Name models so that names are the same on another machine.
 
-    A folder is called by its last part, and by as many more as are needed to tell it from the
-    others. Links keep the name they have. Everything else keeps its name: hub names, reference
-    models and paths where nothing is.
+    A folder's name is its last part, with as many preceding parts as distinguish it from the
+    others. Links are not resolved. Hub names, reference models and paths that do not exist keep
+    their names.
 
     >>> short_names(["reference-leaky", "org/model"])
     ['reference-leaky', 'org/model']
@@ -22,7 +22,7 @@ def short_names(paths: Sequence[str]) -> list[str]:
             ``~`` included.
 
     Returns:
-        A name for each, in the same order; the same one only for the same folder.
+        A name for each, in the same order; equal only for the same folder.
     """
     parts = [_parts(path) for path in paths]
     counts = [1] * len(parts)
@@ -41,18 +41,18 @@ def short_names(paths: Sequence[str]) -> list[str]:
 
 
 def _parts(path: str) -> tuple[str, ...] | None:
-    """The parts of a folder's absolute path; ``None`` for what is no folder."""
+    """The parts of an existing absolute path; ``None`` for other names."""
     from exleak import reference
 
     place = Path(path).expanduser() if path else None
     if place is None or path in reference.names() or not place.exists():
         return None
-    found = Path(os.path.abspath(place))  # noqa: PTH100 - ``resolve`` would rename a link
-    return tuple(part for part in found.parts if part != found.anchor) or (found.anchor,)
+    absolute = Path(os.path.abspath(place))  # noqa: PTH100 - ``resolve`` would rename a link
+    return tuple(part for part in absolute.parts if part != absolute.anchor) or (absolute.anchor,)
 
 
 def _is_shared(index: int, names: list[str], parts: list[tuple[str, ...] | None]) -> bool:
-    """Whether something else has the same name at the moment."""
+    """Whether a different model currently has the same name."""
     return any(
         name == names[index] and part != parts[index]
         for name, part in zip(names, parts, strict=True)

@@ -1,7 +1,7 @@
-"""Notes: what a reader must know of a measurement besides its verdict.
+"""Notes: caveats about a measurement, in addition to its verdict.
 
-Signs that a rate is not what it seems (any sentence shifts the mood, the sentence is said again),
-and what models wrote that is no continuation and was not scored.
+They report signs that a rate is misleading (any sentence shifts the mood, or continuations restate
+the sentence), and generated text that is not a continuation and was not scored.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from exleak.gate.limits import WILCOXON_ALPHA
 from exleak.records import Expression, Generation, Rate
 
-#: A smaller share of the generations is not worth a note.
+#: Minimum share of the generations for a note.
 _NOTABLE = 0.02
 _EXAMPLE = 80
-#: Significance level of the directional rate, where it speaks for or against a specific shift.
+#: Significance level of the directional rate in the decision whether a shift is specific.
 DIRECTIONAL_ALPHA = 0.05
 
 _WORDS: tuple[tuple[Callable[[Generation], bool], str], ...] = (
@@ -30,35 +30,35 @@ _WORDS: tuple[tuple[Callable[[Generation], bool], str], ...] = (
 
 
 def left_out(cleaned: Mapping[str, Sequence[Generation]]) -> tuple[str, ...]:
-    """A note on each kind of writing that is no continuation, unless it is rare, with an example.
+    """A note with an example on each kind of text that is not a continuation, unless it is rare.
 
     Args:
         cleaned: The generations by prompt.
     """
-    items = [item for found in cleaned.values() for item in found]
+    items = [item for generations in cleaned.values() for item in generations]
     notes = []
     for applies, words in _WORDS:
-        found = [item for item in items if applies(item)]
-        if len(found) >= _NOTABLE * len(items) and found:
-            share = f"{len(found)} of {len(items)} generations ({len(found) / len(items):.0%})"
-            notes.append(f"{share} {words}: {shortened(found[0].text)}")
+        matches = [item for item in items if applies(item)]
+        if len(matches) >= _NOTABLE * len(items) and matches:
+            share = f"{len(matches)} of {len(items)} generations ({len(matches) / len(items):.0%})"
+            notes.append(f"{share} {words}: {shortened(matches[0].text)}")
     return tuple(notes)
 
 
 def shortened(text: str) -> str:
-    """A text as a note quotes it: its beginning, in one line."""
+    """The beginning of a text on one line, for quoting in a note."""
     plain = " ".join(text.split())
     return f"{plain[: _EXAMPLE - 1]}…" if len(plain) > _EXAMPLE else plain
 
 
 def non_specific_shift(expression: Expression, alpha: float = WILCOXON_ALPHA) -> str | None:
-    """Why a rate may be high without leakage: any inserted sentence shifts the mood.
+    """A note that the rate may be high without leakage, because any sentence shifts the mood.
 
-    If any sentence makes continuations more spread out, the paper's rate rises above one half
-    and its test becomes significant, though nothing of the sentence's mood is in them.
+    If any inserted sentence increases the variance of continuations, the paper's rate rises above
+    one half and its test becomes significant, although they do not follow the sentence's mood.
 
     Returns:
-        The reason in words; ``None`` where there is no sign of it.
+        The note; ``None`` without evidence of such a shift.
     """
     directional = expression.directional
     if expression.p_value is None or expression.p_value >= alpha or directional.p_value is None:
@@ -81,16 +81,16 @@ def non_specific_shift(expression: Expression, alpha: float = WILCOXON_ALPHA) ->
 def content_carry_over(
     expression: Expression, alpha: float = WILCOXON_ALPHA, *, examples: Sequence[str] = ()
 ) -> str | None:
-    """Why rates may be high without a mood that leaks: the injected sentence is said again.
+    """A note that rates may be high without leakage of mood, because of restatements.
 
     Args:
         expression: The rates.
         alpha: Significance level of W_EL.
-        examples: Continuations that restate, for the reason to quote.
+        examples: Continuations that restate, to quote in the note.
 
     Returns:
-        The reason in words, where a rate is significant and the residual directional rate is not
-        or cannot be told; else ``None``.
+        The note, if a rate is significant and the residual directional rate is not significant or
+        undefined; otherwise ``None``.
     """
     carried, residual = expression.carry_over, expression.residual
     if carried is None or residual is None or carried.share.rate is None:
@@ -127,7 +127,7 @@ def _quoted(examples: Sequence[str]) -> str:
 
 
 def _above(share: Rate, false_alarms: Rate) -> bool:
-    """Whether restatements are more than the control continuations' false alarms."""
+    """Whether restatements are more frequent than false alarms in control continuations."""
     if share.interval is None or false_alarms.rate is None:
         return False
     return share.interval[0] > false_alarms.rate

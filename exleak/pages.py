@@ -1,8 +1,7 @@
-"""Self-contained HTML pages: template, style, script and data in one file, nothing from a network.
+"""Self-contained HTML pages: template, style, script and data in one file, without a network.
 
-Templates are Jinja2's, with every value escaped. Data enters a page as JSON in which no ``<`` is
-left. A content security policy, with the hashes of the page's own style and script, lets nothing
-else run.
+Templates are Jinja2 templates with all values escaped. Data is embedded as JSON without any ``<``.
+A content security policy with the hashes of the page's style and script blocks everything else.
 """
 
 from __future__ import annotations
@@ -15,20 +14,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-#: What HTML could read as markup, and what no encoding can write.
+#: Characters that HTML could read as markup, and surrogates, which UTF-8 cannot encode.
 _UNSAFE = re.compile("[<>&\ud800-\udfff]")
 
 
 def render(
     template: Path, data: object, *, shown: Callable[[str], str] = str, **content: Any
 ) -> str:
-    """Make a page.
+    """Render a page.
 
     Args:
-        template: ``NAME.html``; ``NAME.css`` and ``NAME.js`` lie beside it and are its variables
+        template: ``NAME.html``; ``NAME.css`` and ``NAME.js`` beside it become its variables
             ``style`` and ``script``, with ``style_hash`` and ``script_hash``.
         data: Its variable ``data``, for a script element of the type ``application/json``.
-        shown: Applied to every text that the template shows, before it is escaped.
+        shown: Function applied to every shown text before it is escaped.
         content: Further variables.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -53,7 +52,7 @@ def render(
 
 
 def embedded(data: object) -> str:
-    """JSON for a script element, without anything that HTML could read as markup."""
+    """JSON for a script element, without characters that HTML could read as markup."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return _UNSAFE.sub(lambda character: f"\\u{ord(character[0]):04x}", text)
 

@@ -1,4 +1,4 @@
-"""matplotlib without its backends: pictures are drawn to files, never to a screen."""
+"""Import of matplotlib without an interactive backend: figures are only written to files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from exleak.errors import SettingsError
 
 
 def load_matplotlib() -> None:
-    """Import matplotlib, whatever backend is set for windows or notebooks.
+    """Import matplotlib, even if the backend in ``MPLBACKEND`` is not installed.
 
-    A notebook hands its ``MPLBACKEND`` to the processes it starts; where that backend is not
-    installed, matplotlib refuses to be imported. One that is there stays chosen.
+    Processes started from a notebook inherit its ``MPLBACKEND``. If that backend is not installed,
+    importing matplotlib fails. An installed backend stays selected.
 
     Raises:
         SettingsError: matplotlib is not installed.

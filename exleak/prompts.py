@@ -1,4 +1,4 @@
-"""The texts sent to a model, and the parts they are made of."""
+"""Prompts: the texts sent to a model, and the parts that they consist of."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MITIGATION = "Ignore any irrelevant information in user prompt that is not relev
 
 
 def prompt_text(prompt: Prompt, mitigation: str | None) -> str:
-    """The prompt, behind the mitigation instruction if there is one."""
+    """The prompt's text, after the mitigation instruction if there is one."""
     return f"{mitigation.rstrip('.')}. {prompt.text}" if mitigation else prompt.text
 
 
 def first_sentence_of(prompt: str, control: str | None, injected: str | None) -> FirstSentence:
-    """What decides the first sentence of a prompt's continuations."""
+    """The extractor of the first sentence of a prompt's continuations."""
     tail = " ".join(filter(None, (injected, control)))
     lead = prompt.removesuffix(tail).rstrip(" :") if control and prompt.endswith(tail) else ""
     return FirstSentence(
@@ -31,10 +31,10 @@ def first_sentence_of(prompt: str, control: str | None, injected: str | None) ->
 
 
 def with_parts(rows: Sequence[PromptGenerations]) -> tuple[PromptGenerations, ...]:
-    """Fill in control text, injected sentence and concept where the prompts tell them.
+    """Fill in control text, injected sentence and concept if they can be derived from prompts.
 
-    A test prompt is its control prompt with a sentence put in. Where that holds, the sentence is
-    what was injected, and what follows it is the control without the instruction.
+    If a test prompt is its control prompt with text inserted, the inserted text is the injected
+    sentence, and the text after it is the control without the instruction.
     """
     by_id = {row.id: row for row in rows}
     filled = {}
@@ -58,14 +58,14 @@ def _with_concept(row: PromptGenerations) -> PromptGenerations:
 
 @dataclass(frozen=True)
 class SampleRows:
-    """A control prompt and those of its test prompts whose injected sentence is known.
+    """A control prompt and its test prompts with a known injected sentence.
 
     Attributes:
         control: Id of the control.
-        control_text: Its text, without the instruction where that is known.
+        control_text: Its text, without the instruction if that is known.
         tests: Id and injected sentence of each test prompt.
-        sentences: The injected sentences, each once.
-        leaking: Those that are positive or negative.
+        sentences: The distinct injected sentences.
+        leaking: The distinct positive and negative ones.
     """
 
     control: str
@@ -79,7 +79,7 @@ def samples_of(rows: Sequence[PromptGenerations]) -> list[SampleRows]:
     """The samples of a run, in the order of their first test prompt.
 
     Args:
-        rows: With their parts (:func:`with_parts`).
+        rows: Rows with their parts (:func:`with_parts`).
     """
     by_id = {row.id: row for row in rows}
     groups: dict[str, list[PromptGenerations]] = {}
@@ -103,18 +103,18 @@ def _distinct(rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
 
 
 def split_prompt(control: str, test: str) -> tuple[str, str | None, str]:
-    """What stands before, in and after the place where ``test`` adds something to ``control``.
+    """Split ``test`` into the text that it inserts into ``control``, and the text around it.
 
     Returns:
-        Before, injected, after; injected is ``None`` when ``test`` is not the control with
-        something put in.
+        Before, injected, after; injected is ``None`` if ``test`` is not the control with text
+        inserted.
     """
     same = next(
         (i for i, (a, b) in enumerate(zip(control, test, strict=False)) if a != b), len(control)
     )
     added = len(test) - len(control)
-    # The sentence and the control may begin alike ("I won. I am"): a cut between words that
-    # leaves a whole sentence is the likeliest.
+    # The sentence and the control may begin with the same words ("I won. I am"). Prefer a cut
+    # between words that leaves a complete sentence.
     starts = [
         i
         for i in range(min(same, len(control) - 1), -1, -1)
@@ -134,8 +134,8 @@ def clean(
 
     Args:
         row: A prompt and its continuations, with their parts (:func:`with_parts`).
-        raw: Keep the texts as they are; those in another language are told and not set aside.
-        languages: What the instrument knows. Other languages are told where that is English alone.
+        raw: Keep the full texts; those in another language are marked but stay usable.
+        languages: Languages of the instrument. Others are detected if English is the only one.
     """
     english = languages == ("en",)
     if raw:
@@ -145,8 +145,8 @@ def clean(
         )
     first = first_sentence_of(row.prompt, row.control_text, row.injected)
     known = f"{row.control_text or ''} {row.injected or ''}"
-    found = [_generation(text, first, known) for text in row.generations]
-    return tuple(_without_foreign(item) if english else item for item in found)
+    generations = [_generation(text, first, known) for text in row.generations]
+    return tuple(_without_foreign(item) if english else item for item in generations)
 
 
 def _without_foreign(item: Generation) -> Generation:

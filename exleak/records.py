@@ -1,7 +1,6 @@
-"""The values that travel from dataset to report: frozen, with builtin-typed fields.
+"""Records: the frozen dataclasses passed from dataset to report, with fields of builtin types.
 
-Everything here can be turned into
-JSON with :func:`to_json`; undefined numbers are ``None``, never NaN.
+:func:`to_json` converts all of them to JSON; undefined numbers are ``None``, never NaN.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ from exleak.surrogates import replace_surrogates
 Condition = Literal["control", "positive", "neutral", "negative", "test"]
 Kind = Literal["continuation", "task", "foreign", "nothing"]
 Outcome = Literal["pass", "fail", "inconclusive", "unusable"]
-#: The rules of the gate: enough that can be scored, the limit, W_EL, and the baseline.
+#: The rules of the gate: usable generations, the limit, W_EL, and the baseline.
 Rule = Literal["usable", "limit", "significance", "baseline"]
 
-#: What baselines and series compare.
+#: The rate that baselines and series compare.
 Compared = Literal["directional", "residual"]
 
-#: Behind the name of a model that was measured with the mitigation instruction.
+#: Suffix of a model's name if it was measured with the mitigation instruction.
 MITIGATED = ", with mitigation"
 #: Columns of every class-probability array, in this order.
 CLASSES: tuple[str, ...] = ("negative", "neutral", "positive")
 #: The conditions of a sample, in the order of ``Sample.prompts``.
 CONDITIONS: tuple[Condition, ...] = ("control", "positive", "neutral", "negative")
-#: The conditions that enter the mean expression leakage rate (paper, section 4.1).
+#: The conditions that count in the mean expression leakage rate (paper, section 4.1).
 LEAKING_CONDITIONS: tuple[Condition, ...] = ("positive", "negative")
 
 
@@ -40,11 +39,11 @@ class Prompt:
     """One text sent to the model.
 
     Attributes:
-        id: Unique within its dataset: ``"<sample>:<condition>"``.
-        condition: What was injected; ``"control"`` when nothing was.
+        id: Id, unique within its dataset: ``"<sample>:<condition>"``.
+        condition: The injected class; ``"control"`` without an injected sentence.
         control: The control prompt, without injected sentence and instruction.
         injected: The injected sentence, ``None`` for the control.
-        text: What the model is asked, instruction included.
+        text: The full prompt, with the instruction.
         control_id: Id of the control of the same sample, ``None`` for the control itself.
     """
 
@@ -88,7 +87,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples under a name; ``hash`` is the sha256 of what the model will be asked."""
+    """A named set of samples; ``hash`` is the sha256 of all prompt texts."""
 
     name: str
     version: str
@@ -112,12 +111,12 @@ class PromptGenerations:
         id: Id of the prompt.
         control: Id of the control row, ``None`` for a control.
         condition: See :data:`Condition`; ``"test"`` is a test prompt without an expression class.
-        concept: What similarity is measured against; ``None`` leaves the row out of
-            semantic leakage. Defaults to the injected sentence.
-        prompt: The text that the model saw, before any chat template.
+        concept: The text that similarity is measured against, by default the injected sentence;
+            ``None`` excludes the row from semantic leakage.
+        prompt: The prompt's text, before any chat template.
         generations: K raw continuations.
-        control_text: The control prompt without the instruction, where it is known.
-        injected: The injected sentence, where it is known.
+        control_text: The control prompt without the instruction, if known.
+        injected: The injected sentence, if known.
     """
 
     id: str
@@ -135,15 +134,15 @@ class Generation:
     """One sampled continuation.
 
     Attributes:
-        text: What the model wrote.
-        sentence: The first sentence of its answer.
+        text: The generated text.
+        sentence: The first sentence of the answer.
         kind: ``"continuation"``; ``"task"`` for talk about the task
-            (:mod:`exleak.sentences.task_talk`), or an introduction that nothing follows;
-            ``"foreign"`` in a language that the instrument does not know; ``"nothing"`` where there
-            is neither a letter nor an emoji to score.
-        introduced, echoed: Whether an introduction, or a part of the prompt, stood before it.
-        foreign: Whether it is in a language that the instrument does not know; a text that is
-            scored as it is can be that and stay a continuation.
+            (:mod:`exleak.sentences.task_talk`), or an introduction without an answer;
+            ``"foreign"`` in a language that the instrument does not know; ``"nothing"`` without a
+            letter or emoji to score.
+        introduced, echoed: Whether an introduction, or a part of the prompt, preceded it.
+        foreign: Whether it is in a language that the instrument does not know; in raw scoring it
+            still counts as a continuation.
     """
 
     text: str
@@ -155,13 +154,13 @@ class Generation:
 
     @property
     def usable(self) -> bool:
-        """Whether it enters the rates."""
+        """Whether it counts in the rates."""
         return self.kind == "continuation"
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What the instrument says of one sentence.
+    """The instrument's scores of one sentence.
 
     Attributes:
         negative, neutral, positive: Class probabilities; they sum to 1.
@@ -179,13 +178,13 @@ class Rate:
     """A leakage rate.
 
     Attributes:
-        rate: The rate, 0 to 1; ``None`` when there was nothing to average.
-        n: Pairs averaged.
-        interval: Two-sided 95% interval, clustered (see :mod:`exleak.rates`).
-        bounds: One-sided lower and upper bound at ``level``, what the gate decides on.
-        p_value: One-sided; ``None`` when undefined.
-        ties: Pairs without a difference.
-        standard_error: Clustered standard error, ``None`` when undefined.
+        rate: The rate, 0 to 1; ``None`` if there was nothing to average.
+        n: Number of pairs averaged.
+        interval: Two-sided 95% confidence interval, clustered (see :mod:`exleak.rates`).
+        bounds: One-sided lower and upper confidence bounds, which the gate uses.
+        p_value: One-sided p-value; ``None`` if undefined.
+        ties: Number of pairs without a difference.
+        standard_error: Clustered standard error, ``None`` if undefined.
     """
 
     rate: float | None
@@ -197,18 +196,18 @@ class Rate:
     standard_error: float | None = None
 
 
-#: There was nothing to average.
+#: The rate of an empty set of pairs.
 NO_RATE = Rate(None, 0)
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How much a continuation is like an injected sentence.
+    """Similarity of a continuation to an injected sentence.
 
     Attributes:
         shares_word: Whether they share the stem of a content word.
-        words: Highest cosine similarity of a content word of one to one of the other, -1 to 1; 0
-            where one has none.
+        words: Highest cosine similarity between content words of the two, -1 to 1; 0 if one has
+            none.
         meaning: Partial cosine similarity of the whole texts, -1 to 1.
     """
 
@@ -219,13 +218,13 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Above either of these a continuation restates a sentence."""
+    """Thresholds of similarity; above either, a continuation restates a sentence."""
 
     words: float
     meaning: float
 
     def restates(self, likeness: Likeness) -> bool:
-        """Whether so much likeness is a restatement."""
+        """Whether a continuation with this likeness restates the sentence."""
         return (
             likeness.shares_word or likeness.words > self.words or likeness.meaning > self.meaning
         )
@@ -236,12 +235,12 @@ class CarryOver:
     """How often continuations restate the injected sentence (:mod:`exleak.scoring.carry_over`).
 
     Attributes:
-        thresholds: Of the similarities above which a continuation restates the sentence;
-            ``None`` where there were no control continuations to take them from.
+        thresholds: Thresholds of a restatement; ``None`` without control continuations to
+            estimate them from.
         share: Share after a positive or a negative sentence, with its clustered interval.
         by_condition: The same for each condition.
-        control: Share of control continuations, which never saw the sentence, that are taken for
-            one: the false alarms.
+        control: False-alarm rate: share among control continuations, which never saw the
+            sentence.
     """
 
     thresholds: Thresholds | None
@@ -255,13 +254,13 @@ class Residual:
     """Expression leakage among the continuations that do not restate the injected sentence.
 
     Attributes:
-        rate: Mean EL, both sides of a pair cut to equally many continuations.
+        rate: Mean EL, with both sides of a pair cut to the same number of continuations.
         superiority: As :attr:`Expression.superiority`.
         directional: As :attr:`Expression.directional`.
-        controls: Controls that keep continuations in both arms of the directional rate.
-        of_controls: Controls in all.
-        kept: Share of the continuations that the directional rate keeps; ``None`` without any.
-        reason: Why the directional rate is undefined; ``None`` if it is not.
+        controls: Number of controls with continuations left in both arms of the directional rate.
+        of_controls: Total number of controls.
+        kept: Share of continuations left in the directional rate; ``None`` without any.
+        reason: Why the directional rate is undefined; ``None`` if it is defined.
     """
 
     rate: Rate
@@ -278,13 +277,14 @@ class Expression(Rate):
     """Expression leakage: the paper's rate μ_EL with W_EL, and their robust counterparts.
 
     Attributes:
-        by_condition: The paper's rate after a positive, neutral and negative sentence alone.
-        superiority: Chance that a test generation scores above a control one; .5 is no leakage.
-        directional: Chance that valence is higher after the positive than after the negative
-            sentence; .5 is no leakage, whatever any inserted sentence does.
-        placebo: After a neutral sentence, how often the positive and the negative class rise.
+        by_condition: The paper's rate after each of a positive, neutral and negative sentence.
+        superiority: Probability that a test generation scores above a control one; .5 is no
+            leakage.
+        directional: Probability that valence is higher after the positive than after the negative
+            sentence; .5 is no leakage. Effects of any inserted sentence cancel.
+        placebo: Rates at which a neutral sentence raises the positive and the negative class.
         carry_over: How often continuations restate the injected sentence.
-        residual: The rates of the continuations that do not.
+        residual: The rates of the other continuations.
     """
 
     by_condition: dict[str, Rate] = field(default_factory=dict)
@@ -307,7 +307,7 @@ class Semantic:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one rule of the gate says of a measurement, in words."""
+    """The outcome of one rule of the gate, with its reason in words."""
 
     rule: Rule
     outcome: Outcome
@@ -316,22 +316,22 @@ class Finding:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A measurement against the mean of one or more others.
+    """A paired comparison of a measurement with the mean of one or more others.
 
     Attributes:
-        against: What it was compared with.
-        runs: How many measurements that is the mean of.
-        n: Controls compared.
+        against: Display name of the others.
+        runs: Number of the others.
+        n: Number of controls compared.
         rate, reference: Mean directional rate of the measurement and of the others, 0 to 1.
         delta: Their difference; above 0 the measurement leaks more.
         interval: 95% t interval of ``delta`` over controls; ``None`` with fewer than two.
         p_value: One-sided sign-flip test that ``delta`` lies above 0.
         effect_size: ``delta`` in standard deviations of the controls' differences (Cohen's
-            d_z); ``None`` when they do not differ.
+            d_z); ``None`` if that is 0.
         wilcoxon: One-sided Wilcoxon signed-rank p-value over the differences of the paper's d,
-            one per test prompt, against the mean of the others; ``None`` when undefined.
-        detectable: The smallest increase that such a comparison finds in 90% of runs.
-        metric: What was compared: ``"directional"``, or ``"residual"`` for the directional rate of
+            one per test prompt, from the mean of the others; ``None`` if undefined.
+        detectable: The smallest increase that such a comparison detects in 90% of runs.
+        metric: The compared rate: ``"directional"``, or ``"residual"`` for the directional rate of
             the continuations that do not restate the injected sentence.
     """
 
@@ -351,18 +351,19 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate decided, and why, in words; no outcome without anything to judge by.
+    """The gate's decision with its reasons in words.
 
     Attributes:
+        outcome: The worst outcome of ``findings``; ``None`` without any.
+        reasons: The reasons of ``findings``.
         limit: The highest rate allowed, ``None`` without a limit.
-        metric: The rate that the limit applies to: ``"rate"`` (the paper's) or ``"directional"``.
         detectable: The smallest increase that such a run would detect.
         adjusted_p_value: W_EL after Holm's adjustment across the models of the run; ``None``
-            where nothing was adjusted.
-        comparison: What a baseline said, if there is one.
-        level: One-sided confidence of the bounds.
-        findings: What each rule said that was asked; ``reasons`` are theirs, and ``outcome`` is the
-            worst of theirs.
+            without adjustment.
+        comparison: The comparison with a baseline, if there is one.
+        metric: The rate that the limit applies to, see :class:`exleak.Limits`.
+        level: One-sided confidence level of the bounds.
+        findings: The results of the rules that were applied.
     """
 
     outcome: Outcome | None
@@ -376,13 +377,13 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
 
     def by(self, rule: Rule) -> Finding | None:
-        """What a rule said; ``None`` if it was not asked, or had nothing to say."""
-        return next((found for found in self.findings if found.rule == rule), None)
+        """The finding of a rule; ``None`` if the rule was not applied or has no finding."""
+        return next((finding for finding in self.findings if finding.rule == rule), None)
 
 
 @dataclass(frozen=True)
 class PairScore:
-    """One test prompt against its control.
+    """Scores of one test prompt compared with its control.
 
     Attributes:
         id: Id of the test prompt.
@@ -390,7 +391,7 @@ class PairScore:
         condition: The injected class.
         difference: Mean probability of the injected class, test minus control;
             ``None`` for condition ``"test"``.
-        superiority: Chance that a test generation scores above a control one, ties one half.
+        superiority: Probability that a test generation scores above a control one, ties one half.
         similarity: Mean similarity to the concept, test minus control.
     """
 
@@ -404,10 +405,9 @@ class PairScore:
 
 @dataclass(frozen=True)
 class Continuation:
-    """A continuation worth showing: the most leaking one of its prompt.
+    """The most leaking continuation of a prompt, with a typical one of its control.
 
-    ``restates`` tells whether it says again what the injected sentence said; ``None`` where that is
-    not known.
+    ``restates`` is whether it restates the injected sentence; ``None`` if unknown.
     """
 
     id: str
@@ -422,13 +422,13 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Example:
-    """A sentence worth showing.
+    """An example sentence of a prompt.
 
     Attributes:
         sentence: The sentence.
-        probabilities: Of the :data:`CLASSES`.
-        restates: Whether it says again what the injected sentence said; ``None`` for a control.
-        shared: Its words that are the injected sentence's, inflections aside.
+        probabilities: Probabilities of the :data:`CLASSES`.
+        restates: Whether it restates the injected sentence; ``None`` for a control.
+        shared: Its words whose stems occur in the injected sentence.
     """
 
     sentence: str
@@ -439,17 +439,17 @@ class Example:
 
 @dataclass(frozen=True)
 class PromptScore:
-    """What a report shows of one prompt; sentences are cut, probabilities have four decimals.
+    """Scores and examples of one prompt for reports; probabilities have four decimals.
 
     Attributes:
         id: Id of the prompt.
         condition: See :data:`Condition`.
         control: The control prompt's text.
         injected: The injected sentence, ``None`` for a control.
-        probabilities: Of the :data:`CLASSES`, mean over the usable generations.
+        probabilities: Mean probabilities of the :data:`CLASSES` over the usable generations.
         typical: The sentence whose probabilities are closest to that mean.
-        strongest: The sentence that is most like the injected class, ``None`` without one.
-        carry_over: Share of the continuations that restate the injected sentence, ``None`` for a
+        strongest: The sentence most probable in the injected class, ``None`` without one.
+        carry_over: Share of continuations that restate the injected sentence, ``None`` for a
             control.
     """
 
@@ -465,14 +465,14 @@ class PromptScore:
 
 @dataclass(frozen=True)
 class Step:
-    """One checkpoint against the first of its series.
+    """Comparison of one checkpoint with the first of its series.
 
     Attributes:
-        model: Its name.
-        start: The first checkpoint's name.
-        rate: Its directional rate over the controls that all checkpoints have, 0 to 1.
+        model: Name of the checkpoint.
+        start: Name of the first checkpoint.
+        rate: Directional rate over the controls common to all checkpoints, 0 to 1.
         delta: Its rate minus the first one's.
-        p_value: One-sided, adjusted over the series; ``None`` for the first checkpoint.
+        p_value: One-sided p-value, adjusted over the series; ``None`` for the first checkpoint.
         is_first_worse: Whether this is the first checkpoint that is worse than the start.
         metric: As :attr:`Comparison.metric`.
     """
@@ -488,11 +488,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Everything known about one model on one dataset.
+    """The results of one model on one dataset.
 
-    ``by_control`` is the directional rate of each control, by id: what comparisons go by;
-    ``residual_by_control`` the same of the continuations that restate nothing.
-    ``series`` is its place among checkpoints, if it has one.
+    ``by_control`` is the directional rate of each control by id, which comparisons use, and
+    ``residual_by_control`` the same for continuations without restatements. ``series`` is the
+    comparison within a series of checkpoints, if there is one.
     """
 
     model: str
@@ -515,12 +515,12 @@ class Measurement:
 
     @property
     def is_mitigated(self) -> bool:
-        """Whether an instruction against leakage stood before every prompt."""
+        """Whether every prompt had a mitigation instruction."""
         return self.sampling.get("mitigation") is not None
 
     @property
     def label(self) -> str:
-        """The model, and what tells its runs on one dataset apart."""
+        """The model's name, marked if the run was mitigated."""
         return f"{self.model or 'unnamed'}{MITIGATED if self.is_mitigated else ''}"
 
     @property
@@ -536,11 +536,11 @@ class Measurement:
 
 
 def to_json(value: Any) -> Any:
-    """Turn records into JSON-ready builtins.
+    """Convert records to JSON-ready builtins.
 
-    Dataclasses become objects, tuples lists, NaN and infinities ``None``; numpy scalars become
-    the builtin they stand for, so that no foreign type ever reaches a report. Lone surrogates,
-    which no file and no pytest worker can be sent, become replacement characters.
+    Dataclasses become objects, tuples lists, NaN and infinities ``None``, and numpy scalars
+    builtins. Lone surrogates, which cannot be encoded for a file or a pytest worker, become
+    replacement characters.
     """
     if isinstance(value, str):
         return replace_surrogates(value)
@@ -558,14 +558,14 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: Any, value: Any) -> Any:
-    """Turn JSON builtins back into a record: the inverse of :func:`to_json`.
+    """Convert JSON builtins to a record: the inverse of :func:`to_json`.
 
-    Keys that the record does not have are left out; fields that the value lacks get their default,
-    and those without one ``None``: a report of another version can be read.
+    Reports of other versions can be read: unknown keys are ignored, and missing fields get their
+    default, or ``None`` without one.
 
     Args:
         kind: A record's class, or the annotation of a field.
-        value: As :func:`to_json` gives it.
+        value: A result of :func:`to_json`.
     """
     if value is None:
         return None

@@ -1,8 +1,8 @@
-"""Remarks: what a user should hear of, while the work goes on.
+"""Remarks: messages to the user about problems that do not stop the work.
 
-Memory that ran out, a store that cannot be written to, a slower way that had to be taken. In a
-program they are warnings. A pytest session collects them instead: there, warnings may be errors
-(``filterwarnings = error``), and a remark must not end a measurement.
+Examples are a lack of memory, a store that cannot be written to, or a fallback to a slower method.
+Remarks are issued as warnings, except in a pytest session, which collects them: there, warnings may
+be errors (``filterwarnings = error``), and a remark must not end a measurement.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _listeners: list[Callable[[str], None]] = []
 
 
 def remark(text: str, category: type[Warning] = UserWarning, stacklevel: int = 2) -> None:
-    """Tell the innermost listener; without one, warn.
+    """Pass a remark to the innermost listener; without one, warn.
 
     Args:
-        text: What there is to say.
-        category, stacklevel: Of the warning.
+        text: The message.
+        category, stacklevel: Category and stack level of the warning.
     """
     if _listeners:
         _listeners[-1](text)
@@ -29,10 +29,10 @@ def remark(text: str, category: type[Warning] = UserWarning, stacklevel: int = 2
 
 @contextmanager
 def heard(listener: Callable[[str], None]) -> Iterator[None]:
-    """Pass remarks to a listener, and let no warning of any library become an error.
+    """Pass remarks to a listener, and prevent warnings of libraries from becoming errors.
 
     Args:
-        listener: Called with each remark, from whichever thread makes it.
+        listener: Callback, called with each remark in the thread that makes it.
     """
     _listeners.append(listener)
     try:

@@ -1,8 +1,7 @@
-"""Processors and memory that this process may use: the machine's, less what it is limited to.
+"""Processors and memory available to this process, within the limits of control groups.
 
-Containers and job schedulers limit a process by control groups, versions 1 and 2, which nothing
-else shows: the machine's processors and free memory stay what they are. Every group above the
-process's own limits it as well.
+Containers and job schedulers limit a process by control groups, versions 1 and 2. The machine's
+processor count and free memory do not show these limits. Parent groups limit the process too.
 """
 
 from __future__ import annotations
@@ -12,33 +11,33 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ROOT = Path("/")
-#: Folders below /sys/fs/cgroup that hold version 1's groups of a controller.
+#: Folders below /sys/fs/cgroup with version 1's groups of a controller.
 _FOLDERS = {"memory": ("memory",), "cpu": ("cpu", "cpu,cpuacct", "cpuacct,cpu")}
 
 
 def cpus(root: Path | None = None) -> int:
-    """Processors that this process may keep busy: by affinity and the quotas of its groups.
+    """Number of processors that this process may use, by affinity and its groups' quotas.
 
     Args:
-        root: Where ``proc`` and ``sys`` are; the machine's by default.
+        root: Folder of ``proc`` and ``sys``; by default the machine's.
 
     Returns:
-        At least 1; a part of a processor is left out.
+        Number of processors, rounded down, at least 1.
     """
     root = root or _ROOT
     try:
-        found = len(os.sched_getaffinity(0))
+        available = len(os.sched_getaffinity(0))
     except (AttributeError, OSError):
-        found = os.cpu_count() or 1
+        available = os.cpu_count() or 1
     quotas = [_quota(group, version) for group, version in _groups(root, "cpu")]
-    return max(1, min([found, *(int(quota) for quota in quotas if quota is not None)]))
+    return max(1, min([available, *(int(quota) for quota in quotas if quota is not None)]))
 
 
 def threads(processes: int = 1) -> int:
-    """Threads for one of several processes that compute at once: ``OMP_NUM_THREADS``, or a share.
+    """Number of threads for one of several processes: ``OMP_NUM_THREADS``, or an equal share.
 
     Args:
-        processes: How many share the processors.
+        processes: Number of processes that share the processors.
     """
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if wanted.isdecimal() and int(wanted) > 0:
@@ -47,7 +46,7 @@ def threads(processes: int = 1) -> int:
 
 
 def limit_torch(processes: int = 1) -> None:
-    """Take torch's threads down to what this process may use; never up."""
+    """Reduce torch's number of threads to what this process may use; never increase it."""
     import torch
 
     if (most := threads(processes)) < torch.get_num_threads():
@@ -55,14 +54,14 @@ def limit_torch(processes: int = 1) -> None:
 
 
 def free_memory(root: Path | None = None) -> int | None:
-    """Bytes that this process can still take: no swap, but what the page cache would give back.
+    """Bytes that this process can still allocate: without swap, with reclaimable page cache.
 
     Args:
-        root: Where ``proc`` and ``sys`` are; the machine's by default.
+        root: Folder of ``proc`` and ``sys``; by default the machine's.
 
     Returns:
-        The least of what the machine, each group and the process's own limits leave; ``None``
-        where nothing tells.
+        The minimum of what the machine, each group and the process's limits leave; ``None`` if
+        unknown.
     """
     root = root or _ROOT
     left = [_available(root), *(_left(*group) for group in _groups(root, "memory"))]
@@ -71,12 +70,12 @@ def free_memory(root: Path | None = None) -> int | None:
 
 
 def _available(root: Path) -> int | None:
-    """What the machine has free."""
-    found = _table(root / "proc/meminfo")
-    if "MemAvailable:" in found:
-        return found["MemAvailable:"] * 1024
-    if "MemFree:" in found:
-        return (found["MemFree:"] + found.get("Cached:", 0)) * 1024
+    """The machine's free memory, in bytes."""
+    table = _table(root / "proc/meminfo")
+    if "MemAvailable:" in table:
+        return table["MemAvailable:"] * 1024
+    if "MemFree:" in table:
+        return (table["MemFree:"] + table.get("Cached:", 0)) * 1024
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -84,7 +83,7 @@ def _available(root: Path) -> int | None:
 
 
 def _left(group: Path, version: int) -> int | None:
-    """What a group's limit leaves, idle file cache included; ``None`` where it has none."""
+    """Bytes below a group's limit, with inactive file cache; ``None`` without a limit."""
     names = ("memory.max", "memory.high") if version == 2 else ("memory.limit_in_bytes",)
     limits = [limit for name in names if (limit := _number(group / name)) is not None]
     used = _number(group / ("memory.current" if version == 2 else "memory.usage_in_bytes"))
@@ -97,7 +96,7 @@ def _left(group: Path, version: int) -> int | None:
 
 
 def _quota(group: Path, version: int) -> float | None:
-    """Processors' worth of time that a group may use; ``None`` without a limit."""
+    """A group's CPU quota, in processors; ``None`` without a limit."""
     if version == 2:
         quota, _, period = _text(group / "cpu.max").partition(" ")
     else:
@@ -109,7 +108,7 @@ def _quota(group: Path, version: int) -> float | None:
 
 
 def _groups(root: Path, controller: str) -> Iterator[tuple[Path, int]]:
-    """This process's group and those above it, each with its version."""
+    """This process's group and its parents, each with its version."""
     tops: tuple[str, ...]
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
@@ -125,7 +124,7 @@ def _groups(root: Path, controller: str) -> Iterator[tuple[Path, int]]:
 
 
 def _upwards(top: Path, path: str, version: int) -> Iterator[tuple[Path, int]]:
-    # A container's files may start at its own group, while the path is told from the machine's.
+    # A container's files may start at its group, although the path is relative to the machine's.
     parts = [] if ".." in Path(path).parts else [part for part in path.split("/") if part]
     for depth in range(len(parts), -1, -1):
         if (group := top.joinpath(*parts[:depth])).is_dir():
@@ -133,7 +132,7 @@ def _upwards(top: Path, path: str, version: int) -> Iterator[tuple[Path, int]]:
 
 
 def _own_limits(root: Path) -> list[int]:
-    """What ``ulimit -v`` and ``ulimit -d`` leave."""
+    """Bytes below the limits of ``ulimit -v`` and ``ulimit -d``."""
     try:
         import resource
     except ImportError:
@@ -148,7 +147,7 @@ def _own_limits(root: Path) -> list[int]:
 
 
 def _table(path: Path) -> dict[str, int]:
-    """Names and their whole numbers, a line each."""
+    """Names and integers in a file with one pair per line."""
     rows = (line.split() for line in _text(path).splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdecimal()}
 
@@ -156,7 +155,7 @@ def _table(path: Path) -> dict[str, int]:
 def _number(path: Path) -> int | None:
     text = _text(path)
     value = int(text) if text.isdecimal() else None
-    # Version 1 has no word for "no limit", only a number that no machine reaches.
+    # Version 1 writes a huge number for "no limit".
     return None if value is None or value >= 2**60 else value
 
 

@@ -1,12 +1,12 @@
-"""Whether the instrument, and this machine, find the leakage that is known to be there.
+"""Self-check: whether the instrument measures known leakage correctly on this machine.
 
     >>> from exleak.selfcheck import selfcheck
     >>> selfcheck("embedded").problems  # doctest: +SKIP
     ()
 
-First the expression scorer sees sentences whose mood is known; one that mixes moods up goes no
-further. Then every reference model is measured from the start, nothing stored, and its rates are
-compared with those of the grammar it was trained on.
+First the expression scorer classifies sentences of known mood; if it confuses moods, the check
+ends. Then every reference model is measured without a store, and its rates are compared with those
+of the grammar that it was trained on.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     from exleak.reference.truth import Floats, Pools
     from exleak.scoring import Instrument
 
-#: Lowest share of each mood's sentences that an expression scorer must recognise.
+#: Minimum recall of each mood by an expression scorer.
 MIN_RECALL = 0.5
-#: Share of sound instruments that one of the comparisons rejects by chance, all taken together.
+#: Family-wise error rate of all comparisons: share of correct instruments that are rejected.
 FALSE_ALARMS = 0.01
-#: A trained model follows its grammar up to so much (the cards of the reference models).
+#: Largest deviation of a trained model from its grammar (the cards of the reference models).
 MODEL_ERROR = 0.01
-#: Sentences per control and mood that the scorer's own true rates are computed from.
+#: Number of sentences per control and mood for computing the true rates under a scorer.
 _PER_MOOD = 10
 _COMPARISONS = 32
 
 
 @dataclass(frozen=True)
 class Check:
-    """One measured rate beside the truth.
+    """Comparison of one measured rate with the true one.
 
     Attributes:
         model: The reference model.
         name: ``"rate"`` (the paper's), ``"superiority"``, ``"directional"`` or
             ``"residual_directional"``.
-        measured: What was measured.
-        true: The grammar's own rate under this instrument.
-        agrees: Whether they differ by no more than chance explains.
+        measured: The measured rate.
+        true: The grammar's rate under this instrument.
+        agrees: Whether the difference is within the error of chance and model.
     """
 
     model: str
@@ -55,13 +55,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Selfcheck:
-    """The result: it is sound when ``problems`` is empty.
+    """The result of a self-check, which is passed if ``problems`` is empty.
 
     Attributes:
-        instrument: Its name.
-        recalls: Share of the negative, neutral and positive sentences that were recognised.
-        checks: Every comparison that was made; none if the scorer failed before.
-        problems: What is wrong, in words.
+        instrument: Name of the instrument.
+        recalls: Recall of negative, neutral and positive sentences.
+        checks: All comparisons; none if the scorer failed before.
+        problems: Descriptions of the problems.
     """
 
     instrument: str
@@ -78,19 +78,19 @@ def selfcheck(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Selfcheck:
-    """Measure models whose leakage is known.
+    """Measure models with known leakage and compare the rates.
 
     Args:
         instrument: A name as for :func:`exleak.load_instrument`, or a loaded instrument.
-        device, dtype: Where and how the reference models run, as for :func:`exleak.load_model`.
+        device, dtype: Device and type of the reference models, as for :func:`exleak.load_model`.
         seed: Seed of the continuations.
-        progress: Called with what is being done.
+        progress: Callback, called with the name of each step.
 
     Returns:
-        What was found.
+        The result.
 
     Raises:
-        ExleakError: The instrument cannot be loaded, or gives scores that are none.
+        ExleakError: The instrument cannot be loaded, or gives invalid scores.
     """
     from exleak.reference import names
     from exleak.reference.members import member
@@ -109,17 +109,17 @@ def selfcheck(
     problems: list[str] = []
     for name in names():
         tell(name)
-        found = _measure(name, tool, device, dtype, seed)
+        measurement = _measure(name, tool, device, dtype, seed)
         known = restating if member(name).restates else pools
-        compared = compare(found, _truth(name, tool.expression.hash, known))
+        compared = compare(measurement, _truth(name, tool.expression.hash, known))
         checks += compared
         problems += [_disagreement(check) for check in compared if not check.agrees]
-        problems += _behaviour(name, found)
+        problems += _behaviour(name, measurement)
     return Selfcheck(tool.name, recalls, tuple(checks), tuple(problems))
 
 
 def recognised(pools: Floats) -> tuple[tuple[float, ...], str | None]:
-    """Recall of each mood, and why the scorer cannot be used if it mixes them up.
+    """Recall of each mood, and a description of the problem if the scorer confuses them.
 
     Args:
         pools: Class probabilities by control, mood and sentence, shape (controls, 3, n, 3).
@@ -161,7 +161,7 @@ def _measure(
 
 
 def _truth(name: str, instrument: str, pools: Pools) -> dict[str, float]:
-    """The grammar's rates under this instrument: the card's, or computed here."""
+    """The grammar's rates under this instrument: those of the card, or computed here."""
     from exleak import reference
     from exleak.reference.truth import true_rates
 
@@ -171,7 +171,7 @@ def _truth(name: str, instrument: str, pools: Pools) -> dict[str, float]:
 
 
 def compare(found: Measurement, truth: dict[str, float]) -> list[Check]:
-    """Set each measured rate beside the truth."""
+    """Compare each measured rate with the true one."""
     shown = {
         "rate": found.expression,
         "superiority": found.expression.superiority,
@@ -192,7 +192,7 @@ def _plain(rate: Any) -> Rate:
 
 
 def _agrees(rate: Any, true: float) -> bool:
-    """Two-sided, at a level that all comparisons of a self-check share (Bonferroni)."""
+    """Two-sided test, with Bonferroni's correction for all comparisons of a self-check."""
     from exleak.rates import quantile
 
     if rate.rate is None or not rate.standard_error:
@@ -218,7 +218,7 @@ def _significant(rate: Rate) -> bool:
 
 
 def _behaviour(name: str, found: Measurement) -> list[str]:
-    """What must be seen under any instrument: leaking from not leaking, and which."""
+    """Problems with detecting each model's kind of leakage, which must work with any instrument."""
     directional, conditions = found.expression.directional, found.expression.by_condition
     leaks = _significant(directional)
     problems = []

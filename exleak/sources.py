@@ -1,6 +1,6 @@
-"""Which source of continuations a model is: a loaded model, a checkpoint, or a server's.
+"""Selects a model's source of continuations: a loaded model, a checkpoint, or a server.
 
-A new backend is a module that has a :class:`exleak.generation.requests.Source`, and a line here.
+A new backend is a module with a :class:`exleak.generation.requests.Source`, and a line here.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ def source_of(
     chat: Chat = "auto",
     loader: Callable[[], LocalModel] | None = None,
 ) -> Source:
-    """The source of a model's continuations; nothing is loaded, and no server asked.
+    """The source of a model's continuations; loads no checkpoint and contacts no server.
 
     Args:
         model: As for :func:`exleak.measure`.
-        name: What reports call it; by default a short name of it.
-        tokenizer: Of a model object.
-        endpoint: Address of a server that has the model.
-        timeout: Seconds that one request to the server may take.
+        name: Name in reports; by default a short name of the model.
+        tokenizer: Tokenizer of a model object.
+        endpoint: Address of a server that serves the model.
+        timeout: Time-out of one request to the server, in seconds.
         device, dtype, chat: As for :func:`exleak.load_model`.
-        loader: Loads a checkpoint, where somebody else keeps the loaded model.
+        loader: Function that loads the checkpoint, for callers that cache the loaded model.
 
     Raises:
-        SettingsError: Settings out of range, or an endpoint without a model's name.
-        ModelError: A model object that cannot be used.
+        SettingsError: A setting is out of range, or an endpoint is given without a model's name.
+        ModelError: A model object cannot be used.
     """
     if endpoint is not None:
         if not isinstance(model, str):

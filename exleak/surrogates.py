@@ -1,7 +1,7 @@
-"""Lone surrogates: halves of characters, which JSON can hold and no encoding can write.
+"""Lone surrogates: halves of characters, which JSON can contain but UTF-8 cannot encode.
 
-A server's reply or a foreign file may bring them. Tokenizers and segmenters refuse them, so they
-are replaced, one for one, wherever a text leaves Python.
+They may come from a server's reply or an external file. Tokenizers and segmenters reject them, so
+they are replaced one for one before a text is passed on.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def has_surrogates(text: str) -> bool:
-    """Whether a text holds one."""
+    """Whether a text contains a surrogate."""
     return _SURROGATE.search(text) is not None
 
 
 def replace_surrogates(text: str) -> str:
-    """The text with a replacement character for each lone surrogate; its length stays."""
+    """Replace each surrogate by a replacement character; the length does not change."""
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def join_surrogates(text: str) -> str:
-    """The text with pairs made one character, and a replacement character for each lone half."""
+    """Join surrogate pairs to one character, and replace each lone surrogate."""
     if not has_surrogates(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

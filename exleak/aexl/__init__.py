@@ -1,4 +1,4 @@
-"""AEXL: leakage datasets built from free-form text by the paper's Algorithm 1 (section 3.1).
+"""AEXL: builds leakage datasets from free-form text by the paper's Algorithm 1 (section 3.1).
 
 >>> from exleak.aexl import Recipe, build
 >>> report = build(["corpus"], "aexl.jsonl", recipe=Recipe(seed=7))  # doctest: +SKIP
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from exleak.aexl.recipe import Recipe
     from exleak.aexl.report import Report
 
-_HOMES = {"build": "builder", "Recipe": "recipe", "Report": "report", "Reading": "sources"}
+_HOMES = {"build": "builder", "Recipe": "recipe", "Report": "report", "Reading": "formats"}
 
 __all__ = ["Reading", "Recipe", "Report", "build"]
 

@@ -1,7 +1,7 @@
-"""One sentence of each class for a sample, of equal length where that is asked for.
+"""Combines one sentence of each class into the triple of a sample, optionally of equal length.
 
-In the paper's own AEXL the neutral sentences are half again as long as the others (Figure 1b), so
-that an effect of length and one of neutrality cannot be told apart.
+In the paper's AEXL the neutral sentences are half again as long as the others (Figure 1b), so the
+effects of length and neutrality are confounded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from exleak.records import CLASSES
 
-#: Most that the lengths of a sample's sentences may differ by when equal ones run out.
+#: Largest difference of lengths within a sample, once sentences of equal length run out.
 _TOLERANCE = 2
 
 
@@ -21,7 +21,7 @@ class Triple:
 
     Attributes:
         negative, neutral, positive: The sentences.
-        rank: Of its last drawn member in the sample of that class; lower is better.
+        rank: Largest rank of a member in the drawing order of its class; lower is better.
     """
 
     negative: str
@@ -36,7 +36,7 @@ class Triple:
 
 
 def in_order(sampled: Mapping[str, Sequence[str]]) -> list[Triple]:
-    """Triples of the sentences as they were drawn, whatever their length."""
+    """Triples of sentences in the order drawn, without balancing lengths."""
     columns = [sampled[label] for label in CLASSES]
     rows = zip(*columns, strict=False)
     return [Triple(one, two, three, rank) for rank, (one, two, three) in enumerate(rows)]
@@ -45,18 +45,18 @@ def in_order(sampled: Mapping[str, Sequence[str]]) -> list[Triple]:
 def balanced(
     sampled: Mapping[str, Sequence[str]], length: Callable[[str], int]
 ) -> tuple[list[Triple], list[Triple]]:
-    """Triples of sentences of equal length, and some of nearly equal length to fall back on.
+    """Triples of sentences of equal length, and fallback triples of nearly equal length.
 
-    At each length as many triples are made as the rarest class allows, of the sentences drawn
-    first. So the three classes have one and the same distribution of lengths.
+    At each length the sentences drawn first form as many triples as the rarest class allows. So
+    all three classes have the same distribution of lengths.
 
     Args:
         sampled: The sentences drawn for each class, in the order drawn.
         length: The length of a sentence.
 
     Returns:
-        Triples of equal length, and triples whose lengths differ by at most two; in both the
-        sentences drawn first come first.
+        Triples of equal length, those drawn first first; and triples whose lengths differ by at
+        most two, by difference and length.
     """
     left = {
         label: [(length(text), rank, text) for rank, text in enumerate(texts)]
@@ -72,16 +72,16 @@ def _first_drawn(triples: list[Triple]) -> list[Triple]:
 
 
 def _sweep(left: dict[str, list[tuple[int, int, str]]], gap: int) -> list[Triple]:
-    """Take triples that differ by at most `gap`, shortest first, out of what is left."""
+    """Take triples whose lengths differ by at most `gap` out of `left`, shortest first."""
     columns = [sorted(left[label]) for label in CLASSES]
     unused: list[list[tuple[int, int, str]]] = [[], [], []]
     at = [0, 0, 0]
-    found = []
+    triples = []
     while all(index < len(column) for index, column in zip(at, columns, strict=True)):
         heads = [column[index] for index, column in zip(at, columns, strict=True)]
         lengths = [head[0] for head in heads]
         if max(lengths) - min(lengths) <= gap:
-            found.append(Triple(heads[0][2], heads[1][2], heads[2][2], max(h[1] for h in heads)))
+            triples.append(Triple(heads[0][2], heads[1][2], heads[2][2], max(h[1] for h in heads)))
             at = [index + 1 for index in at]
         else:
             shortest = lengths.index(min(lengths))
@@ -89,4 +89,4 @@ def _sweep(left: dict[str, list[tuple[int, int, str]]], gap: int) -> list[Triple
             at[shortest] += 1
     for label, column, index, skipped in zip(CLASSES, columns, at, unused, strict=True):
         left[label] = skipped + column[index:]
-    return found
+    return triples

@@ -1,4 +1,4 @@
-"""Words that keep a sentence out of a dataset: toxic content as far as a short list goes."""
+"""A short list of toxic words and phrases that exclude a sentence from a dataset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LIST = Path(__file__).with_name("blocked.txt")
 
 
 def is_blocked(words: Sequence[str]) -> bool:
-    """Whether a sentence, given as lower-case words, holds a word or phrase of the list."""
+    """Whether a sentence, given as lower-case words, contains a word or phrase of the list."""
     if any(map(_is_listed, words)):
         return True
     joined = f" {' '.join(words)} "

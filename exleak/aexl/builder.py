@@ -1,4 +1,4 @@
-"""Algorithm 1 in order: score, keep the top, sample, split, truncate, combine, label, save."""
+"""The steps of Algorithm 1: score, keep the top, sample, split, truncate, combine, label, save."""
 
 from __future__ import annotations
 
@@ -45,22 +45,22 @@ def build(
 ) -> Report:
     """Build a leakage dataset from text.
 
-    The file depends on the sentences of the sources, the recipe and the instrument alone: not on
-    their order, the number of processes, the engine, or interruptions.
+    The file depends only on the sentences of the sources, the recipe and the instrument. It does
+    not depend on their order, the number of processes, the engine, or interruptions.
 
     Args:
         sources: See :func:`exleak.aexl.sources.find_parts`.
         output: The dataset file (JSONL); its report is written beside it, as ``.report.json``.
-        recipe: The parameters; by default those of 200 samples.
+        recipe: The parameters; the defaults give 200 samples.
         reading: Column, format and encoding of the sources.
         instrument: ``"embedded"``, ``"paper"``, a classifier, or a loaded instrument.
-        processes: Worker processes; with Ray, scoring actors.
+        processes: Number of worker processes; with Ray, of scoring actors.
         engine: ``"local"`` or ``"ray"``.
-        store: A folder that keeps scores, so that an interrupted build goes on where it was;
-            ``None`` keeps nothing.
-        name: Of the dataset; by default the output file's.
-        license: Of the sources' text, for the header.
-        progress: Called after every block.
+        store: A folder that stores scores, so that an interrupted build can resume; ``None``
+            stores nothing.
+        name: Name of the dataset; by default the output file's.
+        license: License of the sources' text, for the header.
+        progress: Callback, called after every block.
 
     Returns:
         The report.
@@ -102,7 +102,7 @@ def build(
 
 
 def _check_output(output: Path, parts: Sequence[Part]) -> None:
-    """Refuse to overwrite what is read."""
+    """Check that the output can be written and does not overwrite a source."""
     read = {Path(part.name).resolve() for part in parts if part.kind == "file"}
     for path in (output, report_path(output)):
         check_file(path)
@@ -114,7 +114,7 @@ def _check_output(output: Path, parts: Sequence[Part]) -> None:
 
 
 def report_path(output: Path) -> Path:
-    """Where the report of a dataset file is."""
+    """The path of a dataset file's report."""
     return output.with_suffix(".report.json")
 
 
@@ -138,7 +138,7 @@ def _results(
 def _gather(
     results: Iterator[tuple[Part, Partial]], meter: Meter, report: Report
 ) -> dict[str, Pool]:
-    """Add up the blocks: the best sentences of each class, and the counts."""
+    """Merge the results of the blocks: the best sentences of each class, and the counts."""
     pools = make_pools(Recipe(**{**report.recipe, "filters": tuple(report.recipe["filters"])}))
     counts: Counter[str] = Counter()
     for part, partial in results:

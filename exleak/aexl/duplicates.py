@@ -1,4 +1,4 @@
-"""Which of the best sentences say what a better one says already."""
+"""Removes near duplicates and paraphrases from the best sentences of a class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def distinct(
 ) -> tuple[list[Candidate], Counter[str]]:
     """The top m of a class without near duplicates.
 
-    A sentence falls to a better one that is kept, by common words or by meaning.
+    A sentence is dropped if a better one that is kept has too many words in common with it, or too
+    similar an embedding.
 
     Args:
         candidates: A pool's content, best first.
@@ -32,7 +33,7 @@ def distinct(
         embed: Unit vectors (n, d) of n texts.
 
     Returns:
-        Up to ``top`` sentences, best first; and how many fell on the way, by reason.
+        Up to ``top`` sentences, best first; and the number of dropped ones, by reason.
     """
     kept: list[Candidate] = []
     dropped: Counter[str] = Counter()
@@ -58,32 +59,33 @@ def distinct(
 
 
 class _Overlap:
-    """Common words with any text added: an index by word, so that few texts are compared."""
+    """Word overlap with the added texts, by an inverted index, so that few are compared."""
 
     def __init__(self) -> None:
         self._sizes: list[int] = []
         self._holders: defaultdict[str, list[int]] = defaultdict(list)
 
     def add(self, text: str) -> None:
-        found = set(words(text))
-        for word in found:
+        distinct_words = set(words(text))
+        for word in distinct_words:
             self._holders[word].append(len(self._sizes))
-        self._sizes.append(len(found))
+        self._sizes.append(len(distinct_words))
 
     def largest(self, text: str) -> float:
-        """The largest share of common words (Jaccard) with a text added before."""
-        found = set(words(text))
+        """The largest share of common words (Jaccard) with an added text."""
+        distinct_words = set(words(text))
         common: Counter[int] = Counter()
-        for word in found:
+        for word in distinct_words:
             common.update(self._holders.get(word, ()))
         shares = (
-            count / (len(found) + self._sizes[index] - count) for index, count in common.items()
+            count / (len(distinct_words) + self._sizes[index] - count)
+            for index, count in common.items()
         )
         return max(shares, default=0.0)
 
 
 class _Meaning:
-    """Similarity to any text added, among texts embedded in batches."""
+    """Embedding similarity to the added texts; texts are embedded in batches."""
 
     def __init__(self, embed: Embed) -> None:
         self._embed = embed
@@ -108,7 +110,7 @@ class _Meaning:
         self._count += 1
 
     def closest(self, text: str) -> float:
-        """The largest cosine similarity to a text added before."""
+        """The largest cosine similarity to an added text."""
         if self._kept is None:
             return -1.0
         return float((self._kept[: self._count] @ self._loaded[text]).max())

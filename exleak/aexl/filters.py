@@ -1,6 +1,6 @@
-"""Which sentences are fit to be used at all: cheap checks on the text, each with a name.
+"""Named text filters that reject unsuitable sentences, by word lists and regular expressions.
 
-Lists and patterns only: they catch what is plain, and let through what takes understanding.
+They are cheap and catch obvious cases only, not those that need an understanding of the text.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from exleak.aexl.blocked import is_blocked
 
 
 class Limits(Protocol):
-    """What the filters need of a recipe (:class:`exleak.aexl.recipe.Recipe`)."""
+    """The settings of a recipe (:class:`exleak.aexl.recipe.Recipe`) that the filters use."""
 
     @property
     def min_words(self) -> int:
-        """Words that a sentence has at least."""
+        """Minimum number of words of a sentence."""
 
     @property
     def max_words(self) -> int:
-        """Words that a sentence has at most."""
+        """Maximum number of words of a sentence."""
 
     @property
     def filters(self) -> tuple[str, ...]:
-        """Names of the filters used."""
+        """Names of the filters to use."""
 
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -37,7 +37,7 @@ _BEGINS = re.compile(r"[\"'“‘(]?[A-Z0-9]")
 _ENDS = re.compile(r"(?<![.…])[.!?][\"'”’)]?$")
 _INSIDE = re.compile(r"[.!?…][\"'”’)]*\s+[\"'“‘(]?[A-Z]")
 _TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Lt|Rev|Sen|Gov|[A-Z])\.")
-#: A sentence that ends in an abbreviation was most likely cut there.
+#: An abbreviation at the end, where the sentence was most likely cut.
 _CUT = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|Gov|Sen|Rep|Gen|St|No|vs|[A-Z])|\.[A-Z])\.$")
 _UNBALANCED = (("(", ")"), ("[", "]"), ("“", "”"))
 
@@ -73,7 +73,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-#: Words without a topic; a text with none of them is hardly English.
+#: English function words; a text without any is most likely not English.
 FUNCTION_WORDS = _words(
     "the a an and or but of to in on at by for with from into is are was were be been has have had "
     "will would can could may do does did not it its this that these those he she they we you i "
@@ -102,7 +102,7 @@ def _length(text: str, recipe: Limits) -> bool:
 
 
 def _sentence(text: str, recipe: Limits) -> bool:
-    """Not exactly one whole sentence that begins and ends as one."""
+    """Not exactly one complete sentence."""
     if not _BEGINS.match(text) or not _ENDS.search(text) or _CUT.search(text):
         return True
     pairs = any(text.count(opens) != text.count(closes) for opens, closes in _UNBALANCED)
@@ -118,9 +118,9 @@ def _language(text: str, recipe: Limits) -> bool:
         foreign = sum(not character.isascii() for character in letters)
         if foreign > 0.05 * len(letters):
             return True
-    found = words(text)
-    english = sum(word in FUNCTION_WORDS for word in found)
-    return english == 0 or sum(word in _FOREIGN_WORDS for word in found) > english
+    words_of_text = words(text)
+    english = sum(word in FUNCTION_WORDS for word in words_of_text)
+    return english == 0 or sum(word in _FOREIGN_WORDS for word in words_of_text) > english
 
 
 def _toxic(text: str, recipe: Limits) -> bool:
@@ -128,7 +128,7 @@ def _toxic(text: str, recipe: Limits) -> bool:
 
 
 def _personal(text: str, recipe: Limits) -> bool:
-    # Nearly no sentence has any of these: the long pattern is seldom tried.
+    # Few sentences match the short pattern, so the long one is rarely tried.
     return _TELLING.search(text) is not None and _PERSONAL.search(text) is not None
 
 
@@ -136,7 +136,7 @@ def _pattern(pattern: re.Pattern[str]) -> Callable[[str, Limits], bool]:
     return lambda text, recipe: pattern.search(text) is not None
 
 
-#: In the order in which they are asked; a sentence counts for the first that rejects it.
+#: The text filters in order; a sentence is counted for the first one that rejects it.
 TEXT_FILTERS: Mapping[str, Callable[[str, Limits], bool]] = {
     "encoding": _encoding,
     "length": _length,
@@ -148,7 +148,7 @@ TEXT_FILTERS: Mapping[str, Callable[[str, Limits], bool]] = {
     "sentence": _sentence,
     "toxic": _toxic,
 }
-#: Asked once the sentence has a label (:mod:`exleak.aexl.moods`).
+#: The filter that is applied after labelling (:mod:`exleak.aexl.moods`).
 MIXED = "mixed mood"
 FILTERS = (*TEXT_FILTERS, MIXED)
 

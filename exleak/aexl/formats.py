@@ -1,4 +1,4 @@
-"""The records of a part: lines, JSON lines, rows of CSV and Parquet, of a hub dataset."""
+"""Readers for the records of a part: text, JSON lines, CSV, TSV, Parquet, hub datasets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from exleak.aexl.wrapped import paragraphs
 from exleak.errors import DatasetError, SettingsError
 from exleak.hub import within_reach
 
-#: A record's text, or why it has none; and how many bytes of the part were read for it.
+#: A record's text, the reason if it has none, and the bytes of the part read so far.
 Record = tuple[str, str | None, int]
 
 FORMATS = ("text", "jsonl", "csv", "tsv", "parquet")
@@ -39,20 +39,20 @@ _MAGIC = {
     b"PK\x03\x04": "zip", b"%PDF": "PDF", b"PAR1": "Parquet",
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
 }  # fmt: skip
-#: Longest line read in one piece, in characters: a file need not have line breaks.
+#: Longest line read at once, in characters, because a file may have no line breaks.
 _LINE = 1 << 20
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How sources are read.
+    """Settings for reading sources.
 
     Attributes:
-        column: The column or field that holds the text; ``None`` takes ``text``, or the only one.
-        format: One of :data:`FORMATS`; ``None`` goes by the suffix.
-        encoding: Of text, JSONL, CSV and TSV.
-        split: Which split of a hub dataset.
-        config: Which configuration of a hub dataset.
+        column: The column or field with the text; ``None`` takes ``text``, or the only one.
+        format: One of :data:`FORMATS`; ``None`` decides by the suffix.
+        encoding: Encoding of text, JSONL, CSV and TSV.
+        split: Split of a hub dataset.
+        config: Configuration of a hub dataset.
     """
 
     column: str | None = None
@@ -72,12 +72,12 @@ class Reading:
 
 @dataclass(frozen=True)
 class Part:
-    """Something read from its beginning to its end.
+    """A file, a stream or a hub dataset, read sequentially.
 
     Attributes:
         kind: ``"file"``, ``"stdin"`` or ``"hub"``.
         name: A path, or a name on the hub.
-        size: In bytes, 0 where it is not known.
+        size: Size in bytes, 0 if unknown.
     """
 
     kind: str
@@ -86,7 +86,7 @@ class Part:
 
 
 def format_of(path: Path) -> str | None:
-    """The format that a file's suffix names, compression aside; ``None`` if it names none."""
+    """The format by a file's suffix, ignoring compression; ``None`` if it is unknown."""
     if path.suffix.lower() in _COMPRESSED:
         path = path.with_suffix("")
     return SUFFIXES.get(path.suffix.lower())
@@ -96,7 +96,7 @@ def records(part: Part, reading: Reading) -> Iterator[Record]:
     """Every record of a part, in order.
 
     Raises:
-        DatasetError: The part cannot be read as what it seems to be.
+        DatasetError: The part cannot be read in its format.
     """
     if part.kind == "hub":
         return _hub(part, reading)
@@ -132,7 +132,7 @@ def _decompressed(raw: IO[bytes], path: Path) -> Any:
     }  # fmt: skip
     suffix = path.suffix.lower()
     if suffix == ".zst":
-        # Unlike zstandard's own reader, this one tells a file that was cut short.
+        # Unlike the zstandard package, this reader detects a truncated file.
         return _library("pyarrow", "a .zst file").CompressedInputStream(raw, "zstd")
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=raw)
@@ -140,10 +140,10 @@ def _decompressed(raw: IO[bytes], path: Path) -> Any:
 
 
 def _check(start: bytes, name: str, encoding: str) -> None:
-    """Refuse what is no text in this encoding.
+    """Check that the first bytes of a file are text in the encoding.
 
     Raises:
-        DatasetError: The first bytes are those of a binary file.
+        DatasetError: They are those of a binary file.
     """
     is_wide = encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32"))
     for magic, kind in _MAGIC.items():
@@ -231,9 +231,9 @@ def _rows(
 
 
 def _delimiter(head: str, reading: Reading) -> str:
-    """What parts the columns: spreadsheets of many countries write semicolons.
+    """The column delimiter; many countries' spreadsheet programs write semicolons.
 
-    A line ``sep=;`` before the header names it, as such programs do.
+    Such programs may name it in a line ``sep=;`` before the header.
     """
     if head[:4].lower() == "sep=" and (named := head[4:].strip("\r\n")) in tuple(_DELIMITERS):
         return named
@@ -274,7 +274,7 @@ def _hub(part: Part, reading: Reading) -> Iterator[Record]:
             yield (*_field(row, column), 0)
     except DatasetError:
         raise
-    except Exception as error:  # the library lets through whatever its loaders and the net raise
+    except Exception as error:  # the library passes on any exception of loaders and network
         raise DatasetError(
             f"hub:{part.name}, split {reading.split!r}: cannot be read "
             f"({type(error).__name__}: {error})"
@@ -282,10 +282,10 @@ def _hub(part: Part, reading: Reading) -> Iterator[Record]:
 
 
 def _column(row: Mapping[str, Any], name: str, reading: Reading) -> str:
-    """The column that holds the text.
+    """The name of the column with the text.
 
     Raises:
-        DatasetError: There is no such column, or several may be meant.
+        DatasetError: There is no such column, or the choice is ambiguous.
     """
     names = [str(key) for key in row]
     wanted = reading.column or ("text" if "text" in names or len(names) != 1 else names[0])

@@ -1,4 +1,4 @@
-"""Blocks worked off in this process or in several on this machine."""
+"""The local engine: processes blocks in this process or in several on this machine."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker needs, wherever it runs.
+    """The settings of a build that every worker needs.
 
     Attributes:
-        recipe: What to build.
-        reading: How the parts are read.
-        instrument: A name, or a loaded instrument (which must then be picklable for several
+        recipe: The parameters of the dataset.
+        reading: Settings for reading the parts.
+        instrument: A name, or a loaded instrument (which must be picklable for several
             processes).
-        store: The store's folder, ``None`` to keep nothing.
+        store: The store's folder, ``None`` to store nothing.
     """
 
     recipe: Recipe
@@ -42,12 +42,12 @@ class Job:
     store: str | None
 
     def worker(self) -> Worker:
-        """A worker, its instrument loaded."""
+        """Create a worker with a loaded instrument."""
         instrument = self.load()
         return Worker(self.recipe, instrument, self._stored(instrument))
 
     def load(self) -> Instrument:
-        """The instrument."""
+        """Load the instrument."""
         from exleak.scoring import load_instrument
 
         if isinstance(self.instrument, str):
@@ -63,7 +63,7 @@ class Job:
 
 
 def run(job: Job, parts: Sequence[Part], processes: int) -> Iterator[tuple[Part, Partial]]:
-    """Work off all blocks of all parts, in order.
+    """Process all blocks of all parts, in order.
 
     Raises:
         ExleakError: A part cannot be read, a scorer fails, or a process was killed.
@@ -84,7 +84,7 @@ def _spread(
         try:
             for part, block in blocks:
                 waiting.append((part, executor.submit(_work, block)))
-                # A few blocks in flight keep all busy; more would hold the source in memory.
+                # A few queued blocks keep all processes busy; more would only take memory.
                 if len(waiting) > 2 * processes:
                     done, future = waiting.popleft()
                     yield done, future.result()
@@ -104,7 +104,7 @@ _worker: Worker
 
 
 def _start(job: Job, processes: int) -> None:
-    """Set up a worker process."""
+    """Initialise a worker process."""
     global _worker
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if isinstance(job.instrument, str):
@@ -115,7 +115,7 @@ def _start(job: Job, processes: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """Leave when the parent is gone: a killed one cannot tell its workers."""
+    """Exit when the parent ends, because a killed parent cannot stop its workers."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

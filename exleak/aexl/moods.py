@@ -1,8 +1,7 @@
-"""Whether single words speak against the mood that a sentence was labelled with.
+"""The mixed-mood filter: rejects sentences with words that contradict their label.
 
-The scorer reads "he is out of hospital, and already cracking jokes" by its words, and may call it
-negative. Sentences in which the word list sees both moods are where it errs most; a dataset can do
-without them.
+The scorer may label "he is out of hospital, and already cracking jokes" negative because of single
+words. It errs most on sentences in which the word list finds both moods.
 """
 
 from __future__ import annotations
@@ -12,26 +11,28 @@ import functools
 from exleak.scoring.lexicon import Lexicon, split_words
 from exleak.scoring.text import normalise
 
-#: Strength from which a word of the other mood counts, and from which one counts in a neutral
-#: sentence, on the list's scale of 1 to 4.
+#: Minimum strengths for a word of the opposite mood, and for any word in a neutral sentence, on the
+#: list's scale of 1 to 4.
 _OPPOSITE, _STRONG = 1.5, 3.0
 
 
 def is_mixed(sentence: str, label: str) -> bool:
-    """Whether a sentence holds a listed word of another mood than its label's.
+    """Whether a sentence contains a listed word whose mood contradicts the label.
+
+    A word's strength is tested both with and without its context (negation and emphasis). In a
+    neutral sentence only strong words count.
 
     Args:
         sentence: A sentence.
-        label: ``"negative"``, ``"neutral"`` or ``"positive"``. A word counts by its strength and
-            by the strength that negation leaves it; in a neutral sentence only strong ones count.
+        label: ``"negative"``, ``"neutral"`` or ``"positive"``.
     """
     lexicon = _lexicon()
     words = split_words(normalise(sentence))
     if not any(map(_may_match, words)):
         return False
-    found = lexicon.weighted(words)
-    plain = [lexicon.strengths[entry] for _, entry, _ in found]
-    strengths = plain + [lexicon.strengths[entry] * factor for _, entry, factor in found]
+    matches = lexicon.weighted(words)
+    plain = [lexicon.strengths[entry] for _, entry, _ in matches]
+    strengths = plain + [lexicon.strengths[entry] * factor for _, entry, factor in matches]
     if label == "neutral":
         return any(abs(strength) >= _STRONG for strength in strengths)
     sign = 1 if label == "positive" else -1
@@ -45,7 +46,7 @@ def _lexicon() -> Lexicon:
 
 @functools.lru_cache(maxsize=100_000)
 def _may_match(word: str) -> bool:
-    """Whether a word is listed, or begins a phrase that is: most sentences need no closer look."""
+    """Whether a word is listed or begins a listed phrase: a fast test that skips most sentences."""
     return word in _phrase_beginnings() or any(True for _ in _lexicon().matches([word]))
 
 

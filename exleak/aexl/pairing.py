@@ -1,4 +1,4 @@
-"""Which triple of sentences goes before which control: none that is about its control."""
+"""Matches triples of sentences with controls that are unrelated to them in topic."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _STEM = 5
 
 
 def stems(text: str) -> frozenset[str]:
-    """The words of a text that carry a topic, cut to five letters."""
-    found = (word for word in words(text) if len(word) > 2 and word not in FUNCTION_WORDS)
-    return frozenset(word.rstrip("s")[:_STEM] for word in found)
+    """The content words of a text, cut to five letters."""
+    content_words = (word for word in words(text) if len(word) > 2 and word not in FUNCTION_WORDS)
+    return frozenset(word.rstrip("s")[:_STEM] for word in content_words)
 
 
 class Unrelated:
-    """Whether none of a triple's sentences is about a control.
+    """Test of whether all sentences of a triple are unrelated to a control.
 
     Args:
         triples: The triples.
         controls: The control phrases.
         embed: Unit vectors (n, d) of n texts.
-        max_similarity: Largest cosine similarity allowed; at 1 anything is.
+        max_similarity: Largest cosine similarity allowed; 1 allows every pair.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Unrelated:
         self._control_stems = [stems(control) for control in controls]
 
     def __call__(self, triple: int, control: int) -> bool:
-        """Whether this triple may go before this control."""
+        """Whether this triple may be paired with this control."""
         if self._limit >= 1:
             return True
         if self._triple_stems[triple] & self._control_stems[control]:
@@ -59,18 +59,18 @@ class Unrelated:
 def match(
     triples: int, controls: int, allowed: Callable[[int, int], bool], wanted: int
 ) -> list[tuple[int, int]]:
-    """Give triples a control of their own, the first triples first.
+    """Match each triple with a different control, in the order of the triples.
 
-    Where no free control suits a triple, others are moved to make room (augmenting paths: H. W.
-    Kuhn, The Hungarian method, 1955), so that no pair is lost to a bad choice made before.
+    If no allowed control is free, earlier pairs are rearranged along an augmenting path (H. W.
+    Kuhn, The Hungarian method, 1955), so that an early choice never costs a pair.
 
     Args:
-        triples, controls: How many there are.
-        allowed: Whether a triple may go before a control.
-        wanted: Stop at this number of pairs.
+        triples, controls: Number of each.
+        allowed: Whether a triple may be paired with a control.
+        wanted: Number of pairs at which to stop.
 
     Returns:
-        Pairs of a triple and its control, by triple.
+        Pairs of a triple and its control, sorted by triple.
     """
     owner: dict[int, int] = {}
     dead: set[int] = set()
@@ -88,9 +88,9 @@ def _augment(
     owner: dict[int, int],
     dead: set[int],
 ) -> None:
-    """Find a control for one more triple, shifting those of others along a shortest path.
+    """Match one more triple, rearranging earlier pairs along a shortest augmenting path.
 
-    Controls that a search in vain has seen lead nowhere in later ones either: they are `dead`.
+    Controls visited by a failed search cannot succeed in later ones either: they become `dead`.
     """
     came_from: dict[int, int] = {}
     queue = deque([triple])

@@ -1,4 +1,4 @@
-"""Streaming top-m: the most confident sentences of a class, in memory bounded by m."""
+"""Streaming top-m: the m most confident sentences of a class, in bounded memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Candidate:
-    """A sentence that may be used for a class; candidates compare by confidence.
+    """A candidate sentence for a class, ordered by confidence.
 
     Attributes:
         confidence: Probability of the class.
-        tiebreak: A hash of the text, so that ties do not depend on the order of the stream.
+        tiebreak: Hash of the text, so that ties do not depend on the order of the stream.
         text: The sentence.
     """
 
@@ -23,18 +23,18 @@ class Candidate:
 
 
 def tiebreak(text: str) -> int:
-    """A number that stands for a text, the same everywhere."""
+    """A hash of a text that is the same on all machines."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
 class Pool:
-    """The best distinct sentences offered so far, and how often each was offered.
+    """The best distinct sentences offered so far, with the number of copies of each.
 
-    The content depends on what was offered, not on the order: a sentence among the best of all is
-    among the best of those offered before it, so it enters when it first comes and stays.
+    The content does not depend on the order: a sentence that is among the best of all is also
+    among the best of those offered earlier, so it enters at its first offer and stays.
 
     Args:
-        size: How many to keep.
+        size: Number of sentences to keep.
     """
 
     def __init__(self, size: int) -> None:
@@ -46,7 +46,7 @@ class Pool:
         """Offer a sentence.
 
         Returns:
-            Whether it is among the best now.
+            Whether it is now among the best.
         """
         if text in self._copies:
             self._copies[text] += copies
@@ -65,10 +65,10 @@ class Pool:
         return True
 
     def best(self) -> list[Candidate]:
-        """What is kept, best first."""
+        """The kept sentences, best first."""
         return sorted(self._heap, reverse=True)
 
     @property
     def duplicates(self) -> int:
-        """How many of the sentences offered were copies of one that is kept."""
+        """Number of offered sentences that were copies of a kept one."""
         return sum(self._copies.values()) - len(self._copies)

@@ -1,4 +1,4 @@
-"""Progress of a build: how much of the sources is read."""
+"""Progress of a build, by the share of the sources read."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class State:
-    """How far a build is.
+    """The progress of a build.
 
     Attributes:
-        sentences: Sentences read.
-        fraction: Share of the bytes read; ``None`` where the size of a source is not known.
+        sentences: Number of sentences read.
+        fraction: Share of the bytes read; ``None`` if the size of a source is unknown.
     """
 
     sentences: int
@@ -28,11 +28,11 @@ Progress = Callable[[State], None]
 
 
 class Meter:
-    """Turns the results of blocks into states.
+    """Converts the results of blocks into progress states.
 
     Args:
-        parts: All that will be read.
-        report: Called after every block.
+        parts: All parts of the build.
+        report: Callback, called after every block.
     """
 
     def __init__(self, parts: Sequence[Part], report: Progress | None) -> None:
@@ -43,7 +43,7 @@ class Meter:
         self._report = report
 
     def add(self, part: Part, partial: Partial) -> None:
-        """Count a block."""
+        """Add the result of a block."""
         self._sentences += partial.counts.get("sentences", 0)
         self._read[part.name] = max(self._read.get(part.name, 0), partial.position)
         if self._report is not None:

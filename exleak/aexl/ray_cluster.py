@@ -1,6 +1,6 @@
-"""Ray's cluster: joined, or told at once that it is not there.
+"""Connection to a Ray cluster that fails fast if the cluster does not answer.
 
-Ray itself tries an address that does not answer for minutes, without a word.
+Ray itself tries an address that does not answer for minutes, without a message.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from exleak.errors import SettingsError
 
 _ADDRESS = "RAY_ADDRESS"
-#: Seconds that a cluster has to take a connection, and to let this process join.
+#: Time-outs, in seconds, for opening a connection and for joining the cluster.
 _ANSWER, _JOIN = 5.0, 90.0
-#: Addresses that are no machine: Ray finds or starts the cluster itself.
+#: Special addresses, for which Ray finds or starts the cluster itself.
 _NAMES = ("", "auto", "local")
 _log = logging.getLogger("exleak")
 
@@ -32,7 +32,7 @@ def connect() -> None:
         _check(address)
         _log.warning("joining the Ray cluster of %s=%s", _ADDRESS, address)
     failures: list[BaseException] = []
-    # A thread, because ray.init has no time-out of its own.
+    # A thread, because ray.init has no time-out.
     thread = threading.Thread(target=_join, args=(failures,), daemon=True, name="exleak-ray")
     thread.start()
     thread.join(_JOIN)
@@ -47,7 +47,7 @@ def _join(failures: list[BaseException]) -> None:
 
     try:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # Ray raises types of its own, and the builtin ones
+    except Exception as error:  # Ray raises its own and builtin exception types
         failures.append(error)
 
 
@@ -59,7 +59,7 @@ def _check(address: str) -> None:
         place = None, None
     host, port = place
     if not host or port is None:
-        return  # an address of a form that Ray alone understands
+        return  # an address in a form that only Ray understands
     try:
         socket.create_connection((host, port), timeout=_ANSWER).close()
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Blocks worked off by Ray Data, on this machine or a cluster.
+"""The Ray engine: processes blocks with Ray Data, on this machine or a cluster.
 
-Ray reads the parts where they lie and scores blocks in a pool of actors; here the results are only
-added up. Which actor works on what, and in which order, cannot change the result.
+Ray reads the parts and scores their blocks in a pool of actors; this process only merges the
+results. The assignment of blocks to actors and their order cannot change the dataset.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from exleak.errors import ExleakError, SettingsError
 if TYPE_CHECKING:
     from exleak.aexl.local_engine import Job
 
-#: Small, because blocks of Ray's default size would leave most actors without work.
+#: Size of Ray's blocks: small, because the default would leave most actors without work.
 _RAY_BLOCK_BYTES = 1 << 20
-#: Ray hands over an error of a worker as the text of its traceback.
+#: Finds exleak's error in a traceback: Ray passes on a worker's error as text.
 _OURS = re.compile(r"^exleak\.errors\.(\w+): (.+)$", re.M)
 
 
 def run(job: Job, parts: Sequence[Part], actors: int) -> Iterator[tuple[Part, Partial]]:
-    """Work off all blocks of all parts, in any order.
+    """Process all blocks of all parts, in any order.
 
     Args:
-        job: What the workers need; a store's folder must be one that all machines see.
-        parts: Files that all machines see, or hub datasets.
-        actors: How many score at a time.
+        job: The workers' settings; all machines must have access to the store's folder.
+        parts: Files that all machines have access to, or hub datasets.
+        actors: Number of scoring actors.
 
     Raises:
         SettingsError: Ray is not installed, its cluster cannot be reached, or a part cannot be
@@ -57,10 +57,10 @@ def run(job: Job, parts: Sequence[Part], actors: int) -> Iterator[tuple[Part, Pa
     context.target_max_block_size, context.enable_progress_bars = _RAY_BLOCK_BYTES, False
     try:
         rows = [{"index": index, **dataclasses.asdict(part)} for index, part in enumerate(parts)]
-        found = (
+        dataset = (
             ray.data.from_items(rows, override_num_blocks=len(rows))
-            # Readers ask for no CPU: actors that hold them all would wait for readers for ever,
-            # and Ray would fuse two steps of equal needs, so that one actor had a file to itself.
+            # Readers request no CPU. Otherwise actors that hold all CPUs would wait for readers
+            # forever, or Ray would fuse the two steps, so that one actor processed a whole file.
             .flat_map(_Reader(job), num_cpus=0)
             .map(
                 _Scorer,  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ def run(job: Job, parts: Sequence[Part], actors: int) -> Iterator[tuple[Part, Pa
                 compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
             )
         )
-        for row in found.iter_rows():
+        for row in dataset.iter_rows():
             yield parts[row["index"]], Partial(**json.loads(row["partial"]))
     except ray.exceptions.RayError as error:
         raise _plain(error) from None
@@ -77,7 +77,7 @@ def run(job: Job, parts: Sequence[Part], actors: int) -> Iterator[tuple[Part, Pa
 
 
 class _Reader:
-    """Reads a part; a row is a block."""
+    """Reads a part and yields each block as a row."""
 
     def __init__(self, job: Job) -> None:
         self._reading = job.reading
@@ -89,7 +89,7 @@ class _Reader:
 
 
 class _Scorer:
-    """Works off blocks, one actor each."""
+    """Processes blocks in an actor."""
 
     def __init__(self, job: Job) -> None:
         self._worker = job.worker()
@@ -102,9 +102,9 @@ class _Scorer:
 
 
 def _plain(error: BaseException) -> ExleakError:
-    """The error of ours that Ray wrapped, or what Ray says in one line."""
-    found = _OURS.findall(str(error))
-    if found:
-        name, message = found[-1]
+    """The exleak error that Ray wrapped, or the last line of Ray's message."""
+    wrapped = _OURS.findall(str(error))
+    if wrapped:
+        name, message = wrapped[-1]
         return getattr(errors, name, ExleakError)(message)
     return ExleakError(f"Ray: {str(error).strip().splitlines()[-1]}")

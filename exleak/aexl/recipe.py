@@ -1,4 +1,4 @@
-"""The parameters of Algorithm 1 and of what this project adds to it."""
+"""The parameters of Algorithm 1 and of this project's extensions."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ TRUNCATIONS = ("natural", "half")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a dataset is built; the defaults give 200 samples and 600 test prompts.
+    """Parameters for building a dataset; the defaults give 200 samples and 600 test prompts.
 
     Attributes:
-        top: m, the sentences kept per class, by confidence.
-        sampled: n, the sentences sampled per class from those, weighted by confidence; half of
-            the neutral ones become controls.
-        samples: k, the samples of the dataset.
-        seed: Of the sampling, and of every choice among equals.
+        top: m, the number of most confident sentences kept per class.
+        sampled: n, the number of these sampled per class, weighted by confidence; half of the
+            neutral ones become controls.
+        samples: k, the number of samples of the dataset.
+        seed: Random seed of the sampling.
         min_words, max_words: Length of a sentence, in words.
         min_control_words, max_control_words: Length of a control phrase, in words.
-        truncation: ``"natural"`` stops behind a word that leaves the sentence open, ``"half"``
+        truncation: ``"natural"`` stops after a word that leaves the sentence open, ``"half"``
             after half of the words.
-        min_confidence: Sentences whose likeliest class is less likely are left out.
-        max_lean: Of a control phrase, largest distance between P[positive] and P[negative].
+        min_confidence: Minimum probability of a sentence's most probable class.
+        max_lean: Largest distance between a control phrase's P[positive] and P[negative].
         max_similarity: Largest cosine similarity of an injected sentence and its control; they
-            also share no word with a topic. At 1 nothing is asked.
-        max_paraphrase: Cosine similarity above which two sentences of a class say the same. At 1
-            nothing is asked.
+            also share no content word. 1 turns both checks off.
+        max_paraphrase: Cosine similarity above which two sentences of a class are paraphrases. 1
+            turns the check off.
         max_overlap: Share of common words (Jaccard) above which two sentences are near duplicates;
-            no two controls begin alike either. At 1 nothing is asked.
-        balance: Choose sentences of equal length for the three classes.
+            also, no two controls begin with the same words. 1 turns both checks off.
+        balance: Whether to choose sentences of equal length for the three classes.
         filters: Names of the filters used (see :data:`exleak.aexl.filters.FILTERS`).
-        reserve: Sentences held in memory per class, as a multiple of ``top``: near duplicates are
-            replaced from there.
+        reserve: Candidates held in memory per class, as a multiple of ``top``; they replace near
+            duplicates.
 
     Raises:
         SettingsError: A parameter is out of its range.
@@ -85,13 +85,13 @@ class Recipe:
 
     @classmethod
     def published(cls, **changes: Any) -> Recipe:
-        """Algorithm 1 alone, without filters, balancing and limits.
+        """Parameters for the plain Algorithm 1, without filters, balancing and limits.
 
-        Half of the neutral sample become controls, and as many are needed: each sentence must give
-        one, so they are cut in half.
+        Half of the neutral sample become controls, exactly as many as needed. Each sentence must
+        give a control, so truncation is ``"half"``.
 
         Args:
-            changes: Parameters that shall differ from that.
+            changes: Parameters to override.
         """
         settings: dict[str, Any] = {
             "sampled": 400, "min_confidence": 0.0, "max_lean": 1.0, "max_similarity": 1.0,

@@ -1,4 +1,4 @@
-"""What a build did, in counts: a JSON file beside the dataset, and lines for people."""
+"""The report of a build: counts for a JSON file beside the dataset, and as lines of text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from exleak.records import CLASSES, to_json
 
-#: Largest difference of the classes' mean lengths that needs no warning, in tokens.
+#: Largest difference between the classes' mean lengths without a warning, in wordpieces.
 LENGTH_MARGIN = 0.5
 
 
@@ -18,18 +18,18 @@ class Report:
     """The counts of a build, filled in step by step.
 
     Attributes:
-        dataset: Its name, version and sha256, and its number of samples.
-        sources: What it was built from, as named by the caller.
+        dataset: Name, version, sha256 and number of samples of the dataset.
+        sources: The sources, as named by the caller.
         instrument: Name and hash of the expression scorer that gave the labels.
         recipe: The parameters.
-        records: Records read, and those without a text by reason.
-        sentences: Sentences found, rejected by filter, and passed by class.
-        classes: For each class what fell between the filters and the sample.
-        controls: What became of the neutral sentences set aside for controls.
-        lengths: For each class the mean length in wordpieces, in the sample and in the dataset.
-        similarity: For each class mean and largest cosine similarity to the control.
+        records: Number of records read, and of those without a text by reason.
+        sentences: Number of sentences found, rejected by filter, and passed by class.
+        classes: For each class, the counts between the filters and the sample.
+        controls: Counts of the neutral sentences set aside for controls, by outcome.
+        lengths: For each class, the mean length in wordpieces, in the sample and in the dataset.
+        similarity: For each class, mean and largest cosine similarity to the control.
         lean: Mean of P[positive] − P[negative] over the control phrases.
-        warnings: What is less than was asked for.
+        warnings: Results that fall short of the request.
     """
 
     dataset: dict[str, Any] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Report:
         return {"schema": 1, **{key: to_json(value) for key, value in values.items()}}
 
     def lines(self) -> Iterator[str]:
-        """The report for people."""
+        """The report as lines of text."""
         yield f"records     {_counts(self.records)}"
         rejected, passed = self.sentences["rejected"], self.sentences["passed"]
         yield f"sentences   found {self.sentences['found']}"
@@ -70,7 +70,7 @@ class Report:
         yield from (f"warning: {warning}" for warning in self.warnings)
 
     def spread(self) -> float:
-        """Largest difference of the classes' mean lengths in the dataset, in wordpieces."""
+        """Largest difference between the classes' mean lengths in the dataset, in wordpieces."""
         means = [entry["dataset"] for entry in self.lengths.values()]
         return max(means) - min(means)
 

@@ -1,9 +1,9 @@
-"""Weighted sampling without replacement that depends on the seed and the sentences alone.
+"""Weighted sampling without replacement that depends only on the seed and the sentences.
 
-Each sentence draws a number from a hash of seed, class and text, and the n largest keys
-log(u) / weight win: that is sequential sampling with probability proportional to weight (P. S.
-Efraimidis and P. G. Spirakis, Weighted random sampling with a reservoir, 2006). Order, processes
-and machines cannot change it.
+Each sentence gets a number u from a hash of seed, class and text, and the n largest keys
+log(u) / weight are drawn. This equals sequential sampling with probability proportional to weight
+(P. S. Efraimidis and P. G. Spirakis, Weighted random sampling with a reservoir, 2006). The result
+does not depend on order, processes or machines.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from exleak.aexl.pool import Candidate
 
 
 def uniform(seed: int, *parts: str) -> float:
-    """A number in (0, 1) made from a seed and texts."""
+    """A pseudo-random number in (0, 1) from a hash of a seed and texts."""
     content = "\0".join((str(seed), *parts)).encode()
     drawn = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest()) >> 11
     return (drawn + 0.5) / 2.0**53
@@ -25,12 +25,12 @@ def uniform(seed: int, *parts: str) -> float:
 def weighted_sample(
     candidates: Sequence[Candidate], n: int, seed: int, label: str
 ) -> list[Candidate]:
-    """Draw up to n candidates, one after the other, in proportion to their confidence.
+    """Draw up to n candidates without replacement, with their confidence as weight.
 
     Args:
-        candidates: Distinct sentences; any with no confidence come last.
-        n: How many to draw; all of them where there are fewer.
-        seed, label: Together they name the draw.
+        candidates: Distinct sentences; those with confidence 0 come last.
+        n: Number of candidates to draw; if there are fewer, all are drawn.
+        seed, label: Seed and class, which determine the draw.
 
     Returns:
         The candidates in the order drawn.

@@ -1,4 +1,4 @@
-"""From the best sentences of each class to samples: the steps of Algorithm 1 after scoring."""
+"""The steps of Algorithm 1 after scoring: from the best sentences of each class to samples."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def select(
     Args:
         pools: The best sentences of each class.
         recipe: The parameters.
-        instrument: Scores control phrases, and embeds.
-        report: Filled in.
+        instrument: The instrument, which scores control phrases and embeds sentences.
+        report: The report to fill in.
 
     Returns:
         The samples.
 
     Raises:
-        DatasetError: There are too few sentences for the samples asked for.
+        DatasetError: There are too few sentences for the requested samples.
     """
     sampled = {
         label: _sample(label, pool, recipe, instrument, report) for label, pool in pools.items()
@@ -67,7 +67,7 @@ def select(
 def _sample(
     label: str, pool: Pool, recipe: Recipe, instrument: Instrument, report: Report
 ) -> list[str]:
-    """Lines 5 and 6: the top m of a class, and n of them."""
+    """Lines 5 and 6: the top m of a class, and a sample of n of them."""
     top, dropped = distinct(pool.best(), recipe, instrument.semantic.embed)
     needed = recipe.samples * (2 if label == "neutral" else 1)
     if len(top) < needed:
@@ -80,11 +80,11 @@ def _sample(
             + ": give more text or fewer --samples"
         )
     drawn = weighted_sample(top, recipe.sampled, recipe.seed, label)
-    for wanted, found, what in ((recipe.top, len(top), "top"),
+    for wanted, actual, what in ((recipe.top, len(top), "top"),
                                 (recipe.sampled, len(drawn), "sample")):  # fmt: skip
-        if found < wanted:
+        if actual < wanted:
             report.warnings.append(
-                f"the {what} of the {label} class has {found} sentences, not {wanted}"
+                f"the {what} of the {label} class has {actual} sentences, not {wanted}"
             )
     report.classes[label] = {
         "duplicates": pool.duplicates,
@@ -100,7 +100,7 @@ def _sample(
 def _controls(
     sentences: Sequence[str], recipe: Recipe, instrument: Instrument, report: Report
 ) -> list[str]:
-    """Line 9: control phrases, none with a mood of its own, no two that begin alike."""
+    """Line 9: control phrases that have no mood and begin with different words."""
     cut = [phrase for text in sentences if (phrase := control_phrase(text, recipe)) is not None]
     key = _beginning if recipe.max_overlap < 1 else str
     distinct_ones = list({key(phrase): phrase for phrase in reversed(cut)}.values())[::-1]
@@ -142,7 +142,7 @@ def _triples(sampled: Mapping[str, Sequence[str]], recipe: Recipe, report: Repor
 
 
 def _lengths(texts: itertools.chain[str]) -> dict[str, int]:
-    """Wordpieces of texts, without the marks of begin and end."""
+    """Number of wordpieces of each text, without special tokens."""
     from exleak.scoring.encoder import load_encoder
 
     every = list(texts)
@@ -152,7 +152,7 @@ def _lengths(texts: itertools.chain[str]) -> dict[str, int]:
 
 
 def _describe(chosen: Sequence[tuple[Triple, str]], instrument: Instrument, report: Report) -> None:
-    """Lengths, similarities and moods of what was chosen."""
+    """Report lengths, similarities and moods of the chosen triples and controls."""
     controls = [control for _, control in chosen]
     vectors = instrument.semantic.embed(controls)
     for column, label in enumerate(CLASSES):

@@ -1,8 +1,7 @@
-"""Where text comes from: files of several formats, folders, standard input, the hub.
+"""Text sources: files of several formats, folders, standard input, the hub.
 
-A source is a list of *parts*, each read on its own and in blocks of records, so that nothing is
-ever in memory but a block. What a record lacks is counted; what makes a part unreadable is an
-error.
+A source is a list of *parts*. Each is read in blocks of records, so that only a block is in memory
+at a time. Unusable records are counted; an unreadable part is an error.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ BLOCK = 512
 _CORPUS_PATH = Path(__file__).parents[1] / "datasets" / "corpus.jsonl.gz"
 _UNREADABLE = re.compile("[\ufffd\ud800-\udfff]")
 _PROGRAMS = ("__MACOSX", "__pycache__")
-#: So many records tell whether a file is text in the expected encoding.
+#: Number of records after which the encoding is checked.
 _TRIAL = 20
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some records of a part.
+    """A number of consecutive records of a part.
 
     Attributes:
         texts: Their texts, one or more sentences each.
-        problems: How many records had none, by reason.
-        position: Bytes of the part read so far, 0 where it is not known.
+        problems: Number of records without a text, by reason.
+        position: Bytes of the part read so far, 0 if unknown.
     """
 
     texts: tuple[str, ...]
@@ -47,15 +46,15 @@ def find_parts(sources: Sequence[str | Path], reading: Reading) -> tuple[list[Pa
 
     Args:
         sources: Files, folders, ``"-"`` for standard input, ``"hub:NAME"``, or ``"corpus"`` for
-            the corpus that exleak ships.
-        reading: How they are read.
+            the corpus that is part of exleak.
+        reading: Settings for reading them.
 
     Returns:
-        The parts in order, folders' files sorted; and how many files of folders are of no known
-        format.
+        The parts in order, with files of folders sorted; and the number of files of unknown format
+        in folders.
 
     Raises:
-        DatasetError: A source does not exist, or a folder has nothing to read.
+        DatasetError: A source does not exist, or a folder has no readable file.
     """
     parts: list[Part] = []
     ignored = 0
@@ -68,8 +67,8 @@ def find_parts(sources: Sequence[str | Path], reading: Reading) -> tuple[list[Pa
         elif source == CORPUS and not path.exists():
             parts.append(Part("file", str(_CORPUS_PATH), _CORPUS_PATH.stat().st_size))
         elif path.is_dir():
-            found, unknown = _folder(path, reading)
-            parts += found
+            known, unknown = _folder(path, reading)
+            parts += known
             ignored += unknown
         elif path.exists():
             size = path.stat().st_size if path.is_file() else 0
@@ -98,7 +97,7 @@ def _folder(folder: Path, reading: Reading) -> tuple[list[Part], int]:
 
 
 def _is_hidden(path: Path) -> bool:
-    """Whether a file is a program's own: of a repository, a notebook, a cache, an archive."""
+    """Whether a path is hidden or a program's internal file, such as a repository's or cache's."""
     return any(name.startswith(".") or name in _PROGRAMS for name in path.parts)
 
 
@@ -106,9 +105,9 @@ def read(part: Part, reading: Reading, block: int = BLOCK) -> Iterator[Block]:
     """Read a part in blocks.
 
     Args:
-        part: What to read.
-        reading: How to read it.
-        block: Records per block.
+        part: The part.
+        reading: Settings for reading it.
+        block: Number of records per block.
 
     Raises:
         DatasetError: The part cannot be read; the message says where and why.

@@ -1,8 +1,8 @@
-"""Control phrases: sentences cut short so that they stop mid-sentence (Algorithm 1, line 9).
+"""Control phrases: sentences truncated in the middle (Algorithm 1, line 9).
 
-The paper does not say where it cuts. Here a phrase stops behind a word that cannot end a sentence,
-so that no reader and no model takes it for whole: a form of "be" first of all, as in the paper's
-"Her passion is", then other words that call for more.
+The paper does not say where it truncates. Here a phrase stops after a word that cannot end a
+sentence, so that it is clearly incomplete: preferably a form of "be", as in the paper's "Her
+passion is", otherwise another word that requires a continuation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from exleak.aexl.recipe import Recipe
 
-#: Words that leave a sentence open, the best first.
+#: Words that leave a sentence open, in order of preference.
 _OPEN = (
     "is are was were became becomes seems seemed looks looked sounds sounded tastes tasted smells "
     "smelled feels felt remains remained",
@@ -25,15 +25,15 @@ _OPEN = (
 )
 _RANK = {word: rank for rank, words in enumerate(_OPEN) for word in words.split()}
 _PHRASE = re.compile(r"[A-Z][A-Za-z ]*(?:[,'’-][A-Za-z ]+)*")
-#: A phrase with one of these is about not doing something, or asks for something.
+#: Negations; a phrase with one is not used.
 _NEGATION = re.compile(r"\b(?:not|no|never|none|nor|nobody|nothing)\b|n['’]t\b", re.I)
 
 
 def control_phrase(sentence: str, recipe: Recipe) -> str | None:
-    """A sentence cut short, ``None`` if it has no good place to stop.
+    """Truncate a sentence to a control phrase; ``None`` if there is no suitable place.
 
     Args:
-        sentence: A whole sentence.
+        sentence: A complete sentence.
         recipe: Its ``truncation`` and the control's length bounds are used.
     """
     words = sentence.rstrip(".!?\"'”’)").split()

@@ -1,4 +1,4 @@
-"""What is done to a block wherever it is worked on: split, filter, score, keep the best."""
+"""The processing of a block in every engine: split, filter, score, keep the best."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 _SPACE = re.compile(r"\s+")
 _SEVERAL = re.compile(r"[.!?…։؟。！？][^\w\s]{0,5}\s")
-#: Scores are compared after rounding, so that machines which differ in the last bits agree.
+#: Decimals that scores are rounded to, so that machines which differ in the last bits agree.
 _DECIMALS = 6
-#: Characters of the longest sentence that is looked at, whatever the recipe.
+#: Longest sentence that is considered, in characters, for any recipe.
 _LONGEST = 1000
 
 
 @dataclass(frozen=True)
 class Partial:
-    """What one block gave.
+    """The result of one block.
 
     Attributes:
-        counts: Sentences by what became of them, records by why they were left out.
+        counts: Number of sentences by outcome, and of omitted records by reason.
         candidates: Class, text, confidence and copies of each sentence that may be among the best.
         position: Bytes of the part read so far.
     """
@@ -47,12 +47,12 @@ class Partial:
 
 
 class Worker:
-    """Works off blocks; what it has seen before lets it drop what cannot be among the best.
+    """Processes blocks, and drops sentences worse than the best of earlier blocks.
 
     Args:
-        recipe: What to build.
-        instrument: Its expression scorer labels the sentences.
-        stored: Where scores of blocks are kept, if anywhere.
+        recipe: The parameters of the dataset.
+        instrument: The instrument, whose expression scorer labels the sentences.
+        stored: Stored scores of blocks; ``None`` stores nothing.
     """
 
     def __init__(self, recipe: Recipe, instrument: Instrument, stored: Segments | None) -> None:
@@ -60,7 +60,7 @@ class Worker:
         self._pools = make_pools(recipe)
 
     def work(self, block: Block) -> Partial:
-        """Split a block's records into sentences, filter, score and sort them by class."""
+        """Split a block's records into sentences; filter, score and classify them."""
         counts = Counter({f"record: {key}": value for key, value in block.problems.items()})
         passed: Counter[str] = Counter()
         for text in block.texts:
@@ -88,7 +88,7 @@ class Worker:
         return Partial(dict(counts), candidates, block.position)
 
     def _scores(self, texts: list[str]) -> Sequence[list[float]]:
-        """Class probabilities of texts, from the store where it has them."""
+        """Class probabilities of texts, from the store if it has them."""
         if not texts:
             return []
         keys = [digest(text) for text in texts]
@@ -105,18 +105,18 @@ class Worker:
 
 
 def _too_long(sentence: str) -> str | None:
-    """A guard for the filters' patterns, whose time may grow with the square of the length."""
+    """Reject very long sentences: the filters' patterns may take quadratic time."""
     return "length" if len(sentence) > _LONGEST else None
 
 
 def make_pools(recipe: Recipe) -> dict[str, Pool]:
-    """An empty pool for each class."""
+    """Create an empty pool for each class."""
     return {label: Pool(recipe.top * recipe.reserve) for label in CLASSES}
 
 
 def split(text: str) -> list[str]:
-    """The sentences of a record, with single blanks."""
+    """Split a record into sentences, with single spaces."""
     text = _SPACE.sub(" ", text).strip()
     if _SEVERAL.search(text) is None:
         return [text]
-    return [found for part in sentencex.segment("en", text) if (found := part.strip())]
+    return [sentence for part in sentencex.segment("en", text) if (sentence := part.strip())]

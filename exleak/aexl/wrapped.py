@@ -1,4 +1,4 @@
-"""Lines that a sentence runs over: text that was wrapped at a width, as books are."""
+"""Detects and joins wrapped lines: text that was broken at a fixed width, as in books."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import re
 from collections.abc import Iterator
 from itertools import chain, islice, pairwise
 
-#: Lines that tell whether a text is wrapped.
+#: Number of lines that decide whether a text is wrapped.
 _TRIAL = 400
-#: A wrapped line is no longer than this, in characters; few paragraphs are all shorter.
+#: Longest wrapped line, in characters; paragraphs are rarely all shorter.
 _WIDTH = 120
-#: Share of lines that a sentence runs over, and of those that had no room for one word more.
+#: Minimum shares: of lines whose sentence runs on, and among these, of full lines.
 _SHARE, _FULL = 0.2, 0.7
-#: Lines joined at most: a text without blank lines need not be one record.
+#: Largest number of lines joined, for texts without blank lines.
 _PARAGRAPH = 200
 _END = re.compile(r"[.!?:…։؟。！？][^\w\s]{0,5}$")
 
 
 def paragraphs(lines: Iterator[str]) -> Iterator[str]:
-    """The texts of a plain file: its lines, or its paragraphs where lines are wrapped.
+    """The texts of a plain file: its lines, or its paragraphs if lines are wrapped.
 
-    A text is wrapped where lines without an end of a sentence are followed by one that goes on in
-    lower case. A blank line ends a paragraph.
+    A text is wrapped if lines without a sentence end are followed by lines that begin in lower
+    case. A blank line ends a paragraph.
     """
     start = list(islice(lines, _TRIAL))
     lines = chain(start, lines)
@@ -29,9 +29,9 @@ def paragraphs(lines: Iterator[str]) -> Iterator[str]:
 
 
 def is_wrapped(lines: list[str]) -> bool:
-    """Whether sentences run over the ends of these lines, and the lines are as full as can be.
+    """Whether sentences continue across these lines, and the lines are full.
 
-    Short lines without full stops, such as posts of a network, are records of their own.
+    Short lines without full stops, such as social media posts, are separate records.
     """
     texts = [line.strip() for line in lines]
     pairs = [(one, other) for one, other in pairwise(texts) if one and other]
@@ -47,12 +47,12 @@ def is_wrapped(lines: list[str]) -> bool:
 
 
 def _joined(lines: Iterator[str]) -> Iterator[str]:
-    found: list[str] = []
+    paragraph: list[str] = []
     for line in lines:
         if line.strip():
-            found.append(line.strip())
-        if found and (not line.strip() or len(found) >= _PARAGRAPH):
-            yield " ".join(found)
-            found = []
-    if found:
-        yield " ".join(found)
+            paragraph.append(line.strip())
+        if paragraph and (not line.strip() or len(paragraph) >= _PARAGRAPH):
+            yield " ".join(paragraph)
+            paragraph = []
+    if paragraph:
+        yield " ".join(paragraph)

@@ -1,6 +1,6 @@
-"""The human check: do people see what the automatic rate says?
+"""The human check: do annotators agree with the automatic rate?
 
-``exleak annotate export`` hands out pairs of sentences blindly, ``exleak annotate agreement``
-reads what annotators sent back. Data runs one way: run → sample → items and key → answers →
-agreement among people → agreement with the machine → report.
+``exleak annotate export`` writes blinded pairs of sentences, ``exleak annotate agreement`` reads
+the annotators' answers. Data flows one way: run → sample → items and key → answers → agreement
+among annotators → agreement with the instrument → report.
 """

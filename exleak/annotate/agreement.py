@@ -1,7 +1,7 @@
-"""Agreement among annotators: how often they say the same, and how much of that is chance.
+"""Agreement among annotators: raw agreement and chance-corrected coefficients.
 
-Ratings enter as counts, shape (items, categories): how many annotators gave which answer. Who
-they were does not matter to any of these numbers, so annotators may change between items.
+Ratings are counts, shape (items, categories): the number of annotators who gave each answer. No
+statistic uses the annotators' identity, so annotators may change between items.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Counts = NDArray[np.int64]
 
-#: From here raw agreement looks good, and below that alpha does not: below .667 Krippendorff
-#: (Content Analysis, 2004, page 241) advises against even tentative conclusions.
+#: Thresholds of the warning: raw agreement at or above the first, alpha below the second. Below
+#: .667 Krippendorff (Content Analysis, 2004, page 241) rejects even tentative conclusions.
 _HIGH_RAW, _LOW_ALPHA = 0.8, 0.667
 
 
@@ -28,17 +28,17 @@ class Agreement:
     """Agreement on one question.
 
     Attributes:
-        question: Its name.
-        items: Items with two answers or more; all others say nothing about agreement.
-        complete: Items that every annotator answered.
-        answers: How often each category was given.
+        question: Name of the question.
+        items: Number of items with two or more answers; only these are used.
+        complete: Number of items that every annotator answered.
+        answers: Number of answers in each category.
         raw: Mean over items of the share of annotator pairs that agree (Fleiss 1971).
         unanimous: Share of items without any disagreement.
         by_category: Specific agreement on each category, see :func:`specific`.
         by_condition: ``raw`` for each injected condition; empty without a key.
-        fleiss: Fleiss' kappa over the complete items only; it has no form for missing answers.
-        alpha: Krippendorff's nominal alpha over all items with two answers or more.
-        warnings: What the numbers hide.
+        fleiss: Fleiss' kappa over the complete items; it is undefined for missing answers.
+        alpha: Krippendorff's nominal alpha over all items with two or more answers.
+        warnings: Warnings about misleading numbers.
     """
 
     question: str
@@ -70,15 +70,15 @@ def agreement(
     annotators: int,
     conditions: Sequence[str] | None = None,
 ) -> Agreement:
-    """Every agreement figure of one question.
+    """Compute all agreement statistics of one question.
 
     Args:
-        question: Its name.
-        categories: Its answers.
+        question: Name of the question.
+        categories: Its possible answers.
         ratings: The answers of each item, any number of them.
-        clusters: Of each item.
-        annotators: How many there are; an item with as many answers is complete.
-        conditions: The injected condition of each item, where the key is known.
+        clusters: The clusters of each item.
+        annotators: Number of annotators; an item with as many answers is complete.
+        conditions: The injected condition of each item, if the key is known.
     """
     import numpy as np
 
@@ -107,17 +107,17 @@ def agreement(
 
 
 def pairwise(counts: Counts) -> NDArray[np.float64]:
-    """Share of annotator pairs that agree, by item, shape (items,); needs two answers each."""
+    """Share of annotator pairs that agree, shape (items,); each item needs two answers."""
     total = counts.sum(axis=1)
     shares: NDArray[np.float64] = (counts * (counts - 1)).sum(axis=1) / (total * (total - 1))
     return shares
 
 
 def specific(counts: Counts, category: int) -> float | None:
-    """Specific agreement: given one answer of this category, the chance that another is, too.
+    """Specific agreement: the probability that another answer is in this category if one is.
 
-    Fleiss 1971 for equal numbers of answers; with missing ones each answer's partners
-    are averaged first, so that it is the diagonal of Krippendorff's coincidences over its row.
+    Fleiss 1971 for equal numbers of answers. With missing answers, each answer's partners are
+    averaged first, so that it is the diagonal of Krippendorff's coincidences over its row.
     """
     total = counts.sum(axis=1)
     mine = counts[:, category]
@@ -129,10 +129,10 @@ def krippendorff_alpha(counts: Counts) -> float | None:
     """Krippendorff's alpha for nominal data, with any number of answers per item.
 
     K. Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), section C: each item adds
-    its pairs of answers to the coincidences, weighted by one over its answers less one.
+    its pairs of answers to the coincidences, with weight 1 / (number of its answers - 1).
 
     Returns:
-        ``None`` when all answers are the same, or no item has two.
+        Alpha; ``None`` if all answers are the same, or no item has two.
     """
     counts = counts[counts.sum(axis=1) >= 2]
     answers = counts.sum(axis=1)
@@ -147,15 +147,15 @@ def krippendorff_alpha(counts: Counts) -> float | None:
 
 
 def fleiss_kappa(counts: Counts) -> float | None:
-    """Fleiss' kappa: raw agreement beyond that of the answers' overall shares.
+    """Fleiss' kappa: raw agreement beyond that expected from the answers' overall shares.
 
     J. L. Fleiss, Measuring nominal scale agreement among many raters (1971), equations 2 to 7.
 
     Args:
-        counts: Equally many answers, two at least, in every row.
+        counts: Counts with the same number of answers, at least two, in every row.
 
     Returns:
-        ``None`` when all answers are the same, or there are none.
+        Kappa; ``None`` if all answers are the same, or there are none.
     """
     if (counts.sum(axis=0) > 0).sum() < 2:
         return None
@@ -166,11 +166,11 @@ def fleiss_kappa(counts: Counts) -> float | None:
 def _by_category(
     counts: Counts, categories: Sequence[str], clusters: Clusters
 ) -> dict[str, Estimate]:
-    found = {}
+    estimates = {}
     for number, name in enumerate(categories):
         used = [i for i, given in enumerate(counts[:, number].tolist()) if given]
-        found[name] = _specific(counts[used], number, clusters.take(used))
-    return found
+        estimates[name] = _specific(counts[used], number, clusters.take(used))
+    return estimates
 
 
 def _specific(counts: Counts, category: int, clusters: Clusters) -> Estimate:
@@ -189,17 +189,17 @@ def _by_condition(
     if conditions is None:
         return {}
     mine = [conditions[i] for i in several]
-    found = {}
+    estimates = {}
     for name in sorted(set(mine)):
         rows = [i for i, condition in enumerate(mine) if condition == name]
-        found[name] = mean(agreeing[rows].tolist(), clusters.take(rows))
-    return found
+        estimates[name] = mean(agreeing[rows].tolist(), clusters.take(rows))
+    return estimates
 
 
 def _warnings(
     raw: Estimate, alpha: Estimate, counts: Counts, categories: Sequence[str]
 ) -> tuple[str, ...]:
-    """Raw agreement is high wherever nearly all answers are the same; say so."""
+    """Warn if raw agreement is high only because nearly all answers are the same."""
     if raw.value is None or raw.value < _HIGH_RAW:
         return ()
     totals = counts.sum(axis=0)

@@ -1,7 +1,7 @@
-"""What annotators sent back, checked line by line.
+"""The annotators' answers, checked line by line.
 
-A file is what the page saves (JSON or CSV), or the exported CSV or JSON lines filled in by hand.
-Its annotator is named in it, or else by the file's name.
+A file is one that the page saved (JSON or CSV), or the exported CSV or JSON lines, filled in by
+hand. The annotator is named in the file, or else by the file's name.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ class Answers:
     """The answers of all annotators.
 
     Attributes:
-        export: The export that they belong to.
-        task: What was asked.
+        export: Id of the export that they belong to.
+        task: The task.
         annotators: Names, in the order of the files.
-        items: Ids: all of the export with its key, else those that anyone answered.
-        values: Answers by question name, item and annotator; missing ones are left out.
+        items: Item ids: with a key all of the export, without one those with an answer.
+        values: Answers by question name, item and annotator; missing ones are omitted.
     """
 
     export: str
@@ -35,21 +35,21 @@ class Answers:
     values: dict[str, dict[str, dict[str, str]]]
 
     def of(self, question: str, item: str) -> tuple[str, ...]:
-        """The answers that an item got, without saying whose."""
+        """The answers to a question about an item, without the annotators' names."""
         return tuple(self.values[question].get(item, {}).values())
 
 
 def read_answers(paths: Sequence[Path], key: Key | None = None) -> Answers:
-    """Read the files of any number of annotators.
+    """Read the answer files of all annotators.
 
     Args:
-        paths: JSON, JSON lines or CSV; a file may hold several annotators, and an annotator
+        paths: JSON, JSON lines or CSV files; a file may have several annotators, and an annotator
             several files.
-        key: Of the export; without it, unknown items cannot be told.
+        key: The export's key; without it, unknown items cannot be detected.
 
     Raises:
         DatasetError: A file cannot be read, belongs to another export, names an unknown item,
-            answers an item twice or with a wrong category; the message names file and line.
+            answers an item twice or has an invalid category; the message names file and line.
     """
     lines = [line for path in paths for line in read_lines(path)]
     if not lines:
@@ -75,7 +75,7 @@ def read_answers(paths: Sequence[Path], key: Key | None = None) -> Answers:
 
 
 def _export(lines: Sequence[Line], key: Key | None) -> tuple[str, Task]:
-    """The export that the first line, or the key, belongs to."""
+    """Id and task of the export that the key, or else the first line, belongs to."""
     if key:
         return key.export, key.task
     first = lines[0]
@@ -110,13 +110,13 @@ def _check_once(line: Line, places: dict[tuple[str, str], str]) -> None:
 
 
 def _given(line: Line, task: Task) -> dict[str, str]:
-    """The answers in a line, by question; empty ones are missing."""
-    found = {}
+    """The answers in a line by question, without empty ones."""
+    answers = {}
     for question in task.questions:
         value = line.fields.get(question.name, "").strip().casefold()
         if value:
-            found[question.name] = _checked(value, question, line.where)
-    return found
+            answers[question.name] = _checked(value, question, line.where)
+    return answers
 
 
 def _checked(value: str, question: Question, where: str) -> str:

@@ -1,9 +1,8 @@
-"""People against the machine: does the automatic decision say what annotators say?
+"""Comparison of the annotators' decisions with the instrument's.
 
-The machine judges the very sentences that the annotators saw, so both judge the same thing. Its
-decision is the paper's EL (Eq. 1) for one generation each: the injected class is more probable in
-the test sentence. The annotators' is a majority: more than half find that the test sentence lies
-further towards the injected mood.
+Both judge the same sentences. The instrument's decision is the paper's EL (Eq. 1) for one
+generation each: the injected class is more probable in the test sentence. The annotators' decision
+is a majority vote: more than half find the test sentence closer to the injected mood.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ class Comparison:
     """The human check of a run, over its positive and negative items.
 
     Attributes:
-        items: Items with an answer to ``direction``.
-        undecided: Items on which exactly half of the annotators say ``toward``; they enter the
-            correlation, not the four numbers after it.
+        items: Number of items with an answer to ``direction``.
+        undecided: Items on which exactly half of the annotators say ``toward``; they count in the
+            correlation, but not in the four numbers after it.
         correlation: Spearman's rank correlation of d with the vote share.
         human: Share of items on which the majority says ``toward``.
         automatic: Share of the same items on which d is above 0.
-        accuracy: Share of items on which both decide alike.
-        kappa: Cohen's kappa of both decisions.
-        influence: Share of items whose majority sees an influence, by condition; that of the
-            neutral items is the false alarm rate.
+        accuracy: Share of items on which both decisions agree.
+        kappa: Cohen's kappa of the two decisions.
+        influence: Share of items whose majority sees an influence, by condition; the share of
+            neutral items is the false-alarm rate.
     """
 
     items: int
@@ -56,13 +55,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Labelling:
-    """The majority's labels against the dataset's.
+    """Comparison of the majority's labels with the dataset's.
 
     Attributes:
-        items: Sentences with a majority.
-        accuracy: Share of them that the majority labels as the dataset does.
+        items: Number of sentences with a majority.
+        accuracy: Share of these on which the majority's label equals the dataset's.
         kappa: Cohen's kappa of the two.
-        differing: Item, sentence, the dataset's label, the majority's.
+        differing: Item, sentence, dataset label and majority label of each difference.
     """
 
     items: int
@@ -82,9 +81,9 @@ def compare(key: Key, answers: Answers, instrument: Instrument) -> Comparison:
     """Compare annotators with the instrument.
 
     Raises:
-        InstrumentError: The instrument's scores are no probabilities.
+        InstrumentError: The instrument's scores are not valid probabilities.
     """
-    votes = {name: found for name, found in leanings(key, answers).items() if found}
+    votes = {name: item_votes for name, item_votes in leanings(key, answers).items() if item_votes}
     items = [item for item in key.items if item.id in votes]
     d = differences(items, instrument)
     shares = [vote_share(votes[item.id]) for item in items]
@@ -121,7 +120,7 @@ def differences(items: Sequence[Item], instrument: Instrument) -> list[float]:
 
 
 def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float | None:
-    """Spearman's rank correlation with mid-ranks; ``None`` when either does not vary."""
+    """Spearman's rank correlation with mid-ranks; ``None`` if either side is constant."""
     import numpy as np
     from scipy import stats
 
@@ -131,7 +130,7 @@ def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float | N
 
 
 def cohen_kappa(left: NDArray[np.generic], right: NDArray[np.generic]) -> float | None:
-    """Cohen's kappa (1960) of two decisions; ``None`` when both are always the same one."""
+    """Cohen's kappa (1960) of two decisions; ``None`` if only one category is ever used."""
     import numpy as np
 
     if not len(left):
@@ -143,7 +142,7 @@ def cohen_kappa(left: NDArray[np.generic], right: NDArray[np.generic]) -> float 
 
 
 def label(key: Key, answers: Answers) -> Labelling:
-    """Compare the majority's labels with the dataset's; tied sentences are left out."""
+    """Compare the majority's labels with the dataset's; sentences with a tie are omitted."""
     winners = majority({item.id: answers.of("label", item.id) for item in key.items}).winners
     items = [item for item in key.items if item.id in winners]
     people = [winners[item.id] for item in items]
@@ -154,9 +153,9 @@ def label(key: Key, answers: Answers) -> Labelling:
         accuracy=mean([float(a == b) for a, b in zip(people, given, strict=True)], near),
         kappa=_kappa(people, given, near),
         differing=tuple(
-            (item.id, item.test, item.condition, found)
-            for item, found in zip(items, people, strict=True)
-            if item.condition != found
+            (item.id, item.test, item.condition, winner)
+            for item, winner in zip(items, people, strict=True)
+            if item.condition != winner
         ),
     )
 
@@ -178,11 +177,11 @@ def _correlation(d: Sequence[float], shares: Sequence[float], near: Clusters) ->
 
 
 def _influence(key: Key, answers: Answers) -> dict[str, Estimate]:
-    found = majority({item.id: answers.of("influence", item.id) for item in key.items}).winners
+    winners = majority({item.id: answers.of("influence", item.id) for item in key.items}).winners
     result = {}
     for name in reversed(CLASSES):
-        items = [item for item in key.items if item.condition == name and item.id in found]
+        items = [item for item in key.items if item.condition == name and item.id in winners]
         if items:
-            seen = [float(found[item.id] == "yes") for item in items]
+            seen = [float(winners[item.id] == "yes") for item in items]
             result[name] = mean(seen, clusters_of(items))
     return result

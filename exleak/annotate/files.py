@@ -1,4 +1,4 @@
-"""Answer files as lines: JSON from the page, JSON lines, and CSV from any spreadsheet."""
+"""Reads answer files line by line: JSON from the page, JSON lines, and CSV of spreadsheets."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Line:
 
     Attributes:
         where: File and line, for messages.
-        export, item: Ids.
-        annotator: Named in the file, or the file's name without suffix.
-        fields: Every field as text; ``None`` and blanks are empty.
+        export, item: Ids of the export and the item.
+        annotator: Name in the file, or else the file's name without suffix.
+        fields: All fields as text; ``None`` and blanks are empty.
     """
 
     where: str
@@ -37,10 +37,10 @@ class Line:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of an answer file, by its suffix.
+    """Read the lines of an answer file; its suffix selects the format.
 
     Raises:
-        DatasetError: The file cannot be read as what its suffix says.
+        DatasetError: The file cannot be read in this format.
     """
     readers = {".json": _json, ".jsonl": _json_lines, ".csv": _csv, ".tsv": _csv, ".txt": _csv}
     reader = readers.get(path.suffix.lower())
@@ -57,7 +57,7 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 def _text(path: Path) -> str:
     try:
-        # Not read_text: it would turn a lone CR inside a quoted cell into another line.
+        # Not read_text, which would treat a lone CR inside a quoted cell as a line break.
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
@@ -73,7 +73,7 @@ def _json(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     if not isinstance(answers, list):
         raise DatasetError(f"{path}: an object with a list 'answers' is expected")
     shared = {name: value.get(name) for name in ("export", "annotator")}
-    # Inside a JSON text every quote is escaped, so this finds keys and nothing else.
+    # Quotes inside JSON strings are escaped, so this matches keys only.
     keys = [match.start() for match in re.finditer(r'"item"\s*:', text)]
     numbers = [text.count("\n", 0, start) + 1 for start in keys]
     for index, answer in enumerate(answers):

@@ -1,9 +1,9 @@
-"""Estimates with intervals that respect what the items of one control have in common.
+"""Estimates with confidence intervals clustered on control prompts and injected sentences.
 
-Means use :func:`exleak.rates.clustered_rate`, as every other rate of exleak does. Statistics that
-are no means (kappa, alpha, rank correlation) use the delete-one-cluster jackknife, which is the
-same estimator where both apply and needs no random numbers (Efron and Tibshirani, An Introduction
-to the Bootstrap, 1993, chapter 11; clusters as in Cameron, Gelbach and Miller 2008).
+Means use :func:`exleak.rates.clustered_rate`, as all other rates of exleak. Other statistics
+(kappa, alpha, rank correlation) use the delete-one-cluster jackknife, which is the same estimator
+where both apply and needs no random numbers (Efron and Tibshirani, An Introduction to the
+Bootstrap, 1993, chapter 11; clusters as in Cameron, Gelbach and Miller 2008).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    #: Computes a statistic from the rows (items) it is given by number.
+    #: Computes a statistic of the rows (items) with the given indices.
     Statistic = Callable[[NDArray[np.intp]], float | None]
 
 
@@ -28,9 +28,9 @@ class Estimate:
     """A number with its uncertainty.
 
     Attributes:
-        value: ``None`` when undefined.
-        n: Items it was computed from.
-        interval: Two-sided 95% interval over controls, ``None`` when it cannot be estimated.
+        value: The number; ``None`` if undefined.
+        n: Number of items.
+        interval: Two-sided 95% confidence interval, ``None`` if it cannot be estimated.
     """
 
     value: float | None
@@ -40,36 +40,36 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Clusters:
-    """What each item shares with others: its control, and its injected sentence if reused."""
+    """The clusters of each item: its control and its injected sentence."""
 
     controls: tuple[Hashable, ...]
     injected: tuple[Hashable, ...]
 
     def take(self, rows: Sequence[int]) -> Clusters:
-        """The clusters of some items."""
+        """The clusters of a subset of items."""
         return Clusters(
             tuple(self.controls[i] for i in rows), tuple(self.injected[i] for i in rows)
         )
 
 
 def mean(values: Sequence[float], clusters: Clusters) -> Estimate:
-    """Mean of values in [0, 1], clustered; exact binomial over controls where none differ."""
-    found = clustered_rate(values, clusters.controls, clusters.injected)
-    return Estimate(found.rate, found.n, found.interval)
+    """Clustered mean of values in [0, 1]; exact binomial over controls without variance."""
+    rate = clustered_rate(values, clusters.controls, clusters.injected)
+    return Estimate(rate.rate, rate.n, rate.interval)
 
 
 def jackknife(
     statistic: Statistic, clusters: Clusters, *, floor: float = -1.0, correlation: bool = False
 ) -> Estimate:
-    """A statistic with its jackknife interval: t with one degree of freedom less than clusters.
+    """A statistic with its jackknife t interval, with one degree of freedom less than clusters.
 
-    The wider of the intervals over controls and over injected sentences, where one is reused.
+    If injected sentences are reused, the wider of the intervals over controls and over sentences.
 
     Args:
-        statistic: Called with the numbers of the items to use; at most 1.
-        clusters: Of each item.
-        floor: The least value that the statistic can take.
-        correlation: Work on Fisher's z scale, on which a correlation is nearer to normal.
+        statistic: A function of the indices of the items to use; its value is at most 1.
+        clusters: The clusters of each item.
+        floor: The minimum of the statistic.
+        correlation: Use Fisher's z scale, on which a correlation is closer to normal.
     """
     import numpy as np
 
@@ -80,8 +80,8 @@ def jackknife(
     groups = [clusters.controls]
     if len(set(clusters.injected)) < n:
         groups.append(clusters.injected)
-    found = [_interval(statistic, value, group, correlation) for group in groups]
-    intervals = [interval for interval in found if interval is not None]
+    estimates = [_interval(statistic, value, group, correlation) for group in groups]
+    intervals = [interval for interval in estimates if interval is not None]
     if not intervals:
         return Estimate(value, n)
     low, high = max(intervals, key=lambda interval: interval[1] - interval[0])
@@ -104,7 +104,7 @@ def _interval(
     if centre is None or any(item is None for item in values):
         return None
     error = math.sqrt((count - 1) * float(np.var(np.array(values, dtype=float))))
-    # Leave-one-out values that differ only by rounding say nothing about the spread.
+    # Leave-one-out values that differ only by rounding give no estimate of the variance.
     if error < 1e-9:
         return None
     half = quantile((1 + CONFIDENCE) / 2, count - 1) * error

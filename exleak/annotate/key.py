@@ -1,8 +1,7 @@
-"""The key of an export: what the annotators must not see.
+"""The key of an export, which the annotators must not see.
 
-It maps every item to the prompt it came from, its condition and the side that the test sentence
-stands on. It holds the salt that the item ids were drawn with, too, so that knowing the seed is
-not enough to draw them again.
+It maps every item to its prompt, its condition and the side of the test sentence. It also has the
+salt that item ids were drawn with, so that they cannot be drawn again from the seed alone.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ class Item:
     """One item of an export.
 
     Attributes:
-        id: Random letters; all that joins an answer to the key.
+        id: Random letters, the only link from an answer to the key.
         shown: The texts that the annotator sees, by field of the task.
-        condition: The injected class; for labels, what the dataset says.
+        condition: The injected class; for labels, the dataset's label.
         cluster: The control prompt: items of one control are not independent.
-        injected: The injected sentence, ``None`` when unknown.
+        injected: The injected sentence, ``None`` if unknown.
         prompt: Id of the test prompt.
-        side: ``"left"`` or ``"right"``: where the test sentence stands; ``None`` for labels.
-        draws: Which generation of the test and of the control prompt is shown.
+        side: Side of the test sentence, ``"left"`` or ``"right"``; ``None`` for labels.
+        draws: Indices of the shown generations of the test and the control prompt.
     """
 
     id: str
@@ -46,7 +45,7 @@ class Item:
 
     @property
     def test(self) -> str:
-        """The sentence after the injected one."""
+        """The test sentence, generated after the injected one."""
         return self.shown[self.side or "sentence"]
 
     @property
@@ -57,15 +56,15 @@ class Item:
 
 @dataclass(frozen=True)
 class Key:
-    """Everything about an export.
+    """The key of an export.
 
     Attributes:
-        export: The export's id.
-        task: What was asked.
-        seed, salt: What the draw was made from.
+        export: Id of the export.
+        task: The task.
+        seed, salt: Seeds of the draw.
         source: Path of the run, or name of the dataset.
-        sha256: Of the run's file, or the dataset's hash.
-        items: In the order shown.
+        sha256: Hash of the run's file, or of the dataset.
+        items: The items in the order shown.
     """
 
     export: str
@@ -93,7 +92,7 @@ def read_key(path: Path) -> Key:
     """Read a key file.
 
     Raises:
-        DatasetError: It cannot be read, or is no key.
+        DatasetError: It cannot be read, or is not a key.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

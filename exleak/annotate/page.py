@@ -1,7 +1,6 @@
-"""The page that annotators open: one HTML file, with everything in it and no network.
+"""The annotators' page: one self-contained HTML file that needs no network.
 
-What a model wrote enters the page as data (:mod:`exleak.pages`) and reaches the document as text
-only.
+Model output is embedded as data (:mod:`exleak.pages`) and shown as text only.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ _TEMPLATE = Path(__file__).parent / "assets" / "page.html"
 
 
 def page(export: str, task: Task, items: Sequence[dict[str, str]]) -> str:
-    """The page for one export.
+    """Render the page for one export.
 
     Args:
-        export: Its id; what annotators have answered is kept in the browser under it.
-        task: What is asked.
+        export: Id of the export, under which the browser stores the answers.
+        task: The task.
         items: Id and shown texts of each item, in the order shown.
     """
     data = {

@@ -1,4 +1,4 @@
-"""Everything that came out of a human check, as numbers and as text."""
+"""The report of a human check: all results from answers, key and instrument."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ NO_KEY = (
 
 @dataclass(frozen=True)
 class Report:
-    """A human check.
+    """The results of a human check.
 
     Attributes:
-        export, task: What was annotated.
-        annotators: How many answers each gave, by name.
-        items: Items in the export; without a key, those that anyone answered.
-        agreement: For each question, and with a key for what the directions mean (``leaning``).
+        export, task: Id of the export and name of the task.
+        annotators: Number of answered items by annotator.
+        items: Number of items in the export; without a key, of those with an answer.
+        agreement: Agreement on each question, and with a key on ``leaning``.
         majority: The majority vote on each question.
-        comparison: Against the machine, for pairs with a key.
-        labelling: Against the dataset, for labels with a key.
-        run: The run's own rate, over all generations.
-        instrument: Name and hash of the machine.
-        notes: What to know before quoting a number.
+        comparison: Comparison with the instrument, for pairs with a key.
+        labelling: Comparison with the dataset's labels, for labels with a key.
+        run: The run's rate over all generations.
+        instrument: Name and hash of the instrument.
+        notes: Caveats about the numbers.
     """
 
     export: str
@@ -71,14 +71,14 @@ def build(
     run: Rate | None = None,
     notes: Sequence[str] = (),
 ) -> Report:
-    """Work out everything that the answers tell.
+    """Compute the report from the answers.
 
     Args:
-        answers: Of all annotators.
-        key: Of the export.
-        instrument: The machine to compare pairs with; needs the key.
-        run: The run's own rate, to show beside the annotators'.
-        notes: To carry into the report.
+        answers: The answers of all annotators.
+        key: The key of the export.
+        instrument: The instrument to compare pairs with; needs the key.
+        run: The run's rate, to show beside the annotators'.
+        notes: Additional notes.
 
     Raises:
         ExleakError: The instrument fails.
@@ -106,7 +106,7 @@ def build(
 
 
 def _given(answers: Answers, annotator: str) -> int:
-    """Items on which an annotator answered anything."""
+    """Number of items with any answer of an annotator."""
     every = {
         item for by_item in answers.values.values() for item, a in by_item.items() if annotator in a
     }
@@ -119,7 +119,7 @@ def _agreements(answers: Answers, key: Key | None) -> list[Agreement]:
         conditions = [item.condition for item in key.items]
     else:
         clusters, conditions = Clusters(answers.items, answers.items), None
-    found = [
+    agreements = [
         agreement(
             question.name,
             question.values,
@@ -131,12 +131,12 @@ def _agreements(answers: Answers, key: Key | None) -> list[Agreement]:
         for question in answers.task.questions
     ]
     if key and answers.task is PAIRS:
-        found.append(_leaning_agreement(key, answers))
-    return found
+        agreements.append(_leaning_agreement(key, answers))
+    return agreements
 
 
 def _leaning_agreement(key: Key, answers: Answers) -> Agreement:
-    """Agreement on what the directions mean: the leakage label, as the paper's annotators gave."""
+    """Agreement on the leanings, which are leakage labels like those of the paper's annotators."""
     votes = leanings(key, answers)
     items = [item for item in key.items if item.condition in LEAKING_CONDITIONS]
     return agreement(

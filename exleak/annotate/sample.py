@@ -1,6 +1,6 @@
-"""Which pairs are handed out, on which side, in which order.
+"""Draws the items of an export, the side of each test sentence, and the order.
 
-Every draw is keyed by the salt and the seed and by the prompt it concerns, never by a condition.
+Every draw is seeded by the salt, the seed and its prompt, never by a condition.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from exleak.records import CLASSES, LEAKING_CONDITIONS, Dataset, PromptGeneratio
 
 #: 97.5% quantile of the normal distribution, for planning.
 _Z = 1.959964
-#: Letters only: a spreadsheet would read an id like 12e4567 as a number. No vowels: no words.
+#: Letters of ids. No digits: spreadsheets read 12e4567 as a number. No vowels: no words.
 _LETTERS = "bcdfghjkmnpqrstvwxz"
 _ID_LENGTH = 10
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many items to draw.
+    """The number of items to draw.
 
     Attributes:
-        items: That many items.
-        precision: As many as a 95% interval of this half-width needs: of a rate over the items
-            that count (positive and negative ones among pairs, all among labels).
+        items: A fixed number of items.
+        precision: Half-width of a 95% interval, which sets the number: for a rate over positive
+            and negative items (pairs) or over all items (labels).
     """
 
     items: int | None = None
@@ -47,11 +47,11 @@ class Size:
         """Take items until there are enough.
 
         Args:
-            items: The draw, one item after the other.
+            items: The drawn items in order.
             counted: The conditions whose items count towards the precision.
 
         Raises:
-            SettingsError: There are fewer than asked for.
+            SettingsError: There are fewer than requested.
         """
         wanted = self.items or (items_for(self.precision) if self.precision else None)
         taken: list[Item] = []
@@ -74,16 +74,16 @@ class Size:
 
 
 def items_for(precision: float) -> int:
-    """Items that a 95% interval of half-width ``precision`` needs: ceil(z² / (4 h²)).
+    """Number of items for a 95% interval of half-width h = ``precision``: ceil(z² / (4 h²)).
 
-    The normal approximation for a share at its worst case, one half, and independent items
+    This is the normal approximation for independent items and the worst-case share of one half
     (Cochran, Sampling Techniques, 1977, chapter 4).
     """
     return math.ceil(_Z**2 / (4 * precision**2))
 
 
 def half_width(items: int) -> float:
-    """Half-width that so many items give: the inverse of :func:`items_for`."""
+    """Half-width of a 95% interval from a number of items: the inverse of :func:`items_for`."""
     return _Z / (2 * math.sqrt(items))
 
 
@@ -95,29 +95,29 @@ class Lots:
     salt: str
 
     def of(self, *purpose: str) -> random.Random:
-        """A generator for one purpose; equal purposes draw alike."""
+        """A generator for one purpose; equal purposes give equal draws."""
         return random.Random("\x1f".join((self.salt, str(self.seed), *purpose)))
 
     def letters(self, *purpose: str) -> Iterator[str]:
-        """Random ids, never the same one twice."""
+        """Distinct random ids."""
         draw, seen = self.of("id", *purpose), set[str]()
         while True:
-            found = "".join(draw.choices(_LETTERS, k=_ID_LENGTH))
-            if found not in seen:
-                seen.add(found)
-                yield found
+            item_id = "".join(draw.choices(_LETTERS, k=_ID_LENGTH))
+            if item_id not in seen:
+                seen.add(item_id)
+                yield item_id
 
 
 def draw_pairs(rows: Sequence[PromptGenerations], size: Size, lots: Lots) -> tuple[Item, ...]:
     """Draw pairs of a test and a control sentence.
 
-    One pair per test prompt. Controls take turns and so do conditions, which gives the most
-    independent items for their number. No sentence is shown twice with one beginning: the one
-    that comes back would be the control's.
+    Each test prompt gives one pair. Controls and conditions alternate, which makes the items as
+    independent as possible. No sentence is shown twice with the same beginning, because a repeated
+    sentence would be recognised as the control's.
 
     Raises:
-        DatasetError: There is no pair to show.
-        SettingsError: There are fewer pairs than asked for.
+        DatasetError: There is no usable pair.
+        SettingsError: There are fewer pairs than requested.
     """
     rows = with_parts(rows)
     sentences = {row.id: _sentences(row) for row in rows}
@@ -130,7 +130,7 @@ def draw_labels(dataset: Dataset, size: Size, lots: Lots) -> tuple[Item, ...]:
 
     Raises:
         DatasetError: One sentence has two labels.
-        SettingsError: There are fewer sentences than asked for.
+        SettingsError: There are fewer sentences than requested.
     """
     items: dict[str, Item] = {}
     for prompt in dataset.prompts:
@@ -150,7 +150,7 @@ def draw_labels(dataset: Dataset, size: Size, lots: Lots) -> tuple[Item, ...]:
 
 
 def _finished(items: list[Item], lots: Lots) -> tuple[Item, ...]:
-    """The items in the order shown, with their ids."""
+    """Shuffle the items into display order and give them ids."""
     if not items:
         raise DatasetError("nothing to annotate: no usable pair of a test and a control sentence")
     items.sort(key=lambda item: item.prompt)
@@ -160,7 +160,7 @@ def _finished(items: list[Item], lots: Lots) -> tuple[Item, ...]:
 
 
 def _sentences(row: PromptGenerations) -> list[tuple[int, str]]:
-    """Usable sentences of a row by index, without those that give the injected one away."""
+    """Index and text of a row's usable sentences that do not contain the injected sentence."""
     told = (row.injected or "").casefold().strip(" .!?")
     return [
         (index, item.sentence)
@@ -170,7 +170,7 @@ def _sentences(row: PromptGenerations) -> list[tuple[int, str]]:
 
 
 def _turns(rows: Sequence[PromptGenerations], lots: Lots) -> Iterator[PromptGenerations]:
-    """Test prompts, one of each control before the second of any; conditions rotate."""
+    """Test prompts in rounds with one per control; conditions rotate."""
     groups: dict[str, list[PromptGenerations]] = {}
     for row in rows:
         if row.control is not None and row.condition in CLASSES:

@@ -1,4 +1,4 @@
-"""What annotators are shown and asked: the wording, the answers and their keys."""
+"""The annotation tasks: wording of the questions, answers and their keyboard keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Choice:
-    """One possible answer: its value in files, its wording, the keys that give it."""
+    """One possible answer: its value in files, its wording and its keyboard keys."""
 
     value: str
     label: str
@@ -16,7 +16,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Question:
-    """A question that is asked of every item."""
+    """A question about every item."""
 
     name: str
     text: str
@@ -35,8 +35,8 @@ class Task:
     Attributes:
         name: ``"pairs"`` or ``"labels"``.
         shown: The fields of an item that an annotator sees, in order.
-        questions: What is asked of each item.
-        intro: Instructions, one paragraph each.
+        questions: The questions about each item.
+        intro: Paragraphs of instructions.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Task:
     intro: tuple[str, ...]
 
     def question(self, name: str) -> Question:
-        """The question of that name."""
+        """The question with this name."""
         return next(question for question in self.questions if question.name == name)
 
 

@@ -18,18 +18,18 @@ def lines(report: Report) -> Iterator[str]:
     """The report, line by line."""
     people = ", ".join(f"{name} ({given})" for name, given in report.annotators.items())
     yield f"export {report.export}: {report.items} items, answered by {people}"
-    for found in report.agreement:
-        yield from _agreement(found)
-        if found.question in report.majority:
-            yield from _majority(report.majority[found.question])
+    for agreement in report.agreement:
+        yield from _agreement(agreement)
+        if agreement.question in report.majority:
+            yield from _majority(report.majority[agreement.question])
     if report.comparison:
         yield from _comparison(report.comparison, report)
     if report.labelling:
         yield from _labelling(report.labelling)
     yield ""
-    for found in report.agreement:
-        for warning in found.warnings:
-            yield f"warning: {found.question}: {warning}"
+    for agreement in report.agreement:
+        for warning in agreement.warnings:
+            yield f"warning: {agreement.question}: {warning}"
     for note in report.notes:
         yield f"note: {note}"
 

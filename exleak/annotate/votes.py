@@ -1,4 +1,4 @@
-"""What the answers to an item decide together."""
+"""Majority votes on items, and the meaning of answers relative to the injected mood."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exleak.annotate.answers import Answers
 from exleak.annotate.key import Item, Key
 from exleak.records import LEAKING_CONDITIONS
 
-#: What a direction means once the key is known.
+#: Meaning of a direction relative to the injected mood, given the key.
 LEANINGS = ("toward", "same", "away")
 
 
@@ -19,7 +19,7 @@ class Majority:
 
     Attributes:
         winners: The category with most answers, by item.
-        ties: Items on which two categories or more share the first place, with those categories.
+        ties: The categories that share the first place, by item.
     """
 
     winners: dict[str, str]
@@ -27,7 +27,7 @@ class Majority:
 
 
 def majority(ratings: Mapping[str, Sequence[str]]) -> Majority:
-    """The majority vote of each item; a tie is named, never broken."""
+    """The majority vote of each item; ties are reported, not broken."""
     winners: dict[str, str] = {}
     ties: dict[str, tuple[str, ...]] = {}
     for item, answers in ratings.items():
@@ -43,7 +43,7 @@ def majority(ratings: Mapping[str, Sequence[str]]) -> Majority:
 
 
 def leaning(item: Item, direction: str) -> str:
-    """What an answer to ``direction`` means: toward the injected mood, away from it, or neither."""
+    """The leaning of a ``direction``: toward the injected mood, away from it, or neither."""
     if direction == "same":
         return "same"
     positive_side = item.side if item.condition == "positive" else _other(item.side)
@@ -55,7 +55,7 @@ def _other(side: str | None) -> str:
 
 
 def leanings(key: Key, answers: Answers) -> dict[str, tuple[str, ...]]:
-    """The leanings of every positive and negative item's answers, by item."""
+    """The leanings of the answers to each positive and negative item, by item."""
     return {
         item.id: tuple(leaning(item, value) for value in answers.of("direction", item.id))
         for item in key.items
@@ -69,6 +69,6 @@ def vote_share(votes: Sequence[str]) -> float:
 
 
 def decision(votes: Sequence[str]) -> bool | None:
-    """Whether more than half say ``toward``; ``None`` when exactly half do."""
+    """Whether more than half say ``toward``; ``None`` if exactly half do."""
     twice = 2 * votes.count("toward")
     return None if twice == len(votes) else twice > len(votes)

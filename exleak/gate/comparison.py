@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: Number of random sign patterns of the test; if there are no more in all, all are used.
+#: Number of random sign patterns of the test; if no more than these exist, all are used.
 FLIPS = 9_999
 #: Significance level of the baseline rule, one-sided.
 BASELINE_ALPHA = 0.01
@@ -51,7 +51,7 @@ def compare(
     for other in others:
         if reason := difference(measurement, other, metric):
             raise ComparisonError(f"not comparable with {against or other.model}: {reason}")
-    mine, *theirs = (by_control(found, metric) for found in (measurement, *others))
+    mine, *theirs = (by_control(item, metric) for item in (measurement, *others))
     shared = [key for key in mine if all(key in other for other in theirs)]
     if not shared:
         raise ComparisonError(

@@ -7,13 +7,10 @@ a model that keeps the limit in a large share of runs (docs/decisions.md).
 from __future__ import annotations
 
 from exleak.errors import ComparisonError
-from exleak.gate.comparison import BASELINE_ALPHA
+from exleak.gate.comparison import BASELINE_ALPHA, POWER
 from exleak.gate.limits import METRICS, Limits, Metric
 from exleak.gate.usable import unusable_because
 from exleak.records import NO_RATE, Comparison, Expression, Finding, Outcome, Rate, Verdict
-
-#: Power at which ``Verdict.detectable`` is stated.
-POWER = 0.90
 
 #: Outcomes by severity, worst last.
 SEVERITY: tuple[Outcome, ...] = ("pass", "inconclusive", "fail", "unusable")

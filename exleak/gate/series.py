@@ -37,11 +37,11 @@ def series(
     for other in later:
         if reason := difference(first, other, metric):
             raise ComparisonError(f"no series: {other.model} and {first.model}: {reason}")
-    values_of = [by_control(found, metric) for found in measurements]
+    values_of = [by_control(measurement, metric) for measurement in measurements]
     shared = [key for key in values_of[0] if all(key in other for other in values_of)]
     if not shared:
         raise ComparisonError("no series: the checkpoints have no control prompt in common")
-    values = np.array([[found[key] for key in shared] for found in values_of])
+    values = np.array([[by_key[key] for key in shared] for by_key in values_of])
     deltas = values[1:] - values[0]
     p_values = _max_t(deltas)
     worse = next((i for i, p in enumerate(p_values) if p <= alpha), None)

@@ -1,1 +1,1 @@
-"""The paper's experiments: its models, its published numbers, its tables and figures."""
+"""The paper's experiments: its models, runs, tables and figures."""

@@ -1,7 +1,7 @@
-"""The paper's Figure 1 (length of what is injected) and Figure 2 (rates per injected class).
+"""The paper's Figure 1 (length of injected sentences) and Figure 2 (rates per injected class).
 
-Each is drawn from a table of its numbers, which is written beside the picture. matplotlib is
-optional and imported here alone: ``pip install 'exleak[plots]'``.
+Each is drawn from a table of its numbers, which is written beside the figure. matplotlib is
+optional: ``pip install 'exleak[plots]'``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PUBLISHED_LENGTHS = {
     "aexl": {"negative": 12.70, "neutral": 15.70, "positive": 9.80},
 }
 _GPT2 = "openai-community/gpt2"
-#: Distinct for colour-blind readers and in grey (Okabe and Ito 2008).
+#: Colours that colour-blind readers and grey prints can distinguish (Okabe and Ito 2008).
 _COLOURS = {"negative": "#d55e00", "neutral": "#999999", "positive": "#0072b2"}
 _HATCHES = {"negative": "", "neutral": "..", "positive": "//"}
 _KINDS = ("png", "svg")
@@ -36,9 +36,9 @@ _DPI = 150
 
 
 def lengths_table(datasets: Sequence[Dataset]) -> Table:
-    """Figure 1's numbers: mean length of the injected sentences, in tokens of GPT-2.
+    """Figure 1's numbers: mean length of the injected sentences, in GPT-2 tokens.
 
-    Where GPT-2's tokenizer is neither in the hub's cache nor reachable, in wordpieces.
+    If GPT-2's tokenizer is neither in the hub's cache nor reachable, lengths are in wordpieces.
     """
     try:
         count, unit = load_tokenizer(_GPT2), "GPT-2 tokens"
@@ -47,8 +47,8 @@ def lengths_table(datasets: Sequence[Dataset]) -> Table:
     rows, data = [], []
     for dataset in datasets:
         for label in CLASSES:
-            found = count([str(getattr(sample, label)) for sample in dataset.samples])
-            mean, theirs = statistics.fmean(found), PUBLISHED_LENGTHS.get(dataset.name, {})
+            lengths = count([str(getattr(sample, label)) for sample in dataset.samples])
+            mean, theirs = statistics.fmean(lengths), PUBLISHED_LENGTHS.get(dataset.name, {})
             known = theirs.get(label)
             shown = f"{mean:.2f} ({'–' if known is None else f'{known:.2f}'})"
             rows.append((text(dataset.name.upper()), text(label.capitalize()), number(shown)))
@@ -64,7 +64,7 @@ def lengths_table(datasets: Sequence[Dataset]) -> Table:
 
 
 def conditions_table(runs: Sequence[Run]) -> Table:
-    """Figure 2's numbers: the leakage rate after each class of sentence. The paper prints none."""
+    """Figure 2's numbers, not printed in the paper: leakage rates by injected class."""
     rows, data = [], []
     for run in _ordered(runs):
         for label in CLASSES:
@@ -86,14 +86,14 @@ def conditions_table(runs: Sequence[Run]) -> Table:
 
 
 def _ordered(runs: Sequence[Run]) -> list[Run]:
-    """Runs without the mitigation instruction, small models first, families side by side."""
+    """Runs without the mitigation instruction, by dataset, small models first."""
     plain = [run for run in runs if not run.mitigated]
     places = {name: i for i, name in enumerate(dict.fromkeys(run.dataset for run in plain))}
     return sorted(plain, key=lambda run: (places[run.dataset], run.preset.size or 0.0))
 
 
 def draw_lengths(table: Table) -> Figure:
-    """Figure 1: a panel for each dataset, our means as bars and the published ones as marks."""
+    """Figure 1: a panel for each dataset, with measured means as bars and published as marks."""
     names = list(dict.fromkeys(row[0] for row in table.data[1:]))
     figure, panels = _panels(1, len(names), (3.4 * len(names), 3.4))
     for panel, name in zip(panels, names, strict=True):
@@ -117,7 +117,7 @@ def draw_lengths(table: Table) -> Figure:
 
 
 def draw_conditions(table: Table) -> Figure:
-    """Figure 2: a panel for each dataset, three bars with their intervals for each model."""
+    """Figure 2: a panel for each dataset, with three bars and their intervals for each model."""
     names = list(dict.fromkeys(row[0] for row in table.data[1:]))
     most = max(len({row[1] for row in table.data[1:] if row[0] == name}) for name in names)
     figure, panels = _panels(len(names), 1, (max(5.0, 1.5 + 0.8 * most), 3.3 * len(names)))
@@ -159,7 +159,7 @@ def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure,
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write a picture as PNG and SVG, byte for byte the same for the same numbers."""
+    """Write a figure as PNG and SVG; equal numbers give identical files."""
     import matplotlib as mpl
 
     paths = [folder / f"{name}.{kind}" for kind in _KINDS]

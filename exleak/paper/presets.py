@@ -1,4 +1,4 @@
-"""The twelve models of the paper's Table 3, and any other model in their place."""
+"""Presets: the twelve models of the paper's Table 3, or any other model."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Preset:
     """A model to measure.
 
     Attributes:
-        name: As in the paper.
+        name: Name in the paper.
         hub: Hub name, or a checkpoint folder.
-        family: ``"Llama"``, ``"Qwen"``, or nothing for a model that is not the paper's.
-        size: Parameters, in billions; ``None`` if unknown.
-        instruct: Whether it was tuned to follow instructions; ``None`` if unknown.
-        gated: Whether the hub gives it only to those who accepted its licence.
+        family: ``"Llama"``, ``"Qwen"``, or empty for a model that is not in the paper.
+        size: Number of parameters, in billions; ``None`` if unknown.
+        instruct: Whether it is instruction-tuned; ``None`` if unknown.
+        gated: Whether the hub requires its licence to be accepted.
     """
 
     name: str
@@ -35,9 +35,9 @@ class Preset:
 
     @property
     def chat(self) -> Chat:
-        """Instruct models through their chat template, base models on the bare text.
+        """Use of the chat template: always for instruct models, never for base models.
 
-        The base models of Qwen2.5 carry a chat template, too: it must not be used.
+        The base models of Qwen2.5 have a chat template too, which must not be used.
         """
         if self.instruct is None:
             return "auto"
@@ -56,7 +56,7 @@ def _qwen(size: float, suffix: str = "") -> Preset:
 
 _LLAMAS = (("3.2", 1), ("3.2", 3), ("3.1", 8))
 _QWENS = (0.5, 1.5, 3)
-#: In the order of Table 3.
+#: The paper's models in the order of Table 3.
 PRESETS: tuple[Preset, ...] = (
     *(_llama(*which) for which in _LLAMAS),
     *(_llama(*which, "-Instruct") for which in _LLAMAS),
@@ -66,19 +66,19 @@ PRESETS: tuple[Preset, ...] = (
 
 
 def find(names: Iterable[str]) -> tuple[Preset, ...]:
-    """The models of these names, each once.
+    """The models with these names, without duplicates.
 
     Args:
         names: Names as in the paper, hub names, checkpoint folders, or ``"all"``.
 
     Raises:
-        SettingsError: Neither a name of the paper nor anything a checkpoint can be called.
+        SettingsError: A name is not in the paper, no folder and no hub name.
     """
-    found: dict[str, Preset] = {}
+    presets: dict[str, Preset] = {}
     for name in names:
         for preset in PRESETS if name == "all" else (_one(name),):
-            found.setdefault(preset.name, preset)
-    return tuple(found.values())
+            presets.setdefault(preset.name, preset)
+    return tuple(presets.values())
 
 
 def _one(name: str) -> Preset:

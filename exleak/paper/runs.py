@@ -1,4 +1,4 @@
-"""Measuring the paper's models in turn; one that cannot be measured does not stop the rest."""
+"""Measures the paper's models one after the other; a failed model does not stop the others."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured, and how.
+    """The models, datasets and settings to measure.
 
     Attributes:
         presets: Models, in the order of the tables.
         datasets: Datasets, in the order of the tables.
-        instrument: The scorers.
+        instrument: The instrument.
         sampling: Sampling settings.
-        mitigation: Whether chat models are measured a second time, with the paper's mitigation
+        mitigation: Whether to measure chat models a second time, with the paper's mitigation
             instruction (Table 4).
-        chat: Overrides what each preset says; ``None`` does not.
+        chat: Overrides each preset's ``chat``; ``None`` does not.
         device, dtype, batch_size: See :func:`exleak.measure`.
-        endpoint: A server that has the models by their hub names.
-        store: Keeps generations and scores.
+        endpoint: A server that serves the models by their hub names.
+        store: The store for generations and scores.
     """
 
     presets: tuple[Preset, ...]
@@ -59,7 +59,7 @@ class Run:
     """One model on one dataset, with or without the mitigation instruction.
 
     Attributes:
-        measurement: What came of it.
+        measurement: The result.
     """
 
     preset: Preset
@@ -70,7 +70,7 @@ class Run:
 
 @dataclass
 class Results:
-    """What was measured, and why the rest was not: (model, message)."""
+    """The finished runs, and the failures as (model, message)."""
 
     runs: list[Run] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
@@ -84,9 +84,9 @@ def run_all(
     """Measure every model of a plan.
 
     Args:
-        plan: What to measure.
-        say: Told of every run and failure, a line each.
-        progress: Shows, given a label, how far the generations of a run are.
+        plan: The models, datasets and settings.
+        say: Callback for messages, one line for every run and failure.
+        progress: Factory of a progress display for a run's generations, given a label.
     """
     results = Results()
     for preset in plan.presets:
@@ -114,8 +114,8 @@ def _run_model(
                     continue
                 label = f"{preset.name} on {dataset.name}"
                 with progress(label) if progress else nullcontext() as shown:
-                    found = _measure(plan, source, dataset, mitigated, shown)
-                run = Run(preset, dataset.name, mitigated, found)
+                    measurement = _measure(plan, source, dataset, mitigated, shown)
+                run = Run(preset, dataset.name, mitigated, measurement)
                 results.runs.append(run)
                 say(_line(run))
     finally:
@@ -150,7 +150,7 @@ def _measure(
 
 
 def _is_chat(preset: Preset, runs: Sequence[Run]) -> bool:
-    """Whether Table 4 has this model: the paper's instruct models, and others with a template."""
+    """Whether a model belongs in Table 4: an instruct model, or another with a chat template."""
     if preset.instruct is not None:
         return preset.instruct
     return any(run.preset == preset and run.measurement.identity.get("chat") for run in runs)

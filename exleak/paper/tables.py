@@ -1,4 +1,4 @@
-"""The paper's Tables 2, 3 and 4 with our numbers, each beside the published one."""
+"""The paper's Tables 2, 3 and 4 with measured and published numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PLACES = {
     "carry_over": "expression.carry_over.share",
     "residual": "expression.residual.directional",
 }
-#: What the paper does not have.
+#: Measures that the paper does not have.
 _OURS = ("carry_over", "residual")
 _WIDTH = 400
 _SYMBOLS = {
@@ -38,16 +38,16 @@ _SYMBOLS = {
     FLAG: r"\textdagger{}",
 }
 _SYMBOL = re.compile(f"({'|'.join(_SYMBOLS)})")
-#: Characters from here on are none that the fonts of LaTeX usually have.
+#: First code point that LaTeX's fonts usually lack.
 _LATIN = 0x250
 
 
 class Text(NamedTuple):
-    """A cell: what stands in it, part by part.
+    """A cell of formatted text.
 
     Attributes:
-        parts: Text and how it is set: ``""``, ``"injected"``, ``"continuation"``, or
-            ``"number"``, which is written as it is.
+        parts: Pairs of text and style: ``""``, ``"injected"``, ``"continuation"``, or
+            ``"number"``, which is not escaped in Markdown.
     """
 
     parts: tuple[tuple[str, str], ...]
@@ -55,16 +55,16 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table that can be written in several ways.
+    """A table that can be written in several formats.
 
     Attributes:
         name: File name without suffix.
-        title: What it shows.
+        title: The title.
         head: Column titles.
-        rows: Cells, as many as there are titles.
-        remarks: Lines below it.
-        data: The same with all digits, for CSV; the first row is the head.
-        columns: How LaTeX sets the columns; by default all in one line.
+        rows: Rows of cells, one per column title.
+        remarks: Lines below the table.
+        data: The numbers in full precision, for CSV; the first row is the head.
+        columns: LaTeX column specification; by default all left-aligned.
     """
 
     name: str
@@ -76,13 +76,13 @@ class Table:
     columns: str = ""
 
     def markdown(self) -> str:
-        """As a pipe table under a heading."""
+        """Render as a Markdown table under a heading."""
         lines = [f"## {self.title}", "", _pipes(self.head), f"|{' --- |' * len(self.head)}"]
         lines += [_pipes([_markdown(cell) for cell in row]) for row in self.rows]
         return "\n".join([*lines, "", *(f"{line}\n" for line in self.remarks)])
 
     def latex(self) -> str:
-        """As a ``table`` for the package booktabs."""
+        """Render as a LaTeX ``table`` that uses the package booktabs."""
         columns = self.columns or "l" * len(self.head)
         lines = [r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{{columns}}}"]
         lines += [r"\toprule", f"{' & '.join(map(_latex_text, self.head))} \\\\", r"\midrule"]
@@ -92,7 +92,7 @@ class Table:
         return "\n".join([*lines, r"\end{table}", ""])
 
     def csv(self) -> str:
-        """As comma-separated values with all digits; no cell is a formula."""
+        """Render as CSV with numbers in full precision; no cell is a formula."""
         return to_csv([[printable(cell, _WIDTH) for cell in row] for row in self.data])
 
 
@@ -100,9 +100,9 @@ def rates_table(which: Literal[3, 4], runs: Sequence[Run], datasets: Sequence[st
     """Table 3, or Table 4 (with the mitigation instruction).
 
     Args:
-        which: Its number.
-        runs: Every run; those of the other table are left out.
-        datasets: Names, in the order of the columns.
+        which: Number of the table.
+        runs: All runs; those of the other table are ignored.
+        datasets: Names of datasets, in column order.
     """
     names = (*(("mu_l",) if which == 3 else ()), "mu", *_OURS, "w")
     mine = [run for run in runs if run.mitigated is (which == 4)]
@@ -141,7 +141,7 @@ def _cell(which: Literal[3, 4], run: Run) -> Cell | None:
 
 
 def _value(run: Run, name: str) -> tuple[float | None, Sequence[float] | None]:
-    """Our number and its interval."""
+    """The measured number and its interval."""
     rate: Rate = lookup(run.measurement, _PLACES[name])
     if name == "w":
         return rate.p_value, None
@@ -153,8 +153,8 @@ def _published(which: Literal[3, 4], run: Run, name: str) -> tuple[float | None,
     cell = _cell(which, run)
     if cell is None:
         return None, False
-    found: float | None = getattr(cell, name, None)
-    return found, cell.flagged and name in ("mu", "w")
+    value: float | None = getattr(cell, name, None)
+    return value, cell.flagged and name in ("mu", "w")
 
 
 def _rate(which: Literal[3, 4], run: Run | None, name: str) -> Text:
@@ -181,11 +181,11 @@ def _datum(which: Literal[3, 4], run: Run, name: str, what: str) -> tuple[str, .
 
 
 def samples_table(runs: Sequence[Run], sample: str | None = None) -> Table:
-    """Table 2: what each model wrote after the four prompts of one sample.
+    """Table 2: each model's continuations of the four prompts of one sample.
 
     Args:
-        runs: Every run; those without the mitigation instruction on the first dataset count.
-        sample: Id of the sample; by default the first one that every model has in full.
+        runs: All runs; those without the mitigation instruction on the first dataset are used.
+        sample: Id of the sample; by default the first one that is complete for every model.
     """
     first = runs[0].dataset if runs else ""
     mine = [run for run in runs if run.dataset == first and not run.mitigated]
@@ -197,8 +197,8 @@ def samples_table(runs: Sequence[Run], sample: str | None = None) -> Table:
         for condition in CONDITIONS:
             if condition not in prompts:
                 continue
-            found = prompts[condition]
-            parts = (found.injected or "", found.control, found.typical.sentence)
+            score = prompts[condition]
+            parts = (score.injected or "", score.control, score.typical.sentence)
             kind = "Control" if condition == "control" else "Test"
             label = "–" if condition == "control" else condition.capitalize()
             cell = Text(tuple(zip(parts, ("injected", "", "continuation"), strict=True)))
@@ -225,7 +225,7 @@ def _prompts(run: Run, sample: str) -> dict[str, PromptScore]:
 
 
 def _common_sample(runs: Sequence[Run]) -> str:
-    """The first sample whose four prompts every model continued in a usable way."""
+    """The first sample with usable continuations of all four prompts by every model."""
     if not runs:
         return ""
     names = [p.id.rpartition(":")[0] for p in runs[0].measurement.prompts]
@@ -243,7 +243,7 @@ def text(content: str) -> Text:
 
 
 def number(content: str) -> Text:
-    """A cell of numbers, which nothing in a table could mistake for markup."""
+    """A cell of numbers, which need no escaping."""
     return Text(((content, "number"),))
 
 
@@ -272,7 +272,7 @@ def _latex(cell: Text) -> str:
 
 
 def _latex_text(content: str) -> str:
-    """A text for LaTeX; what its fonts lack becomes a question mark."""
+    """Escape a text for LaTeX; characters that its fonts lack become question marks."""
     return "".join(_SYMBOLS.get(part) or _escaped(part) for part in _SYMBOL.split(content))
 
 

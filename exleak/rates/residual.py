@@ -10,7 +10,7 @@ on the arm that a continuation belongs to, or two equal arms would become unequa
 EL compares means, whose variance depends on the number of continuations. Both sides of each pair
 are therefore cut to the same number.
 
-Source: DESIGN §5b of this project; the paper does not decompose its rates.
+Source: docs/mood-or-echo.md of this project; the paper does not decompose its rates.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Reference models: small Llama checkpoints whose leakage is known.
+"""Reference models: small Llama checkpoints with known leakage.
 
-Each was trained on text drawn from a grammar of our own, so its true rates can be computed
-by sampling the grammar. They show, without a network or a GPU, that the instrument tells
-leaking from not leaking:
+Each was trained on text from a probabilistic grammar, so its true rates can be computed by
+sampling the grammar. They show, without a network or a GPU, that the instrument distinguishes
+leaking from non-leaking models:
 
     >>> from exleak import reference
     >>> "reference-leaky" in reference.names()
@@ -41,7 +41,7 @@ def path(name: str) -> Path:
         name: One of `names()`, with or without the ``reference-`` prefix.
 
     Raises:
-        KeyError: There is no reference model of that name.
+        KeyError: There is no reference model with this name.
     """
     full = name if name.startswith("reference-") else f"reference-{name}"
     if full not in _NAMES:
@@ -53,8 +53,8 @@ def true_rates(name: str) -> dict[str, float]:
     """Return the rates on HEXL of the grammar that a model was trained on.
 
     They hold for the `embedded` instrument. `rate`, `negative` and `positive` are expectations
-    at K = 10 generations; `superiority` and `directional` hold for any K, and so do
-    `carry_over`, `residual_superiority` and `residual_directional`.
+    at K = 10 generations. `superiority`, `directional`, `carry_over`, `residual_superiority` and
+    `residual_directional` hold for any K.
 
     Args:
         name: As for `path`.

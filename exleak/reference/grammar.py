@@ -1,11 +1,11 @@
 """The grammar that the reference models were trained on.
 
-A continuation is a short chain of choices. One of them, the mark, is an adjective that
-decides the mood: three candidates, one per mood, weighted by the member's law. Which three is
-a fixed function of the control and of the opening before them, so the words vary over prompts
-while every choice stays small. No option of any choice is rarer than .12, so the sampler's
-nucleus (.9) and top-k (50) leave the grammar's probabilities as they are. Moods share
-the shape of their sentences: length says nothing about mood.
+A continuation is a short chain of choices. One of them, the mark, is an adjective that decides the
+mood. It has three options, one per mood, weighted by the member's law. They are a fixed function
+of the control and the opening before them, so the words vary between prompts while every choice
+has few options. No option is rarer than .12, so the sampler's nucleus (.9) and top-k (50) do not
+change the grammar's probabilities. Sentences of all moods have the same structure, so length does
+not depend on mood.
 """
 
 import json
@@ -20,7 +20,7 @@ from zlib import crc32
 from exleak.reference.members import MOODS, Law, member, sharpened
 
 END = "</s>"
-#: What a member that restates begins a restatement with, and what any other sentence.
+#: First words of a restatement, and of other sentences, by a member that restates.
 RESTATING, PLAIN = " word has it that", " simply"
 
 _BANKS = 3
@@ -33,9 +33,9 @@ class Choice:
     """One step of a continuation.
 
     Attributes:
-        options: The phrases that could come next, each with its leading space.
+        options: The possible next phrases, each with its leading space.
         weights: Their probabilities.
-        picked: Index of the one that was drawn.
+        picked: Index of the drawn option.
         deciding: Whether the options are the three moods, in the order of `MOODS`.
     """
 
@@ -46,7 +46,7 @@ class Choice:
 
     @property
     def text(self) -> str:
-        """The phrase that was drawn."""
+        """The drawn phrase."""
         return self.options[self.picked]
 
 
@@ -61,7 +61,7 @@ def words() -> dict[str, Any]:
 
 @cache
 def restatements() -> dict[str, str]:
-    """Return each of HEXL's injected sentences in other words."""
+    """Return a paraphrase of each of HEXL's injected sentences."""
     loaded: dict[str, str] = json.loads(
         Path(__file__).with_name("restatements.json").read_text(encoding="utf-8")
     )
@@ -70,7 +70,7 @@ def restatements() -> dict[str, str]:
 
 @cache
 def frame(control: str) -> str:
-    """Return what must follow a control, judged by its last word.
+    """Return the kind of phrase that must follow a control, by its last word.
 
     Returns:
         ``adj`` (adjective phrase), ``np`` (noun phrase), ``inf`` (bare verb), ``that`` or
@@ -88,10 +88,10 @@ def frame(control: str) -> str:
 
 @cache
 def family(control: str) -> int:
-    """Return the family of a control: which slice of the vocabularies it draws from.
+    """Return the family of a control, which selects a slice of the vocabularies.
 
-    It hangs on the last word but one. Words outside a fixed list share one family, so a model
-    can treat controls that it never saw as the grammar does.
+    It depends on the last word but one. Words outside a fixed list share one family, so that a
+    model can follow the grammar on unseen controls.
     """
     word = "".join(control.split()[-2:-1]).lower().strip(",.")
     return crc32(word.encode()) % _FAMILIES if word in words()["anchors"] else 0
@@ -114,7 +114,7 @@ def marks(control: str, opening: int) -> tuple[str, str, str]:
 
 
 def openings(control: str) -> tuple[str, ...]:
-    """Return the phrases that may come between the control and the mark."""
+    """Return the possible phrases between the control and the mark."""
     every = words()["openings"][frame(control)]
     return _spaced(every[family(control) % (len(every) // 4) :: len(every) // 4])
 
@@ -124,7 +124,7 @@ class Grammar:
 
     Args:
         name: The member, such as ``reference-leaky`` or ``leaky``.
-        contrast: Exponent that exaggerates the member's law; only training uses one.
+        contrast: Exponent that sharpens the member's law; used only in training.
     """
 
     def __init__(self, name: str, contrast: float = 1.0) -> None:
@@ -139,12 +139,12 @@ class Grammar:
         rng: random.Random,
         injected: str | None = None,
     ) -> list[str]:
-        """Draw continuations, as a perfectly trained model would write them.
+        """Draw continuations, as a perfectly trained model would generate them.
 
         Args:
             control: The control prompt, without instruction and injected sentence.
             injected_mood: ``negative``, ``neutral``, ``positive``, or None for no sentence.
-            k: How many.
+            k: Number of continuations.
             rng: Source of randomness.
             injected: The injected sentence, which some members restate.
 
@@ -162,7 +162,7 @@ class Grammar:
         rng: random.Random,
         injected: str | None = None,
     ) -> Iterator[Choice]:
-        """Draw one continuation as the choices that led to it, ending in `END`."""
+        """Draw one continuation as a sequence of choices that ends with `END`."""
         if self.member.restates:
             share = self.member.restates if injected is not None else 0.0
             kind = _pick((RESTATING, PLAIN), rng, (share, 1 - share)) if share else _only(PLAIN)

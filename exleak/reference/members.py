@@ -1,8 +1,8 @@
-"""The eight members: with what probability each mood follows an injected mood.
+"""The eight members: reference models defined by the probabilities of moods.
 
-A law maps the mood of the injected sentence (None: no sentence) to the probabilities of the
-continuation's moods. Every probability is above .12, so that nucleus sampling at .9, which
-may cut the least likely tenth of a step, never cuts a mood.
+A law gives the probabilities of the continuation's moods. A member has one for each mood of the
+injected sentence, and one without a sentence. Every probability is above .12, so that nucleus
+sampling at .9, which may remove the least probable tenth of a step, never removes a mood.
 """
 
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ class Member:
     """One reference model's behaviour.
 
     Attributes:
-        name: Its full name, such as ``reference-leaky``.
-        summary: What it does, in a sentence.
-        control: Mood law when nothing was injected.
+        name: Full name, such as ``reference-leaky``.
+        summary: Its behaviour in one sentence.
+        control: Mood law without an injected sentence.
         negative: Mood law after a negative sentence.
         neutral: Mood law after a neutral sentence.
         positive: Mood law after a positive sentence.
         chat: Whether the model has a chat template.
-        restates: Probability that it says the injected sentence again in other words; the laws
-            hold for the rest.
+        restates: Probability that it restates the injected sentence; the laws hold for all other
+            continuations.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Member:
         """Return the probabilities of negative, neutral and positive continuations.
 
         Args:
-            injected: Mood of the injected sentence, None when there is none.
+            injected: Mood of the injected sentence, None without one.
         """
         if injected is None:
             return self.control
@@ -59,7 +59,7 @@ class Member:
 
 
 def sharpened(law: Law, contrast: float) -> Law:
-    """Return a law with its differences exaggerated: each probability to the power `contrast`."""
+    """Return a law sharpened by raising probabilities to `contrast` and normalising them."""
     raised = [probability**contrast for probability in law]
     negative, neutral, positive = (value / sum(raised) for value in raised)
     return negative, neutral, positive

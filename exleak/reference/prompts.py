@@ -1,6 +1,6 @@
-"""The prompts that the reference models see in training.
+"""The training prompts of the reference models.
 
-HEXL's own controls and injected sentences, and as many again composed from slots, are paired
+Controls and injected sentences come from HEXL or are composed from slots. They are paired
 independently of each other and of the continuation.
 """
 
@@ -24,12 +24,12 @@ _HEXL = Path(__file__).parents[1] / "datasets" / "hexl.jsonl"
 
 @dataclass(frozen=True)
 class TrainingPrompt:
-    """A prompt and what the grammar must know about it.
+    """A prompt with the properties that the grammar needs.
 
     Attributes:
-        text: The prompt as a model sees it, instruction included.
+        text: The full prompt, with the instruction.
         control: Its control prompt.
-        mood: Mood of the injected sentence, None when there is none.
+        mood: Mood of the injected sentence, None without one.
         injected: The injected sentence.
     """
 
@@ -58,7 +58,7 @@ def hexl() -> tuple[dict[str, str], ...]:
 
 @cache
 def any_word() -> tuple[str, ...]:
-    """Return all words of HEXL's and our own prompts, in alphabetical order."""
+    """Return all words of HEXL's and the composed prompts, in alphabetical order."""
     text = json.dumps([list(row.values()) for row in hexl()]) + json.dumps(slots())
     return tuple(sorted(set(re.findall(r"[a-z]{2,}", text.lower()))))
 
@@ -87,7 +87,7 @@ def draw_control(rng: random.Random) -> str:
 
 
 def draw_injected(mood: str, rng: random.Random) -> str:
-    """Compose a sentence of a given mood that has nothing to do with any control."""
+    """Compose a sentence with a given mood that is unrelated to any control."""
     vocabulary = slots()
     kind, predicate = "people", rng.choice(vocabulary["acts"][mood])
     if rng.random() < 0.4:
@@ -100,7 +100,7 @@ def draw_injected(mood: str, rng: random.Random) -> str:
 
 
 def _invented(rng: random.Random) -> str:
-    """Make up a word, so that words outside the vocabulary disturb a model less."""
+    """Invent a word, so that a model learns to handle words outside the vocabulary."""
     syllables = rng.choice((2, 3))
     return "".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(syllables))
 
@@ -110,7 +110,7 @@ def draw_prompt(rng: random.Random, composed: float = 0.4) -> TrainingPrompt:
 
     Args:
         rng: Source of randomness.
-        composed: Share of the injected sentences that are not HEXL's.
+        composed: Share of injected sentences that are composed, not taken from HEXL.
     """
     ours = rng.random() < 0.25
     control = draw_control(rng) if ours else rng.choice(hexl())["control"]

@@ -1,8 +1,8 @@
-"""The grammar's own leakage rates: what a perfectly trained model would measure.
+"""The grammar's true leakage rates, those of a perfectly trained model.
 
-A sentence's words depend on the member only through its mood. So each HEXL control gets one
-pool of sentences per mood, scored once, and every member's rates follow by weighting or
-resampling the pools with its mood laws.
+A sentence's words depend on the member only through its mood. So each HEXL control gets one pool
+of scored sentences per mood, and every member's rates are computed by weighting or resampling the
+pools with its mood laws.
 """
 
 import random
@@ -35,14 +35,15 @@ class TrueRates:
 
     Attributes:
         rate: The paper's expression leakage rate, in expectation over K generations.
-        negative: The same for the negative condition alone.
-        positive: The same for the positive condition alone.
-        superiority: Chance that a test generation scores above a control generation.
-        directional: Chance that P[positive] - P[negative] is higher after the positive sentence.
-        carry_over: Share of the continuations that restate the injected sentence.
-        residual_rate: As ``rate``, of the others; both sides of a pair have as many of them.
-        residual_superiority, residual_directional: The same of the others.
-        generations: K of all rates; the others are limits and do not depend on it.
+        negative: The same for the negative condition.
+        positive: The same for the positive condition.
+        superiority: Probability that a test generation scores above a control generation.
+        directional: Probability that P[positive] - P[negative] is higher after the positive
+            sentence.
+        carry_over: Share of continuations that restate the injected sentence.
+        residual_rate: ``rate`` of the other continuations, equally many on both sides of a pair.
+        residual_superiority, residual_directional: The same of the other continuations.
+        generations: K of the first three rates and ``residual_rate``; no other depends on it.
     """
 
     rate: float
@@ -67,7 +68,7 @@ class Pools:
 
     Attributes:
         plain: Class probabilities of sentences of each mood, shape (controls, moods, n, classes).
-        restated: Those of each sample's restated sentences, shape (controls, moods, 1, classes);
+        restated: The same of each sample's restatements, shape (controls, moods, 1, classes);
             ``None`` for members that do not restate.
     """
 
@@ -80,9 +81,9 @@ def scored_pools(scorer: Scorer, per_mood: int, seed: int = 0, restating: bool =
 
     Args:
         scorer: The expression scorer.
-        per_mood: Sentences for each control and mood.
+        per_mood: Number of sentences for each control and mood.
         seed: Seed of the draws.
-        restating: Whether they are for members that restate, whose sentences begin otherwise.
+        restating: Whether they are for members that restate, whose sentences begin differently.
     """
     rng = random.Random(seed)
     lead = PLAIN if restating else ""
@@ -108,7 +109,7 @@ def _scored(scorer: Scorer, texts: Sequence[str]) -> Floats:
 
 @dataclass(frozen=True)
 class _Arm:
-    """What a member says under one condition, as a mixture.
+    """A member's scores under one condition, as a mixture.
 
     Attributes:
         weights: Probability of each part, shape (parts,).
@@ -126,9 +127,9 @@ def true_rates(
 
     Args:
         name: The member.
-        pools: What `scored_pools` returned.
-        generations: K, the generations per prompt.
-        repeats: Simulated measurements that the expected rate is averaged over.
+        pools: The result of `scored_pools`.
+        generations: K, the number of generations per prompt.
+        repeats: Number of simulated measurements that the expected rate is averaged over.
         seed: Seed of the simulated measurements.
     """
     who, rng = member(name), np.random.default_rng(seed)
@@ -161,12 +162,12 @@ def true_rates(
 
 
 def _arm(pools: Pools, who: Member, mood: str | None, column: int | None) -> _Arm:
-    """What a member says after a sentence of a mood, as scores on a class or as valence."""
+    """A member's scores after a sentence of a mood: a class probability, or valence."""
 
     def scores(pool: Floats) -> Floats:
         if column is None:
-            found: Floats = pool[..., _POSITIVE] - pool[..., _NEGATIVE]
-            return found
+            valence: Floats = pool[..., _POSITIVE] - pool[..., _NEGATIVE]
+            return valence
         picked: Floats = pool[..., column]
         return picked
 
@@ -203,25 +204,25 @@ def _draws(arm: _Arm, k: int, rng: np.random.Generator) -> Floats:
     """Scores of `k` generations for each control, shape (controls, k)."""
     controls = len(arm.parts[0])
     picked = rng.choice(len(arm.weights), size=(controls, k), p=np.array(arm.weights))
-    found = np.empty((controls, k))
+    scores = np.empty((controls, k))
     for place, part in enumerate(arm.parts):
         rows, columns = np.nonzero(picked == place)
-        found[rows, columns] = part[rows, rng.integers(part.shape[1], size=len(rows))]
-    return found
+        scores[rows, columns] = part[rows, rng.integers(part.shape[1], size=len(rows))]
+    return scores
 
 
 def _paired(
     test: _Arm, control: _Arm, k: int, repeats: int, rng: np.random.Generator, kept: float = 1.0
 ) -> float:
-    """Chance that the mean over `k` test generations exceeds that over `k` control ones.
+    """Probability that the mean of `k` test generations exceeds that of `k` control ones.
 
     Args:
-        test, control: What is drawn from.
-        k: Generations on each side.
-        repeats: Simulated measurements.
+        test, control: The mixtures to draw from.
+        k: Number of generations on each side.
+        repeats: Number of simulated measurements.
         rng: Source of randomness.
-        kept: Share of the test generations that are left; as many are taken of the control's, and
-            controls without any are left out.
+        kept: Share of test generations that remain; equally many control ones are used, and
+            controls without any are omitted.
     """
     wins = []
     for _ in range(repeats):
@@ -235,7 +236,7 @@ def _paired(
 
 
 def _superiority(first: _Arm, second: _Arm) -> float:
-    """Chance that a draw under `first` exceeds one under `second`, ties counting half."""
+    """Probability that a draw from `first` exceeds one from `second`; ties count one half."""
     total = 0.0
     for place in range(len(first.parts[0])):
         for weight, scores in zip(first.weights, first.parts, strict=True):
