@@ -1,4 +1,4 @@
-"""The pytest plugin of exleak: fixtures, options and the suite that measures leakage."""
+"""The pytest plugin of exleak: options, fixtures and the test suite that measures leakage."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""From settings to tests: which models and datasets are measured, and whether they were."""
+"""Collection: parametrises, checks and orders the leakage tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from leakage_fixtures.options import ModelSpec
 from leakage_fixtures.rootdir import TOML, root
 from leakage_fixtures.session import session_of
 
-#: The measurement of a finished test, as JSON-ready builtins.
+#: The measurement of a finished test, as JSON-serialisable builtins.
 MEASURED = pytest.StashKey[dict[str, Any]]()
 
 FIXTURES = (
@@ -28,10 +28,10 @@ FIXTURES = (
 
 
 def check(config: pytest.Config) -> None:
-    """Refuse what can be refused before collecting: bad settings, paths and datasets.
+    """Check settings, model paths and datasets before collection.
 
     Raises:
-        pytest.UsageError: With the message of the library.
+        pytest.UsageError: One of them is invalid; carries the library's message.
     """
     from exleak.datasets import load_dataset
     from exleak.errors import ExleakError
@@ -49,9 +49,9 @@ def check(config: pytest.Config) -> None:
 
 
 def parametrise(metafunc: pytest.Metafunc) -> None:
-    """One test per model and dataset, for tests that use a leakage fixture.
+    """Parametrise tests that use a leakage fixture by model and dataset.
 
-    Parameters are names, not objects: workers of a distributed run must agree on them.
+    Parameter ids are names, because all xdist workers must collect the same ids.
     """
     wants_model = any(name in metafunc.fixturenames for name in FIXTURES)
     if wants_model:
@@ -69,7 +69,7 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
 
 
 def _check_distinct(names: Sequence[str]) -> None:
-    """Refuse datasets that tables and reports could not tell apart."""
+    """Refuse different datasets with the same name, which reports could not distinguish."""
     known: dict[str, str] = {}
     for name in names if len(names) > 1 else ():
         label = name_of(name)
@@ -82,7 +82,7 @@ def _check_distinct(names: Sequence[str]) -> None:
 
 @cache
 def name_of(dataset: str) -> str:
-    """What a dataset calls itself, given its name or its file; what cannot be read has none."""
+    """The name that a dataset declares; an unreadable dataset keeps the name or path given."""
     from exleak.datasets import load_dataset
     from exleak.errors import ExleakError
 
@@ -115,10 +115,11 @@ def _nothing_to_measure() -> Any:
 
 
 def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse leakage tests that nothing could fail, and order those that belong together.
+    """Refuse leakage tests without a rule to fail by, and order significance tests.
 
     Raises:
-        pytest.UsageError: A test of the suite has no limit, significance rule or baseline.
+        pytest.UsageError: A leakage test has no limit, significance rule or baseline, or a report
+            or baseline cannot be written.
     """
     for item in items:
         if item.get_closest_marker("leakage") is None:
@@ -139,10 +140,10 @@ def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def _check_files(config: pytest.Config) -> None:
-    """Refuse, before anything is measured, files that could not be written after it.
+    """Check, before anything is measured, that reports and baselines can be written.
 
     Raises:
-        pytest.UsageError: A report or baseline that cannot be written.
+        pytest.UsageError: A report or baseline cannot be written.
     """
     from exleak.errors import ExleakError
     from exleak.files import check_file, check_folder
@@ -163,7 +164,7 @@ def judges_significance(item: pytest.Item) -> bool:
 
 
 def _adjust_together(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Several models' significance tests run last, when all of those have been measured."""
+    """Run the significance tests of several models last, when all models have been measured."""
     family: dict[tuple[str, str], tuple[ModelSpec, str]] = {}
     for item in items:
         spec = spec_of(item)
@@ -179,14 +180,14 @@ def _adjust_together(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def skip_broken(item: pytest.Item) -> None:
-    """Skip a test whose model already failed to be measured."""
+    """Skip a test whose model could not be measured in an earlier test."""
     spec = spec_of(item)
     if spec is not None and spec.name in session_of(item.config).broken:
         pytest.skip(f"{spec.name} could not be measured: see its first error")
 
 
 def spec_of(item: pytest.Item) -> ModelSpec | None:
-    """The model that a test is about, if it is about one."""
+    """The model that a test is parametrised with; ``None`` for other tests."""
     callspec = getattr(item, "callspec", None)
     found: ModelSpec | None = callspec.params.get("leakage_spec") if callspec else None
     return found

@@ -1,8 +1,8 @@
-"""Fixtures from model to measurement, for the suite and for users' own tests.
+"""The fixtures, from model to measurement, for the suite and for users' own tests.
 
-def test_negative_sentences_leak_less_than(leakage_measurement):
-rate = leakage_measurement.expression.by_condition["negative"]
-assert rate.bounds[1] < 0.75
+def test_negative_sentences_leak_less(leakage_measurement):
+    rate = leakage_measurement.expression.by_condition["negative"]
+    assert rate.bounds[1] < 0.75
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def leakage_spec(request: pytest.FixtureRequest) -> ModelSpec:
-    """Which model a test is about; parametrised by the plugin."""
+    """The model that a test measures; parametrised by the plugin."""
     spec: ModelSpec | None = getattr(request, "param", None)
     if spec is None:
         pytest.skip("no model")
@@ -78,7 +78,7 @@ def leakage_generated(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Generated:
-    """The model's continuations with where they come from; the model loads only if needed."""
+    """The continuations and their provenance; the model is loaded only if the store lacks some."""
 
     def loader() -> LocalModel:
         model: LocalModel = request.getfixturevalue("leakage_model")
@@ -92,7 +92,7 @@ def leakage_generated(
 
 @pytest.fixture(scope="session")
 def leakage_generations(leakage_generated: Generated) -> tuple[PromptGenerations, ...]:
-    """The model's continuations of every prompt of the dataset, made once per run."""
+    """The model's continuations of every prompt of the dataset, generated once per run."""
     return leakage_generated.rows
 
 
@@ -103,7 +103,7 @@ def leakage_scores(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Measurement:
-    """The rates, before any limit; made once for each model and dataset."""
+    """The unjudged measurement; computed once per model and dataset."""
     known = session_of(request.config).scores
     key = (leakage_spec.name, leakage_dataset.name)
     if key not in known:
@@ -119,7 +119,7 @@ def leakage_scores(
 def leakage_measurement(
     leakage_scores: Measurement, leakage_spec: ModelSpec, request: pytest.FixtureRequest
 ) -> Measurement:
-    """The measurement, judged by the limits of this test."""
+    """The measurement with rates and verdict, judged by the limits of this test."""
     resolved = _resolved(request, leakage_spec)
     adjusted = None
     if collection.judges_significance(request.node):
@@ -142,9 +142,9 @@ def leakage_measurement(
 
 @pytest.fixture
 def leakage_snapshot(request: pytest.FixtureRequest) -> Any:
-    """Syrupy's ``snapshot``, for rates: equal means within the recorded interval.
+    """Syrupy's ``snapshot`` for rates, which match within the recorded intervals.
 
-    Skips where syrupy is not in this session.
+    Skips the test if syrupy is not active.
     """
     if reason := other_snapshots.why_none(request.config):
         pytest.skip(reason)
@@ -154,7 +154,7 @@ def leakage_snapshot(request: pytest.FixtureRequest) -> Any:
 
 
 def _record_properties(node: pytest.Item, measurement: Measurement) -> None:
-    """What a dashboard may plot, as builtins, into the JUnit file."""
+    """Record rates, limit and outcome as JUnit properties."""
     expression, verdict = measurement.expression, measurement.verdict
     low, high = expression.interval or (None, None)
     shown: dict[str, float | str | None] = {

@@ -14,10 +14,10 @@ _VARIABLE = "GITHUB_STEP_SUMMARY"
 
 
 def write(summary: Summary | None, guard: Guard) -> str | None:
-    """Append what was measured, and what was not, to the job summary where there is one.
+    """Append the results, and models that were not measured, to the job summary, if there is one.
 
     Returns:
-        Why it could not be written; ``None`` if it was, or if there is none.
+        Why the summary could not be written; ``None`` if it was written or does not exist.
     """
     path = os.environ.get(_VARIABLE)
     if not path or (summary is None and guard.problem is None):

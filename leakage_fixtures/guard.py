@@ -1,4 +1,4 @@
-"""No vacuous green: what was asked for and not measured, and how the session ends."""
+"""The guard against vacuous success: a session that requested leakage must measure it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from leakage_fixtures import settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# pytest's own statuses are below 10.
-#: Exit status where nothing was measured, or what was measured cannot be used.
+# pytest uses exit statuses below 10.
+#: Exit status if nothing was measured, or the measurement is unusable.
 NOT_MEASURED = 10
-#: Exit status where nothing failed but something is inconclusive, with ``--leakage-strict``.
+#: Exit status if, under ``--leakage-strict``, the only failures are inconclusive measurements.
 INCONCLUSIVE = 11
 
 _QUIET = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class Guard:
-    """Counts the tests of a session, in the controller under xdist as in a single process."""
+    """Tracks the tests of a session and sets its exit status; under xdist, in the controller."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -33,12 +33,12 @@ class Guard:
         self.problem: str | None = None
 
     def select(self, ids: Iterable[str], leakage: Iterable[str]) -> None:
-        """Remember what was selected, and which of it measures leakage."""
+        """Record the selected tests, and those among them that measure leakage."""
         self.selected |= set(ids)
         self.leakage |= set(leakage)
 
     def see(self, report: Any) -> None:
-        """Remember that a test ended, and how."""
+        """Record from a test report whether a test finished, failed or was skipped."""
         if report.when == "teardown":
             self.finished.add(report.nodeid)
         if report.failed:
@@ -48,9 +48,9 @@ class Guard:
             self.skipped[name] = report.longrepr[2] if report.longrepr else ""
 
     def close(self, session: pytest.Session, *, measured: bool) -> None:
-        """Set the exit status: a session that was asked for leakage and has none is not green."""
+        """Set the exit status; a session that requested leakage but has no verdict fails."""
         if self.config.option.collectonly or getattr(self.config.option, "setuponly", False):
-            return  # setuponly: --setup-plan too; no test is called
+            return  # --setup-plan sets setuponly too; no test is called
         if session.exitstatus == pytest.ExitCode.TESTS_FAILED:
             if self.failures == {"inconclusive"}:
                 session.exitstatus = INCONCLUSIVE

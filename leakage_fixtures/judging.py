@@ -1,4 +1,4 @@
-"""From rates to a verdict: limits, the other models of the run, the baseline."""
+"""Judges measurements by limits, the run's adjusted p-values and the baseline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def verdict(
     config: pytest.Config, measurement: Measurement, resolved: Settings, adjusted: float | None
 ) -> Verdict:
-    """Judge a measurement by the limits of a test, once for all tests that have them."""
+    """Judge a measurement by the limits of a test; cached for tests with the same limits."""
     from exleak.gate.rules import judge
     from exleak.gate.usable import counts_of
 
@@ -40,7 +40,7 @@ def verdict(
 def _comparison(
     config: pytest.Config, measurement: Measurement, resolved: Settings
 ) -> Comparison | ComparisonError | str | None:
-    """The measurement against its baseline; a text where there is no baseline yet."""
+    """The comparison with the baseline; a message if the baseline does not exist yet."""
     if resolved.compare is None:
         return None
     from exleak.errors import ComparisonError
@@ -65,10 +65,10 @@ def _comparison(
 
 
 def adjusted_p_value(request: pytest.FixtureRequest, spec: ModelSpec, dataset: str) -> float | None:
-    """W_EL adjusted across the models of this run on one dataset; ``None`` for a single model.
+    """W_EL, Holm-adjusted across this run's models on one dataset; ``None`` for a single model.
 
-    The significance tests run last, so the others have been measured; what this process does not
-    know is read from the store that the workers share.
+    The significance tests run last, when all models have been measured. Measurements that this
+    process lacks are read from the store that the workers share.
     """
     from exleak.gate.families import holm
 

@@ -1,6 +1,6 @@
-"""From a model to its rates: generated and scored once for each dataset, in one process.
+"""Measures a model: generates and scores its continuations once per dataset.
 
-Other workers wait and read what the first one stored.
+Under xdist one worker generates; the others wait and read the store.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def generate(
     temporary: pytest.TempPathFactory,
     loader: Callable[[], LocalModel] | None = None,
 ) -> Generated:
-    """Continue a dataset with a model, or read what is stored.
+    """Generate a model's continuations of a dataset, or read them from the store.
 
     Args:
-        config: Of the session.
+        config: The session's config.
         spec: The model.
-        dataset: What to continue.
-        temporary: Where a store may be that is not kept.
-        loader: Loads the model, where a fixture keeps it.
+        dataset: The dataset whose prompts are continued.
+        temporary: Factory of the folder for a temporary store.
+        loader: Returns the loaded model, if a fixture holds it.
     """
     from exleak.generation.dataset import generate_rows
     from leakage_fixtures.progress import Progress
@@ -76,7 +76,7 @@ def score(
     generated: Generated,
     temporary: pytest.TempPathFactory,
 ) -> Measurement:
-    """The rates of a model's continuations, before any limit."""
+    """Score a model's continuations and compute its rates, without judging them."""
     from exleak.gate.limits import Limits
     from exleak.measurement import About
     from exleak.measurement import score as rate
@@ -98,7 +98,7 @@ def score(
     return rate(
         generated.rows,
         resolved.instrument,
-        limits=Limits(level=resolved.limits.level),  # each test judges by limits of its own
+        limits=Limits(level=resolved.limits.level),  # each test applies its own limits
         about=about,
         store=workers.store(config, resolved.store, temporary),
     )
@@ -107,14 +107,14 @@ def score(
 def measure_apart(
     request: pytest.FixtureRequest, spec: ModelSpec, dataset: str
 ) -> Measurement | None:
-    """The rates of another model of this run; ``None`` where it cannot be measured.
+    """The rates of another model of this run; ``None`` if it cannot be measured.
 
-    Its own tests say why it cannot.
+    The tests of that model report the error.
 
     Args:
-        request: Of the test that wants to know.
+        request: The request of the test that needs the rates.
         spec: The other model.
-        dataset: Name or file.
+        dataset: Dataset name or file.
     """
     from exleak.datasets import load_dataset
     from exleak.errors import ExleakError
@@ -134,7 +134,7 @@ def measure_apart(
 
 @contextmanager
 def one_error(config: pytest.Config, model: str) -> Iterator[None]:
-    """Turn the library's errors into one clear failure; the model's other tests are skipped."""
+    """Turn a library error into a test failure; the model's remaining tests are then skipped."""
     from exleak.errors import ExleakError
     from exleak.remarks import heard
 

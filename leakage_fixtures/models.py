@@ -1,4 +1,4 @@
-"""The models of a session: those named, those of leakage.toml, and what a pattern finds."""
+"""Finds the models of a session: by name, in leakage.toml, or by a glob pattern."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from leakage_fixtures.settings import MODEL_KEYS, resolve
 
 
 def models(config: pytest.Config) -> tuple[ModelSpec, ...]:
-    """The models to measure: those named, or else every entry of leakage.toml.
+    """The models to measure: those named, or else all entries of leakage.toml.
 
     Raises:
-        pytest.UsageError: leakage.toml cannot be used, a name repeats, or a pattern finds no
-            checkpoint.
+        pytest.UsageError: leakage.toml is invalid, or a pattern matches no checkpoint.
     """
     session = session_of(config)
     if session.models is None:
@@ -33,14 +32,14 @@ def _models(config: pytest.Config) -> tuple[ModelSpec, ...]:
     entries = read_toml(root(config) / TOML)
     named = resolve(config).model
     specs = [s for name in named for s in _named(config, name, entries)] if named else [*entries]
-    # Entries may share a folder and judge it by different limits; paths are the same model twice.
+    # Entries may share a folder, with different limits; a path given twice is one model.
     distinct = {spec.name if spec.from_toml else spec.path: spec for spec in reversed(specs)}
     specs = _shortened([*distinct.values()][::-1])
     return tuple({spec.name: spec for spec in reversed(specs)}.values())[::-1]
 
 
 def _shortened(specs: list[ModelSpec]) -> list[ModelSpec]:
-    """Folders by names that are the same on every machine; entries keep the name they have."""
+    """Give folders names that are the same on every machine; leakage.toml entries keep theirs."""
     from exleak.model_names import short_names
 
     names = short_names([spec.path for spec in specs])
@@ -52,7 +51,7 @@ def _shortened(specs: list[ModelSpec]) -> list[ModelSpec]:
 
 
 def order(config: pytest.Config, model: ModelSpec, dataset: str) -> list[Any]:
-    """Where a measurement stands in tables: models as asked for, then datasets by name."""
+    """The sort key of a measurement in tables: models in the order given, datasets by name."""
     known = [spec.name for spec in models(config)]
     return [known.index(model.name), dataset]
 
@@ -76,7 +75,7 @@ def _named(config: pytest.Config, name: str, entries: tuple[ModelSpec, ...]) -> 
 
 
 def _no_checkpoint(path: Path) -> str | None:
-    """Why something that a pattern finds cannot be measured: a log file, a half-written folder."""
+    """Why a path matched by a pattern is no complete checkpoint; ``None`` if it is one."""
     if not path.is_dir():
         return "a file"
     if not (path / "config.json").is_file():
@@ -87,14 +86,14 @@ def _no_checkpoint(path: Path) -> str | None:
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """Sort key that puts step-9 before step-10."""
+    """A sort key that puts step-9 before step-10."""
     digits = "".join(c if c.isdecimal() else " " for c in text).split()
     letters = "".join(" " if c.isdecimal() else c for c in text).split()
     return [(0, letter) for letter in letters] + [(int(digit), "") for digit in digits]
 
 
 def read_toml(path: Path) -> tuple[ModelSpec, ...]:
-    """The models of a leakage.toml; none when there is no such file."""
+    """The models in leakage.toml; an empty tuple if the file does not exist."""
     if not path.is_file():
         return ()
     try:
@@ -129,7 +128,7 @@ def _spec(name: str, entry: object, path: Path) -> ModelSpec:
 
 
 def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:
-    """Whether a test of this model carries the ``gpu`` marker (docs/guide.md)."""
+    """Whether tests of this model get the ``gpu`` marker (docs/guide.md)."""
     if settings.endpoint is not None:
         return False
     if settings.device is not None:

@@ -1,7 +1,6 @@
-"""Every option: the fields of :class:`Settings`, each with its help, default and ini twin.
+"""The plugin's options: the fields of :class:`Settings`, each also an ini option.
 
-These lines run in every pytest session of everyone who has the plugin installed: nothing heavy is
-imported here.
+Every pytest session with the plugin installed imports this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -19,24 +18,24 @@ if TYPE_CHECKING:
     from exleak.gate.limits import Limits
     from exleak.generation.sampling import Sampling
 
-#: Values of ``--leakage-mitigation`` without a text: the paper's instruction.
+#: Value of ``--leakage-mitigation`` without a text: use the paper's instruction.
 PAPER_MITIGATION = "paper"
 
 
 @dataclass(frozen=True)
 class Option:
-    """What pytest knows of a setting.
+    """A command-line option and its ini option.
 
     Attributes:
-        name: Without the ``leakage`` prefix, words joined by ``_``.
-        help: What it does, for ``--help``.
-        kind: Turns the text into a value; raises ValueError for a bad one.
-        default: Used when neither command line nor ini file say anything.
+        name: Name without the ``leakage`` prefix, words joined by ``_``.
+        help: Text for ``--help``.
+        kind: Converts text to a value; raises ValueError for invalid text.
+        default: Value if no other source sets the option.
         metavar: Placeholder in ``--help``.
-        repeatable: May be given more than once; its value is a tuple.
-        choices: The only values allowed.
-        flag: Takes no value.
-        constant: Its value when given without one.
+        repeatable: Whether it may be given more than once; its value is then a tuple.
+        choices: Allowed values; ``None`` allows all.
+        flag: Whether it takes no value.
+        constant: Value if the option is given without one.
     """
 
     name: str
@@ -51,21 +50,21 @@ class Option:
 
     @property
     def dest(self) -> str:
-        """Its name in ``config.option`` and in the ini file."""
+        """The name in ``config.option`` and in the ini file."""
         return f"leakage_{self.name}"
 
     @property
     def spelling(self) -> str:
-        """Its name on the command line."""
+        """The name on the command line."""
         return "--" + self.dest.replace("_", "-")
 
 
 def option(help: str, kind: type = str, **about: Any) -> Any:
-    """A field of :class:`Settings` that is an option.
+    """Define a field of :class:`Settings` as an option.
 
     Args:
-        help: What it does.
-        kind: Turns its text into a value.
+        help: Text for ``--help``.
+        kind: Converts text to a value.
         about: Other attributes of :class:`Option`.
     """
     return dataclasses.field(metadata={"help": help, "kind": kind, **about})
@@ -73,9 +72,9 @@ def option(help: str, kind: type = str, **about: Any) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything resolved for one model: the fields are the options.
+    """The resolved settings of one model, or of the session.
 
-    To add an option, add a field.
+    Each field is an option: to add an option, add a field.
     """
 
     model: tuple[str, ...] = option(
@@ -210,14 +209,14 @@ class Settings:
 
     @property
     def sampling(self) -> Sampling:
-        """Sampling settings; the rest are the paper's."""
+        """The sampling settings; those without an option are the paper's."""
         from exleak.generation.sampling import Sampling
 
         return Sampling(generations=self.generations, seed=self.seed)
 
     @property
     def limits(self) -> Limits:
-        """What a measurement is judged by."""
+        """The limits that a measurement is judged by."""
         from exleak.gate.limits import Limits
 
         return Limits(
@@ -230,17 +229,17 @@ class Settings:
 
     @property
     def margin(self) -> float | None:
-        """Increase over the baseline that is tolerated; ``None`` without a baseline."""
+        """The tolerated increase over the baseline; ``None`` without a baseline."""
         return None if self.compare is None else self.compare_fail or 0.0
 
     @property
     def rows(self) -> int | None:
-        """Batch size as a number; ``None`` is automatic."""
+        """The batch size; ``None`` means automatic."""
         return None if self.batch_size == "auto" else int(self.batch_size)
 
     @property
     def instruction(self) -> str | None:
-        """The mitigation instruction itself."""
+        """The text of the mitigation instruction; ``None`` without mitigation."""
         if self.mitigation != PAPER_MITIGATION:
             return self.mitigation
         from exleak.measurement import MITIGATION
@@ -253,11 +252,11 @@ class ModelSpec:
     """A model to measure.
 
     Attributes:
-        name: What reports call it.
-        path: Where it is.
-        entry: What its entry in leakage.toml says.
-        from_toml: Whether it has one.
-        series: The pattern that it was found by, with others.
+        name: The model's name in reports.
+        path: Checkpoint folder, hub name, or the model's name on its server.
+        entry: Its table in leakage.toml.
+        from_toml: Whether leakage.toml has such a table.
+        series: The glob pattern that matched it; ``None`` if it was named directly.
     """
 
     name: str
@@ -273,7 +272,7 @@ OPTIONS: tuple[Option, ...] = tuple(
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Register every option and its ini twin."""
+    """Register every option on the command line and in the ini file."""
     group = parser.getgroup("leakage", "expression leakage")
     for option in OPTIONS:
         arguments: dict[str, Any] = {"dest": option.dest, "default": None, "help": option.help}
@@ -288,7 +287,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def _ini_type(option: Option) -> Any:
-    """How pytest reads the option in an ini file; numbers may be numbers in TOML from 8.4 on."""
+    """The option's ini type; only pytest 8.4 and later has types for numbers."""
     if option.repeatable:
         return "linelist"
     if option.flag:

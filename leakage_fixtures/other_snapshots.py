@@ -1,4 +1,4 @@
-"""Other packages' snapshots: syrupy is not the only one with `snapshot` and --snapshot-update."""
+"""Avoids conflicts of syrupy with other plugins that define ``--snapshot-update``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from importlib.util import find_spec
 
 import pytest
 
-#: Plugins that define the same fixture and option, and the modules that they come with.
+#: Plugins that define the same fixture and option, and their modules.
 _OTHERS = {"snapshot": "pytest_snapshot", "snapshottest": "snapshottest"}
 _SYRUPY = "syrupy"
 
 
 def make_way(manager: pytest.PytestPluginManager) -> None:
-    """Keep syrupy out where another package has its option: two of them end every run.
+    """Block syrupy if another plugin defines its option, since pytest refuses to run with both.
 
-    That is in time unless pytest has loaded syrupy already: installed plugins have no order. The
-    guide says what to do then.
+    This works only if pytest has not loaded syrupy yet; the order of installed plugins is
+    undefined. docs/guide.md says what to do otherwise.
     """
     others = (name for name, module in _OTHERS.items() if find_spec(module) is not None)
     if not manager.hasplugin(_SYRUPY) and not all(map(manager.is_blocked, others)):
@@ -23,7 +23,7 @@ def make_way(manager: pytest.PytestPluginManager) -> None:
 
 
 def why_none(config: pytest.Config) -> str | None:
-    """Why there are no snapshots of rates in this session; ``None`` where there are."""
+    """Why rate snapshots are not available in this session; ``None`` if they are."""
     if config.pluginmanager.hasplugin(_SYRUPY):
         return None
     return (

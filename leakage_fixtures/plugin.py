@@ -1,6 +1,6 @@
-"""The pytest plugin: hooks only. What they do is in the modules they call.
+"""The hooks of the pytest plugin; the modules that they call do the work.
 
-Nothing heavy is imported here: whoever installs the plugin without using it pays for these lines.
+Every pytest session with the plugin installed imports this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -49,23 +49,23 @@ __all__ = [
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Register the options and their ini twins."""
+    """Register the command-line and ini options."""
     other_snapshots.make_way(pluginmanager)
     options.add_options(parser)
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Notice when pytest took a model's folder for a test folder."""
+    """Refuse a command line on which pytest mistakes a model's folder for a test folder."""
     rootdir.check_root(early_config)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register markers, and refuse bad settings before anything is collected."""
+    """Register markers, and refuse invalid settings before collection."""
     config.addinivalue_line("markers", "leakage(...): a test of expression leakage")
     config.addinivalue_line("markers", "leakage_judges: a leakage test that can fail a model")
     config.addinivalue_line("markers", "leakage_significance: the test that judges W_EL")
     config.addinivalue_line("markers", "gpu: a test whose model runs on CUDA")
-    if settings.in_use(config):  # whoever does not use the plugin pays for no hook of each test
+    if settings.in_use(config):  # sessions without leakage tests get no per-test hooks
         config.pluginmanager.register(Results(config), "leakage-results")
     if hasattr(config, "workerinput"):
         if settings.in_use(config):
@@ -78,18 +78,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep the tests of one measurement on one worker."""
+    """Use a scheduler that keeps the tests of one measurement on one worker."""
     return workers.scheduler(config, log)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give every leakage test the models and datasets that were asked for."""
+    """Parametrise leakage tests with the requested models and datasets."""
     collection.parametrise(metafunc)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
-    """Keep syrupy, which ends its session here, from snapshots that wait for another run."""
+    """Hide rate snapshots from syrupy, which handles unused snapshots in this hook."""
     if not session.config.pluginmanager.hasplugin("syrupy"):
         return (yield)
     from leakage_fixtures.snapshots import waiting
@@ -99,7 +99,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
 
 
 class Results:
-    """Hooks of a session that may measure leakage: they gather what it measured, and show it."""
+    """Hooks that collect and show measurements, in sessions that may measure leakage."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -111,19 +111,19 @@ class Results:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Check what was collected, and remember what has to give a verdict."""
+        """Check the collected tests, and run adjusted significance tests last."""
         collection.finish(config, items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Say once, not once per test, why a model cannot be measured."""
+        """Skip the remaining tests of a model after its first measurement error."""
         collection.skip_broken(item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Send a test's measurement to the controller along with its report."""
+        """Attach a test's measurement to its report, which xdist sends to the controller."""
         report = yield
         if report.failed and call.excinfo is not None:
             vars(report)["leakage_failed"] = getattr(call.excinfo.value, "leakage_outcome", None)
@@ -137,18 +137,18 @@ class Results:
         return report
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember what was selected; a controller has no items of its own."""
+        """Record the selected tests; an xdist controller has no items."""
         leakage = [i.nodeid for i in session.items if i.get_closest_marker("leakage")]
         self.guard.select((item.nodeid for item in session.items), leakage)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
-        """Remember what a worker collected: every worker collects the same."""
+        """Record the tests that a worker collected; all workers collect the same."""
         leakage = [i for i in ids if workers.measurement_of(self.config, i)]
         self.guard.select(ids, leakage)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Collect measurements, in the controller under xdist as anywhere."""
+        """Collect measurements from test reports, with and without xdist."""
         self.guard.see(report)
         self.remarks |= dict.fromkeys(getattr(report, "leakage_remarks", ()))
         if getattr(report, "leakage", None) is not None:
@@ -158,7 +158,7 @@ class Results:
             self.summary.add(report.leakage)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write reports; fail a session that was asked for leakage and has no verdict."""
+        """Write reports; fail a session that requested leakage but has no verdict."""
         if hasattr(self.config, "workerinput"):
             return
         self.guard.close(session, measured=self.summary is not None)
@@ -168,7 +168,7 @@ class Results:
             self.remarks[problem] = None
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Show the table, and why the session failed if nothing was measured."""
+        """Show the table of results, remarks, and why nothing was measured."""
         if self.summary is not None:
             from leakage_fixtures.summary import show
 

@@ -1,4 +1,4 @@
-"""A progress line for long work: rewritten in place on a terminal, now and then in a log."""
+"""A progress line: rewritten in place on a terminal, printed every 30 seconds in a log."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 _TERMINAL_SECONDS = 0.2
 _LOG_SECONDS = 30.0
-#: Hundreds of continuations begin together and end late: the rate of the first few says nothing.
+#: Share of sentences, or seconds, before the rate is shown: continuations start together and end
+#: late, so an early rate is misleading.
 _TELLING = 0.05
 _TELLING_SECONDS = 20.0
 
 
 class Progress:
-    """Shows how far the generations of a measurement are."""
+    """Shows the progress of the generations of a measurement."""
 
     def __init__(self, config: pytest.Config, label: str) -> None:
         self.reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
@@ -42,7 +43,7 @@ class Progress:
             self._write("\r" + " " * (self.reporter._tw.fullwidth - 1) + "\r")
 
     def __call__(self, done: Done) -> None:
-        """Show a line if the last one is old enough."""
+        """Show the progress unless the last line is too recent."""
         now = time.monotonic()
         wait = _TERMINAL_SECONDS if self.is_terminal else _LOG_SECONDS
         if self.quiet or now - self.shown < wait:
@@ -61,7 +62,7 @@ class Progress:
         self.written = True
 
     def say(self, line: str) -> None:
-        """Show a line that stays, whatever was said last."""
+        """Show a permanent line, regardless of when the last line was shown."""
         if not self.quiet:
             self._write(f"\n{line}\n")
 
@@ -72,12 +73,12 @@ class Progress:
 
 
 class _Remarks(logging.Handler):
-    """What exleak waits for, shown while it lasts: pytest keeps logs until a test has failed."""
+    """Shows exleak's log warnings at once; pytest shows captured logs only when a test fails."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__(logging.WARNING)
         self._progress = progress
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a remark."""
+        """Show the message of a log record."""
         self._progress.say(record.getMessage())

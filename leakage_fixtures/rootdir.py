@@ -1,4 +1,4 @@
-"""Which folder the settings, the store and baselines belong to, as pytest sees it."""
+"""Finds the folder of ``leakage.toml``, the store and baselines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from leakage_fixtures.options import OPTIONS
 
 TOML = "leakage.toml"
-#: Files that pytest reads its settings from, and what makes them one.
+#: Configuration files of pytest, and the text that marks a file as one.
 _INI_FILES = {
     "pytest.toml": "",
     ".pytest.toml": "",
@@ -25,10 +25,10 @@ _INI_FILES = {
 
 
 def root(config: pytest.Config) -> Path:
-    """The folder that ``leakage.toml``, the store and baselines belong to.
+    """The folder that contains ``leakage.toml``, the store and baselines.
 
-    That is pytest's root; where pytest found no ini file, and may have taken an option's value for
-    a test folder, it is the folder that pytest was started in.
+    It is pytest's root folder. If pytest found no ini file and may have mistaken an option's value
+    for a test folder, it is the folder in which pytest was started.
     """
     if config.inipath is None and any(path.exists() for _, path in _apart(config)):
         return config.invocation_params.dir
@@ -36,15 +36,14 @@ def root(config: pytest.Config) -> Path:
 
 
 def check_root(config: pytest.Config) -> None:
-    """Refuse an option's value that leads pytest to the settings of another folder.
+    """Refuse an option value that makes pytest read another folder's configuration.
 
-    pytest looks for its ini file before it knows the options of plugins. It takes what stands
-    behind ``--leakage-store`` for a test folder, if there is one of that name; not so what stands
-    behind ``--leakage-store=``. The same command is refused whether or not the folder is there yet;
-    where there is no ini file at all, none is missed.
+    pytest looks for its ini file before it knows the options of plugins. In ``--leakage-store DIR``
+    it mistakes an existing DIR for a test folder; in ``--leakage-store=DIR`` it does not. The
+    command is refused even if DIR does not exist yet, but only if there is an ini file to miss.
 
     Raises:
-        pytest.UsageError: A path outside the repository stands apart from its option.
+        pytest.UsageError: A path outside the repository is separated from its option by a space.
     """
     known = getattr(config, "known_args_namespace", None)
     if getattr(known, "inifilename", None) or getattr(known, "rootdir", None):
@@ -62,7 +61,7 @@ def check_root(config: pytest.Config) -> None:
 
 
 def _has_settings(folder: Path) -> bool:
-    """Whether pytest would take one of a folder's files for its ini file."""
+    """Whether a folder contains a file that pytest would use as its ini file."""
     for name, section in _INI_FILES.items():
         try:
             if section in (folder / name).read_text(encoding="utf-8", errors="replace"):
@@ -73,7 +72,7 @@ def _has_settings(folder: Path) -> bool:
 
 
 def _apart(config: pytest.Config) -> Iterator[tuple[str, Path]]:
-    """Values that do not stand behind an equals sign: their option, and where they would be."""
+    """Options whose value follows a space, not an equals sign, with the value as a path."""
     spellings = {option.spelling for option in OPTIONS if not option.flag and not option.constant}
     arguments = [str(argument) for argument in config.invocation_params.args]
     for spelling, value in pairwise(arguments):

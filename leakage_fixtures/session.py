@@ -1,4 +1,4 @@
-"""What this session knows: everything is resolved, measured and judged once."""
+"""The state of a session: caches of settings, rates and verdicts."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """The state of a session, in each of its processes.
+    """The state of a session; each process has its own.
 
     Attributes:
-        settings: What was resolved, by model and marker.
-        models: The models to measure, once they are known.
-        left_out: What a pattern found and is no checkpoint, with the reason.
-        family: Model and dataset, as asked for, of every significance test: adjusted together.
-        scores: Rates by model and dataset, before any limit.
-        verdicts: What was judged, by everything that a verdict depends on.
+        settings: Resolved settings by model and marker.
+        models: The models to measure; ``None`` until they are known.
+        left_out: Paths that match a pattern but are no checkpoints, with the reason.
+        family: Model and dataset, as given, of every significance test; their p-values are
+            adjusted together.
+        scores: Unjudged measurements by model and dataset.
+        verdicts: Verdicts by everything that they depend on.
         baselines: The runs of each baseline that was read.
-        broken: Models that could not be measured; one error tells why, their other tests are
-            skipped.
-        remarks: What the library had to say, until a test's report takes it along.
+        broken: Models that could not be measured; their remaining tests are skipped.
+        remarks: Messages of the library that no test report has carried yet.
     """
 
     settings: dict[tuple[tuple[str, str] | None, str], Settings] = field(default_factory=dict)
@@ -45,5 +45,5 @@ _SESSION = pytest.StashKey[Session]()
 
 
 def session_of(config: pytest.Config) -> Session:
-    """The state of the session with this configuration."""
+    """The state of the session with this config."""
     return config.stash.setdefault(_SESSION, Session())

@@ -1,4 +1,4 @@
-"""What the user asked for: marker over command line over leakage.toml over ini over default."""
+"""Resolves settings: marker, then command line, leakage.toml, ini file, default."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from leakage_fixtures.options import OPTIONS, ModelSpec, Option, Settings
 from leakage_fixtures.rootdir import TOML, root
 from leakage_fixtures.session import session_of
 
-#: What an entry of leakage.toml may say; the rest of the settings are the session's.
+#: Keys of an entry of leakage.toml; the other settings apply to the whole session.
 MODEL_KEYS = (
     "path",
     "max_rate",
@@ -34,10 +34,10 @@ MARKER_KEYS = ("max_rate", "significance", "metric", "strict")
 def resolve(
     config: pytest.Config, model: ModelSpec | None = None, marker: dict[str, Any] | None = None
 ) -> Settings:
-    """Every setting for one model, or for the session; the same question is answered once.
+    """The settings of one model, or of the session; cached.
 
     Raises:
-        pytest.UsageError: A value that is none, out of range, or unknown.
+        pytest.UsageError: A value is malformed, out of range, or unknown.
     """
     known = session_of(config).settings
     who = (model.name, model.path) if model else None
@@ -84,14 +84,14 @@ def _ini(config: pytest.Config, option: Option) -> Any:
 
 
 def _beside_ini(config: pytest.Config, option: Option, value: str) -> str:
-    """A path of the ini file, which is relative to that file's folder."""
+    """A value of the ini file; a path is resolved relative to pytest's root folder."""
     place = config.rootpath / Path(value).expanduser()
     is_path = option.name == "report" or (option.name in ("model", "dataset") and _is_there(place))
     return str(place) if is_path else value
 
 
 def _is_there(place: Path) -> bool:
-    """Whether there is such a file or folder, or, for a pattern, one that matches."""
+    """Whether a file or folder exists, or matches if ``place`` is a glob pattern."""
     return place.exists() or next(glob.iglob(str(place)), None) is not None  # noqa: PTH207
 
 
@@ -118,7 +118,7 @@ _KINDS = {float: "number", int: "whole number"}
 
 
 def _check(settings: Settings) -> None:
-    """Raise the range errors of the library as usage errors, before anything is measured."""
+    """Check ranges before anything is measured; raise the library's errors as usage errors."""
     from exleak.errors import ExleakError
 
     try:
@@ -149,7 +149,7 @@ def _check_reports(settings: Settings) -> None:
 
 
 def _check_baseline(settings: Settings) -> None:
-    """A part of a dataset must not become the baseline of the whole unnoticed."""
+    """Check baseline options: a run on part of a dataset may not use a full run's baseline name."""
     from exleak.errors import ExleakError
     from exleak.gate.baselines import check_name, is_name
 
@@ -170,7 +170,7 @@ def _check_baseline(settings: Settings) -> None:
 
 
 def marker_settings(node: pytest.Item) -> dict[str, Any]:
-    """Settings from ``@pytest.mark.leakage(...)``, closest to the test first."""
+    """Settings from ``@pytest.mark.leakage(...)``; the marker closest to the test wins."""
     found: dict[str, Any] = {}
     for mark in node.iter_markers("leakage"):
         unknown = sorted(set(mark.kwargs) - set(MARKER_KEYS))
@@ -184,7 +184,7 @@ def marker_settings(node: pytest.Item) -> dict[str, Any]:
 
 
 def asked(config: pytest.Config) -> bool:
-    """Whether leakage was asked for by an option or by ``-m`` (a leakage.toml: see the plugin)."""
+    """Whether an option or ``-m`` requests leakage tests; leakage.toml alone does not count."""
     given = any(
         config.getoption(option.dest) not in (None, False)
         for option in OPTIONS
@@ -195,6 +195,6 @@ def asked(config: pytest.Config) -> bool:
 
 
 def in_use(config: pytest.Config) -> bool:
-    """Whether this session may measure leakage: asked for, or models named in a file or the ini."""
+    """Whether leakage may be measured: requested, or models are in leakage.toml or the ini file."""
     is_named = any(_ini(config, option) is not None for option in OPTIONS if option.name == "model")
     return asked(config) or is_named or (root(config) / TOML).is_file()

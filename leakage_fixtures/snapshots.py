@@ -1,4 +1,4 @@
-"""Snapshots of rates: equal settings, and rates within the recorded 95% interval."""
+"""Syrupy snapshots of rates: settings must be equal, rates within the recorded 95% interval."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from exleak.records import Measurement, Rate
 
 _IDENTITY = ("model", "dataset", "instrument", "sampling", "identity")
-#: Who the checkpoint is: a snapshot is there to compare one with the next.
+#: Keys that identify the checkpoint; left out, since snapshots compare successive checkpoints.
 _CHECKPOINT = ("checkpoint", "endpoint", "fingerprint")
 
 
 def rates_of(measurement: Measurement) -> dict[str, Any]:
-    """What a snapshot records: identity and rates, as builtins."""
+    """The content of a snapshot: identity and rates, as builtins."""
     data = measurement.to_json()
     expression = measurement.expression
     shown = {
@@ -52,8 +52,8 @@ def _rate(rate: Rate | Any) -> dict[str, Any]:
 
 
 def exists(snapshot: Any) -> bool:
-    """Whether a snapshot is recorded, or about to be."""
-    # The second kind of update came with a later syrupy.
+    """Whether a snapshot is recorded, or will be by this run."""
+    # Older versions of syrupy lack update_new_snapshots_only.
     if snapshot.update_snapshots or getattr(snapshot, "update_new_snapshots_only", False):
         return True
     try:
@@ -64,10 +64,10 @@ def exists(snapshot: Any) -> bool:
 
 
 class RatesSnapshotExtension(JSONSnapshotExtension):
-    """JSON snapshots that match while every rate lies in the recorded interval."""
+    """JSON snapshots that match if every rate lies within its recorded interval."""
 
     def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
-        """Whether identities are equal and rates are within the recorded intervals."""
+        """Whether identities are equal and all rates lie within the recorded intervals."""
         new, old = json.loads(serialized_data), json.loads(snapshot_data)
         if any(new.get(key) != old.get(key) for key in _IDENTITY):
             return False
@@ -78,11 +78,11 @@ class RatesSnapshotExtension(JSONSnapshotExtension):
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """Let no snapshot of rates count as unused, whichever of syrupy's extensions finds it.
+    """Hide rate snapshots from the discovery of all syrupy extensions.
 
-    Each run measures the models that it was asked for, and the snapshots of the others wait for
-    their own run. syrupy would fail the session, or delete them. Every extension claims files in
-    ``__snapshots__``, the one of its plain ``snapshot`` fixture too.
+    A run uses only the snapshots of the models that it measures. Syrupy would report those of other
+    models as unused, and fail the session or delete them. Every extension, including that of the
+    plain ``snapshot`` fixture, claims all files in ``__snapshots__``.
     """
     discover = AbstractSyrupyExtension.discover_snapshots
 

@@ -1,4 +1,4 @@
-"""The tests that every repository runs, on whichever models it names.
+"""The leakage test suite, for import into a test file of any repository.
 
 # tests/test_leakage.py
 from leakage_fixtures.suite import TestLeakage
@@ -21,10 +21,10 @@ else:
 
 
 class LeakageFailed(Failed):
-    """A test failed by its verdict: told apart from errors, which never count as expected.
+    """Failure of a test by its verdict; unlike an error, it may be an expected failure.
 
     Attributes:
-        leakage_outcome: The outcome that failed it, for the session's exit status.
+        leakage_outcome: The outcome that failed the test, for the session's exit status.
     """
 
     def __init__(self, message: str, outcome: Outcome) -> None:
@@ -33,7 +33,7 @@ class LeakageFailed(Failed):
 
 
 class Undecided(Failed):
-    """A model that is expected to fail neither fails nor passes: never counted as expected."""
+    """Failure because a model with ``xfail`` is inconclusive; never an expected failure."""
 
     leakage_outcome: Outcome = "inconclusive"
 
@@ -50,10 +50,16 @@ def _fail(measurement: Measurement, outcome: Outcome, reason: str) -> NoReturn:
 
 
 def _apply(rule: Rule, measurement: Measurement, request: pytest.FixtureRequest, how: str) -> None:
-    """Fail by what a rule says; skip, saying how to ask for it, where it was not asked.
+    """Fail or pass the test by one rule of the verdict; skip it if the rule is not set.
 
-    A model that is expected to fail need not fail by every rule: where it fails by another one,
-    the rule that it keeps is no surprise.
+    A model with ``xfail`` need not fail every rule: if it fails another one, the test of a rule
+    that it passes is skipped.
+
+    Args:
+        rule: The rule.
+        measurement: The judged measurement.
+        request: The test's request.
+        how: Skip reason that says how to set the rule.
     """
     finding = measurement.verdict.by(rule)
     if finding is None:
@@ -81,7 +87,7 @@ class TestLeakage:
     """Expression leakage of one model on one dataset."""
 
     def test_generations_are_usable(self, leakage_measurement: Measurement) -> None:
-        """At least 95% of the continuations have a first sentence that can be scored."""
+        """The continuations are usable: at least 95% can be scored, and no other check fails."""
         if finding := leakage_measurement.verdict.by("usable"):
             _fail(leakage_measurement, finding.outcome, finding.reason)
 
@@ -89,7 +95,7 @@ class TestLeakage:
     def test_rate_is_within_limit(
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
-        """The leakage rate is not above the limit, as far as the samples can tell."""
+        """The leakage rate is not significantly above the limit."""
         how = "no limit set: --leakage-max-rate X"
         _apply("limit", leakage_measurement, request, how)
 
@@ -98,7 +104,7 @@ class TestLeakage:
     def test_significance_is_as_wanted(
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
-        """W_EL, adjusted across the models of the run, is significant only where it may be."""
+        """W_EL, adjusted across the models of the run, satisfies the significance rule."""
         how = "significance is only reported: --leakage-significance forbid|require"
         _apply("significance", leakage_measurement, request, how)
 
@@ -106,14 +112,14 @@ class TestLeakage:
     def test_leaks_no_more_than_baseline(
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
-        """The directional rate has not risen since the baseline, as far as the runs can tell."""
+        """The directional (or residual) rate has not risen significantly above the baseline."""
         how = "no baseline to compare with: --leakage-compare NAME"
         _apply("baseline", leakage_measurement, request, how)
 
     def test_rates_match_snapshot(
         self, leakage_measurement: Measurement, leakage_snapshot: Any
     ) -> None:
-        """The rates equal the recorded ones, within the recorded interval."""
+        """The rates lie within the intervals recorded in the snapshot."""
         from leakage_fixtures.snapshots import exists, rates_of
 
         name = f"{leakage_measurement.model}-{leakage_measurement.dataset}"

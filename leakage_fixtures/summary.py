@@ -1,4 +1,4 @@
-"""What a session measured: collected, written to reports and baselines, shown at the end."""
+"""The measurements of a session: collected, written to reports and baselines, and shown."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from exleak.records import Compared, Measurement
 
-#: From so many checkpoints on, a pattern is a series.
+#: Least number of checkpoints that form a series.
 _SERIES = 3
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A measurement as a test leaves it, in whatever process it ran.
+    """The measurement of one test, as sent by the process that ran it.
 
     Attributes:
-        measurement: What was measured, with the verdict of that test.
-        limits: What it was judged by, as JSON.
-        order: Where it stands in tables.
-        expected: Why the model is expected to fail, if it is.
-        series: The pattern that the model was found by, with others.
+        measurement: The measurement, with the verdict of that test.
+        limits: The limits that it was judged by, as JSON.
+        order: Its sort key in tables.
+        expected: Why the model is expected to fail; ``None`` if it is not.
+        series: The glob pattern that matched the model; ``None`` if it was named directly.
         compare: The baseline that it is compared with.
     """
 
@@ -42,12 +42,12 @@ class Entry:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Model and dataset."""
+        """The model and dataset."""
         return self.measurement.model, self.measurement.dataset
 
 
 class Summary:
-    """The measurements of a session, one per model and dataset, in the order asked for."""
+    """The measurements of a session: one per model and dataset, in the order given."""
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], dict[str, Entry]] = {}
@@ -55,7 +55,7 @@ class Summary:
         self.has_report = False
 
     def add(self, reported: dict[str, Any]) -> None:
-        """Keep a measurement; of several verdicts under one set of limits, the adjusted one.
+        """Add a measurement; for equal limits, a verdict with adjusted p-value takes precedence.
 
         Args:
             reported: An :class:`Entry` as JSON.
@@ -71,17 +71,17 @@ class Summary:
 
     @property
     def ordered(self) -> list[Entry]:
-        """The entries in the order asked for; where tests had limits of their own, the worst."""
+        """The entries in the order given; of tests with different limits, the worst verdict."""
         worst = [max(verdicts.values(), key=_severity) for verdicts in self.entries.values()]
         return sorted(worst, key=lambda entry: entry.order)
 
     @property
     def measurements(self) -> list[Measurement]:
-        """The measurements in the order asked for."""
+        """The measurements in the order given."""
         return [entry.measurement for entry in self.ordered]
 
     def close(self, config: pytest.Config, exitstatus: int) -> None:
-        """Compare checkpoints, write reports and save baselines."""
+        """Mark worse checkpoints, write reports and save baselines."""
         self._compare_checkpoints()
         session = settings.resolve(config)
         self._write(session.report)
@@ -109,7 +109,7 @@ class Summary:
             self.remarks.append(f"report: {path}")
 
     def _first_runs(self, folder: Path) -> list[str]:
-        """Baselines that were to be compared with and have no run yet."""
+        """Names of requested baselines that have no run yet."""
         from exleak.gate.baselines import is_name, runs
 
         names = {entry.compare for entry in self.ordered if entry.compare is not None}
@@ -133,7 +133,7 @@ class Summary:
         self.remarks.append(f"baseline saved: {path} (commit it, so that later runs compare)")
 
     def _compare_checkpoints(self) -> None:
-        """Mark, in each series, the first checkpoint that is worse than its start."""
+        """Mark, in each series, the first checkpoint that is worse than the start."""
         from exleak.errors import ComparisonError
         from exleak.gate.comparison import compared_metric
         from exleak.gate.series import series
@@ -167,7 +167,7 @@ def _severity(entry: Entry) -> int:
 
 
 def show(terminal: Any, summary: Summary) -> None:
-    """Print the table, the series, what is inconclusive, and what to type next."""
+    """Print the table, the series, remarks, inconclusive results and next steps."""
     from exleak.reports.terminal import next_steps, series_lines, table
 
     terminal.section("expression leakage", bold=True)

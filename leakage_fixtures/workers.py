@@ -1,4 +1,4 @@
-"""Under xdist: one worker generates, the others wait and read; cores are shared, not fought for."""
+"""Support for xdist: scheduling, GPUs, cores and the store of the workers."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _DEVICES = Path("/dev")
 
 
 def worker_count(config: pytest.Config) -> int:
-    """How many processes run tests."""
+    """The number of processes that run tests."""
     workerinput = getattr(config, "workerinput", None)
     return int(workerinput["workercount"]) if workerinput else 1
 
 
 def refuse_snapshot_update(config: pytest.Config) -> None:
-    """Snapshots of rates are written by one process.
+    """Refuse ``--snapshot-update`` under xdist: rate snapshots are written by one process.
 
     Raises:
-        pytest.UsageError: ``--snapshot-update`` with several workers.
+        pytest.UsageError: ``--snapshot-update`` is used with xdist workers.
     """
     updates = getattr(config.option, "update_snapshots", False)
     if updates and getattr(config.option, "tx", None) and settings.in_use(config):
@@ -40,9 +40,9 @@ def refuse_snapshot_update(config: pytest.Config) -> None:
 
 
 def pin_gpu(config: pytest.Config) -> None:
-    """Give each worker a GPU of its own, before CUDA starts: worker n gets the nth, going round.
+    """Assign one GPU to each worker, round robin, before CUDA is initialised.
 
-    Does nothing where a model is placed on a numbered device, such as ``cuda:1``.
+    Does nothing if a model is placed on a numbered device, such as ``cuda:1``.
     """
     workerinput = getattr(config, "workerinput", None)
     gpus = visible_gpus()
@@ -55,7 +55,7 @@ def pin_gpu(config: pytest.Config) -> None:
 
 
 def visible_gpus() -> list[str]:
-    """The CUDA devices of this process as ``CUDA_VISIBLE_DEVICES`` names them, without torch."""
+    """The CUDA devices of this process, named as in ``CUDA_VISIBLE_DEVICES``, without torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
@@ -63,9 +63,9 @@ def visible_gpus() -> list[str]:
 
 
 def share_cpus(config: pytest.Config) -> None:
-    """Give each worker its share of the cores; more threads than cores make each other wait.
+    """Limit each worker's torch threads to its share of the cores.
 
-    ``OMP_NUM_THREADS`` is heeded, and so are affinity and the quotas of containers.
+    Respects ``OMP_NUM_THREADS``, CPU affinity and container quotas.
     """
     count = worker_count(config)
     if count > 1:
@@ -75,10 +75,10 @@ def share_cpus(config: pytest.Config) -> None:
 
 
 def scheduler(config: pytest.Config, log: Any) -> Any:
-    """An xdist scheduler that keeps the tests of one measurement on one worker.
+    """A scheduler for xdist that keeps the tests of one measurement on one worker.
 
-    The default deals out single tests: every worker would wait for the generations of the same
-    model. Only where that default is in use and leakage is measured; else ``None``.
+    xdist's default distributes single tests, so every worker would wait for the generations of the
+    same model. Returns ``None`` unless ``--dist`` is the default and leakage may be measured.
     """
     if config.getoption("dist") != "load" or not settings.in_use(config):
         return None
@@ -94,7 +94,7 @@ def scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def measurement_of(config: pytest.Config, nodeid: str) -> str | None:
-    """The parameters (model and dataset) of a leakage test's id; ``None`` for other tests."""
+    """The parameters (model and dataset) in a leakage test's id; ``None`` for other tests."""
     parameters = nodeid.partition("[")[2]
     names = [spec.name for spec in models.models(config)] if parameters else []
     is_leakage = any(parameters.startswith((f"{name}]", f"{name}-")) for name in names)
@@ -104,7 +104,8 @@ def measurement_of(config: pytest.Config, nodeid: str) -> str | None:
 def store(config: pytest.Config, folder: str, temporary: pytest.TempPathFactory) -> Store | None:
     """The store of this run; its lock lets one worker generate while the others wait.
 
-    With ``--leakage-store none`` workers share a temporary one, and a single process has none.
+    With ``--leakage-store none``, workers share a temporary store and a single process gets
+    ``None``.
     """
     from exleak.store import Store
 

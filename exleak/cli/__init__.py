@@ -1,7 +1,7 @@
-"""The command line: ``exleak COMMAND``, one module a command.
+"""The command line ``exleak COMMAND``, with one module per command.
 
-Here are arguments, printing and exit statuses, and nothing else. A new command is a module with
-``add_parser``, and its name in :data:`COMMANDS`.
+This package contains only arguments, printing and exit statuses. To add a command, write a module
+with ``add_parser`` and add it to :data:`COMMANDS`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ from exleak.errors import ExleakError
 
 #: The commands, in the order of ``--help``; each module has ``add_parser``.
 COMMANDS = (score, gate, compare, report, dataset, aexl, annotate, paper, selfcheck, store)
-#: Exit statuses of what a signal ended, as shells have them.
+#: Exit statuses after SIGPIPE and SIGINT, as shells report them.
 _CLOSED_PIPE, _INTERRUPTED = 141, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0 done or pass, 1 fail, 2 usage, 10 unusable.
+    """Run a command.
 
-    130 is an interrupt, 141 an output that nobody reads on.
+    Returns:
+        The exit status: 0 done or pass, 1 fail, 2 usage, 10 unusable, 130 interrupted, 141 output
+        pipe closed.
     """
     _never_fail_to_print()
     options = _parser().parse_args(arguments)
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # Nobody reads on; what is still in the buffer must not fail again at the end.
+        # The reader is gone; flushing the rest of the buffer at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _CLOSED_PIPE
     except KeyboardInterrupt:
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _never_fail_to_print() -> None:
-    """Print what a terminal's or a pipe's encoding lacks, such as μ, as a question mark."""
+    """Print characters that the output encoding lacks, such as μ, as question marks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""``exleak aexl build``."""
+"""``exleak aexl build``: build a leakage dataset from text."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _recipe(options: argparse.Namespace) -> Any:
-    """The recipe: what was given, and defaults for the rest."""
+    """The recipe from the given options, with defaults for the others."""
     from dataclasses import fields
 
     from exleak.aexl.filters import FILTERS

@@ -1,4 +1,4 @@
-"""The command line: ``exleak annotate export`` and ``exleak annotate agreement``."""
+"""``exleak annotate export`` and ``exleak annotate agreement``: check rates with annotators."""
 
 from __future__ import annotations
 
@@ -122,10 +122,10 @@ def _agreement(options: argparse.Namespace) -> int:
 def _run_rate(
     key: Key, given: Path | None, instrument: Instrument
 ) -> tuple[Rate | None, list[str]]:
-    """The run's own rate, where the run still is what was exported; else a note that says why.
+    """The rate of the exported run, with notes; ``None`` and a note if the run is gone or changed.
 
     Raises:
-        DatasetError: The run that was named is another one.
+        DatasetError: The run given by ``--run`` cannot be read or is not the exported one.
     """
     path = given or Path(key.source)
     try:

@@ -1,4 +1,4 @@
-"""``exleak compare``: two or more reports side by side."""
+"""``exleak compare``: compare the measurements of one or more reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from exleak.errors import ComparisonError
     from exleak.records import Compared, Comparison
 
-    #: A measurement, and what came of comparing it.
+    #: A measurement, and its comparison or the error that prevented one.
     Row = tuple[Measurement, Comparison | ComparisonError]
 
 _DESCRIPTION = """Compare measurements with the first report's: the difference of the directional
@@ -102,14 +102,14 @@ def _compare(
 
 
 def compared(rows: list[Row]) -> list[tuple[Measurement, Comparison]]:
-    """The rows that hold a comparison, not the reason why there is none."""
+    """The rows with a comparison, without those that hold an error."""
     from exleak.records import Comparison
 
     return [(found, one) for found, one in rows if isinstance(one, Comparison)]
 
 
 def table(rows: list[Row]) -> list[str]:
-    """Lines of a table, one pair each; one that cannot be compared has the reason there."""
+    """The lines of a table, one per pair; a pair that cannot be compared shows the reason."""
     from exleak.gate.limits import METRICS
     from exleak.reports.formatting import printable
 
@@ -153,11 +153,11 @@ def _cells(found: Measurement, one: Comparison | ComparisonError) -> tuple[str, 
 
 
 def check_plot(path: Path) -> None:
-    """Refuse a picture that could not be drawn, before anything is read.
+    """Check, before anything is read, that a plot can be drawn and written.
 
     Raises:
-        SettingsError: The suffix is of no kind of picture, no file can be written there, or
-            matplotlib is not installed.
+        SettingsError: The suffix is not supported, the file cannot be written, or matplotlib is not
+            installed.
     """
     from exleak.errors import SettingsError
     from exleak.files import check_file
@@ -169,7 +169,7 @@ def check_plot(path: Path) -> None:
 
 
 def plot(rows: list[Row], path: Path) -> None:
-    """Draw each difference with its interval."""
+    """Plot each difference with its interval."""
     load_matplotlib()
     from matplotlib.figure import Figure
 

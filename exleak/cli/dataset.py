@@ -1,4 +1,4 @@
-"""``exleak dataset stats``."""
+"""``exleak dataset stats``: describe leakage datasets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``exleak gate``: judge what was measured before, without a model, a GPU or torch."""
+"""``exleak gate``: judge stored measurements without a model, a GPU or torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from exleak.records import Measurement
 if TYPE_CHECKING:
     from exleak.records import Comparison, Verdict
 
-#: Exit statuses, worst last; the pytest plugin's are the same, but for usage (4 there).
+#: Exit statuses by outcome; those of the pytest plugin are the same, except for usage (4 there).
 EXIT = {"pass": 0, None: 0, "inconclusive": 0, "fail": 1, "unusable": 10}
 STRICT_INCONCLUSIVE = 11
 _DESCRIPTION = """Judge reports (JSON) or generations files (JSONL) by limits. Exit status: 0 pass,
@@ -92,7 +92,7 @@ def _show(judged: list[Measurement], notes: list[str]) -> None:
 
 
 def exit_status(outcomes: Sequence[str | None], *, strict: bool) -> int:
-    """The exit status that the worst of several outcomes gives."""
+    """The exit status for the worst of several outcomes."""
     for outcome in ("fail", "unusable"):
         if outcome in outcomes:
             return EXIT[outcome]
@@ -111,13 +111,13 @@ def _read(file: Path, instrument: str) -> list[Measurement]:
 def judge_reports(
     measurements: list[Measurement], limits: Limits, compare: str | None, baselines: Path
 ) -> list[Measurement]:
-    """Judge measurements anew; the models of one dataset have their p-values adjusted together.
+    """Judge measurements again; p-values are adjusted across the models of a dataset.
 
     Args:
-        measurements: What was measured.
-        limits: What to judge by.
-        compare: A baseline's name or a report, if ``limits`` has a margin.
-        baselines: Where baselines are.
+        measurements: The measurements.
+        limits: The limits to judge by.
+        compare: A baseline's name or a report; ``None`` if ``limits`` has no margin.
+        baselines: The folder of baselines.
     """
     from exleak.gate.families import adjusted as adjust
 
@@ -156,7 +156,7 @@ def _judge(
     from exleak.gate.rules import judge
     from exleak.gate.usable import counts_of
 
-    # The bounds were computed at the level of the run; no other can be had from a report.
+    # A report holds bounds at the run's confidence level only.
     limits = replace(limits, level=found.verdict.level)
     return judge(
         found.expression,

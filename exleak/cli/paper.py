@@ -1,4 +1,4 @@
-"""The command line: ``exleak paper``."""
+"""``exleak paper``: run the paper's experiments and write its tables and figures."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    """Everything that can be refused before the first model is loaded is refused here."""
+    """Check all options before the first model is loaded, and return the plan."""
     from exleak.errors import SettingsError
     from exleak.files import check_folder
     from exleak.generation.endpoint.transport import base_url
@@ -117,7 +117,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def _datasets(names: Sequence[str], limit: int | None) -> tuple[Dataset, ...]:
-    """The datasets; one that is named twice is measured once, as its name heads the columns."""
+    """Load the datasets; duplicates are dropped, since names label the columns of tables."""
     from exleak.datasets import load_dataset
     from exleak.errors import SettingsError
 
@@ -130,7 +130,7 @@ def _datasets(names: Sequence[str], limit: int | None) -> tuple[Dataset, ...]:
 
 
 def _check_sample(sample: str | None, dataset: Dataset) -> None:
-    """Refuse a sample for Table 2 that the first dataset does not have."""
+    """Refuse a sample for Table 2 that the first dataset does not contain."""
     from exleak.errors import SettingsError
 
     ids = [found.id for found in dataset.samples]
@@ -142,7 +142,7 @@ def _check_sample(sample: str | None, dataset: Dataset) -> None:
 
 
 def _check_placement(device: str | None, dtype: str | None) -> None:
-    """Refuse a device that is not here, and a dtype that there is not."""
+    """Refuse a device that this machine lacks, and an unknown dtype."""
     from exleak.errors import SettingsError
 
     if device is None and dtype is None:
@@ -164,17 +164,17 @@ def _check_placement(device: str | None, dtype: str | None) -> None:
 def write_all(
     plan: Plan, results: Results, out: Path, sample: str | None = None, figures: bool = True
 ) -> Iterator[Path]:
-    """Write tables, figures, the report and one page that shows them all.
+    """Write tables, figures, the report and a page that shows all tables and figures.
 
     Args:
-        plan: What was measured.
-        results: What came of it; at least one run.
-        out: The folder.
+        plan: The plan of the experiments.
+        results: Their results, with at least one run.
+        out: The output folder.
         sample: Id of Table 2's sample.
-        figures: Whether to draw.
+        figures: Whether to draw figures.
 
     Yields:
-        The files, as they are written.
+        The path of each file once it is written.
     """
     from exleak.files import write_text
     from exleak.paper import figures as drawn
@@ -203,7 +203,7 @@ def write_all(
 
 
 def page(plan: Plan, results: Results, tables: list[Table], figures: bool) -> str:
-    """Every table and figure on one Markdown page, with what they were made by."""
+    """A Markdown page with every table and figure, and the settings behind them."""
     from exleak.reports.markdown import code, plain
 
     settings = ", ".join(f"{name} {value}" for name, value in plan.sampling.to_json().items())

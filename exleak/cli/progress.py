@@ -1,4 +1,4 @@
-"""Progress bars of long commands, on standard error."""
+"""Progress bars for long commands, on standard error."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from exleak.aexl.progress import State
     from exleak.generation.dataset import Done
 
-#: A terminal is rewritten twice a second, a log gets a line now and then.
+#: Update interval in seconds, on a terminal and in a log.
 _SECONDS = {True: 0.5, False: 30.0}
 
 
 @contextmanager
 def building(*, quiet: bool = False) -> Iterator[Callable[[State], None]]:
-    """A bar for the sentences that a build of a dataset reads."""
+    """A progress bar for the sentences read while building a dataset."""
     with _bar(unit=" sentences", disable=quiet) as bar:
 
         def show(state: State) -> None:
-            if state.fraction:  # sources are measured in bytes; how many sentences, nobody knows
+            if state.fraction:  # of bytes read; the number of sentences is an estimate
                 bar.total = max(state.sentences, round(state.sentences / state.fraction))
             bar.update(state.sentences - bar.n)
 
@@ -30,7 +30,7 @@ def building(*, quiet: bool = False) -> Iterator[Callable[[State], None]]:
 
 @contextmanager
 def generating(label: str) -> Iterator[Callable[[Done], None]]:
-    """A bar for the first sentences that a model writes."""
+    """A progress bar for the first sentences that a model generates."""
     with _bar(unit=" sentences", desc=label) as bar:
 
         def show(done: Done) -> None:

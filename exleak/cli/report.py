@@ -1,4 +1,4 @@
-"""The command line: ``exleak report``."""
+"""``exleak report``: convert JSON reports to one report of any kind."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _report(options: argparse.Namespace) -> int:
     text = render(kind, measurements)
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
-            sys.stdout.reconfigure(encoding="utf-8")  # as a file of this kind is
+            sys.stdout.reconfigure(encoding="utf-8")  # as in a report file
         sys.stdout.write(text)
         return 0
     write_text(output, text)
@@ -52,7 +52,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _distinct(measurements: list[Measurement]) -> list[Measurement]:
-    """Measurements without their copies; one that was judged in two ways is there with both."""
+    """Drop copies of measurements; copies with different verdicts are kept."""
     from exleak.gate.families import is_same
     from exleak.reports.formatting import printable
 

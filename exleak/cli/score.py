@@ -1,4 +1,4 @@
-"""``exleak score``: clean, score and rate stored generations."""
+"""``exleak score``: clean and score stored generations, and compute their rates."""
 
 from __future__ import annotations
 

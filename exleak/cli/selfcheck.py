@@ -1,4 +1,4 @@
-"""``exleak selfcheck``."""
+"""``exleak selfcheck``: measure models whose leakage is known."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def lines(found: Selfcheck) -> list[str]:
-    """A self-check as text: recalls, measured beside true, and the verdict."""
+    """A self-check as text: recalls, measured and true rates, problems and the verdict."""
     recalls = " / ".join(f"{value:.0%}" for value in found.recalls)
     shown = [
         f"instrument {found.instrument}: recognises {recalls} of the negative, neutral and "

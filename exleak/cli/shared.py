@@ -1,4 +1,4 @@
-"""Options that several commands have, and output as JSON or for people."""
+"""Options shared by several commands, and output as text or JSON."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 
 class Parser(Protocol):
-    """A parser, or a group of one."""
+    """An argument parser or an argument group."""
 
     def add_argument(self, *names: str, **about: Any) -> argparse.Action:
-        """As :meth:`argparse.ArgumentParser.add_argument`."""
+        """Add an argument, like :meth:`argparse.ArgumentParser.add_argument`."""
 
 
 def add_instrument(parser: Parser, what: str = "", *, default: str = "embedded") -> None:
-    """``--instrument``; ``what`` says what it is for, if that is not plain."""
+    """Add ``--instrument``; ``what`` states its purpose in the help, if needed."""
     others = {"embedded", "paper"} - {default}
     known = f"{default} (default), {others.pop()}, or a sequence-classification checkpoint"
     parser.add_argument(
@@ -28,7 +28,7 @@ def add_instrument(parser: Parser, what: str = "", *, default: str = "embedded")
 
 
 def add_placement(parser: Parser) -> None:
-    """``--device`` and ``--dtype``."""
+    """Add ``--device`` and ``--dtype``."""
     parser.add_argument(
         "--device",
         metavar="DEVICE",
@@ -42,14 +42,14 @@ def add_placement(parser: Parser) -> None:
 
 
 def add_seed(parser: Parser, what: str = "the continuations") -> None:
-    """``--seed``."""
+    """Add ``--seed``."""
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help=f"seed of {what} (default: 0)"
     )
 
 
 def add_store(parser: Parser, what: str = "generations and scores") -> None:
-    """``--store``; ``none`` keeps nothing."""
+    """Add ``--store``, whose value ``none`` keeps nothing."""
     parser.add_argument(
         "--store",
         default=".exleak",
@@ -59,29 +59,29 @@ def add_store(parser: Parser, what: str = "generations and scores") -> None:
 
 
 def add_max_rate(parser: Parser) -> None:
-    """``--max-rate``."""
+    """Add ``--max-rate``."""
     parser.add_argument(
         "--max-rate", type=float, metavar="X", help="judge by this limit: the highest rate allowed"
     )
 
 
 def add_json(parser: Parser, what: str = "the report") -> None:
-    """``--json``; ``-`` prints it in the place of what people read."""
+    """Add ``--json``, whose value ``-`` prints JSON instead of text."""
     parser.add_argument(
         "--json", type=Path, metavar="OUT", help=f"write {what} here, as JSON (- prints it)"
     )
 
 
 def is_printed(out: Path | None) -> bool:
-    """Whether ``--json`` asks for standard output."""
+    """Whether ``--json`` names standard output."""
     return str(out) == "-"
 
 
 def check_json(out: Path | None) -> None:
-    """Refuse a ``--json`` that could not be written, before anything is computed.
+    """Check, before anything is computed, that the file of ``--json`` can be written.
 
     Raises:
-        SettingsError: It is a folder, or lies in what is none.
+        SettingsError: It is a folder, or its folder cannot be written to or created.
     """
     from exleak.files import check_file
 
@@ -90,13 +90,13 @@ def check_json(out: Path | None) -> None:
 
 
 def show(lines: Iterable[str], text: str, out: Path | None, what: str = "report") -> None:
-    """Print lines for people and write the JSON beside them, or print the JSON alone.
+    """Print text and write the JSON file, if any; or print only the JSON.
 
     Args:
-        lines: What people read.
+        lines: The lines of text.
         text: The JSON.
         out: The value of ``--json``.
-        what: What the file is called when it is told of.
+        what: Label of the written file in the output.
     """
     from exleak.files import write_text
 

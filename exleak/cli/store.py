@@ -1,4 +1,4 @@
-"""``exleak store list|verify|prune``."""
+"""``exleak store list|verify|prune``: inspect and clean the store."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _prune(options: argparse.Namespace) -> int:
         paths = segments.paths()
         is_useless = about is None or _written(*paths) < before
         removed += paths if is_useless else filter(segments.problem, paths)
-        # A temporary file is there for an instant; an hour old, its writer was killed.
+        # Temporary files are short-lived; the writer of one that is an hour old was killed.
         parts = segments.folder.glob(".tmp-*")
         removed += [part for part in parts if time.time() - _written(part) > _HOUR]
     for path in removed:
