@@ -24,12 +24,11 @@ from exleak.gate.usable import MAX_UNUSABLE, counts_of
 from exleak.generation.dataset import Progress, generate_rows
 from exleak.generation.local.model import LocalModel
 from exleak.generation.sampling import Sampling
-from exleak.notes import content_carry_over, left_out, non_specific_shift, shortened
+from exleak.notes import cut, left_out, notes
 from exleak.prompts import MITIGATION, clean, with_parts
 from exleak.rates.pairing import make_pairs, pair_score
 from exleak.records import (
     CLASSES,
-    Continuation,
     Dataset,
     Expression,
     Generation,
@@ -47,9 +46,6 @@ if TYPE_CHECKING:
 
     from exleak.generation.requests import Chat, Source
     from exleak.scoring import Instrument
-
-#: Number of continuations quoted in the note on carry-over.
-_EXAMPLES = 2
 
 __all__ = ["MITIGATION", "About", "clean", "measure", "score", "with_parts"]
 
@@ -207,9 +203,9 @@ def score(
         residual_by_control=rates.residual_by_control(pairs),
         prompts=prompt_scores(rows, scored, restatements),
         notes=(
-            *_notes(rows, cleaned, pairs, expression, leaking),
+            *notes(rows, cleaned, pairs, expression, leaking),
             *left_out(cleaned),
-            *_cut(tool, cleaned),
+            *cut(tool, cleaned),
             *about.notes,
         ),
     )
@@ -260,43 +256,3 @@ def count(
 
 def _kinds(items: Sequence[Generation]) -> Counter[str]:
     return Counter(item.kind for item in items)
-
-
-def _notes(
-    rows: Sequence[PromptGenerations],
-    cleaned: dict[str, tuple[Generation, ...]],
-    pairs: Sequence[rates.Pair],
-    expression: Expression,
-    leaking: Sequence[Continuation],
-) -> tuple[str, ...]:
-    notes: list[str] = []
-    restating = [shortened(item.sentence) for item in leaking if item.restates][:_EXAMPLES]
-    notes += filter(
-        None,
-        (non_specific_shift(expression), content_carry_over(expression, examples=restating)),
-    )
-    sizes = sorted(set(map(len, cleaned.values())))
-    if len(sizes) > 1:
-        notes.append(f"prompts differ in their number of generations: {sizes[0]} to {sizes[-1]}")
-    tests = sum(row.control is not None for row in rows)
-    if len(pairs) < tests:
-        notes.append(
-            f"{tests - len(pairs)} of {tests} test prompts have no usable generation, or their "
-            "control has none, and are left out"
-        )
-    without = sum(pair.test_similarity is None for pair in pairs)
-    if without:
-        notes.append(f"{without} test prompts have no concept and no semantic leakage")
-    return tuple(notes)
-
-
-def _cut(instrument: Instrument, cleaned: dict[str, tuple[Generation, ...]]) -> tuple[str, ...]:
-    """A note if texts exceed the expression scorer's maximum length."""
-    longer = getattr(instrument.expression, "longer", None)
-    if longer is None:
-        return ()
-    usable = [item.sentence for items in cleaned.values() for item in items if item.usable]
-    count = longer(usable)
-    if not count:
-        return ()
-    return (f"{count} of {len(usable)} texts are longer than the instrument reads and were cut",)

@@ -7,13 +7,20 @@ the sentence), and generated text that is not a continuation and was not scored.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from exleak.gate.limits import WILCOXON_ALPHA
-from exleak.records import Expression, Generation, Rate
+from exleak.records import Continuation, Expression, Generation, PromptGenerations, Rate
+
+if TYPE_CHECKING:
+    from exleak.rates import Pair
+    from exleak.scoring import Instrument
 
 #: Minimum share of the generations for a note.
 _NOTABLE = 0.02
-_EXAMPLE = 80
+_EXAMPLE_LENGTH = 80
+#: Number of continuations that the note on carry-over quotes.
+_QUOTED_EXAMPLES = 2
 #: Significance level of the directional rate in the decision whether a shift is specific.
 DIRECTIONAL_ALPHA = 0.05
 
@@ -27,6 +34,55 @@ _WORDS: tuple[tuple[Callable[[Generation], bool], str], ...] = (
     (lambda item: item.introduced, "begin with an introduction or a label, which is not scored"),
     (lambda item: item.echoed, "repeat a part of the prompt, which is not scored"),
 )
+
+
+def notes(
+    rows: Sequence[PromptGenerations],
+    cleaned: dict[str, tuple[Generation, ...]],
+    pairs: Sequence[Pair],
+    expression: Expression,
+    leaking: Sequence[Continuation],
+) -> tuple[str, ...]:
+    """Notes on what the rates rest on, and on signs that they mislead.
+
+    Args:
+        rows: Prompts with their generations.
+        cleaned: The generations by prompt.
+        pairs: The pairs that could be scored.
+        expression: Their rates.
+        leaking: The continuations that leak most, to be quoted.
+    """
+    notes: list[str] = []
+    restating = [shortened(item.sentence) for item in leaking if item.restates][:_QUOTED_EXAMPLES]
+    notes += filter(
+        None,
+        (non_specific_shift(expression), content_carry_over(expression, examples=restating)),
+    )
+    sizes = sorted(set(map(len, cleaned.values())))
+    if len(sizes) > 1:
+        notes.append(f"prompts differ in their number of generations: {sizes[0]} to {sizes[-1]}")
+    tests = sum(row.control is not None for row in rows)
+    if len(pairs) < tests:
+        notes.append(
+            f"{tests - len(pairs)} of {tests} test prompts have no usable generation, or their "
+            "control has none, and are left out"
+        )
+    without = sum(pair.test_similarity is None for pair in pairs)
+    if without:
+        notes.append(f"{without} test prompts have no concept and no semantic leakage")
+    return tuple(notes)
+
+
+def cut(instrument: Instrument, cleaned: dict[str, tuple[Generation, ...]]) -> tuple[str, ...]:
+    """A note if texts exceed the expression scorer's maximum length."""
+    longer = getattr(instrument.expression, "longer", None)
+    if longer is None:
+        return ()
+    usable = [item.sentence for items in cleaned.values() for item in items if item.usable]
+    count = longer(usable)
+    if not count:
+        return ()
+    return (f"{count} of {len(usable)} texts are longer than the instrument reads and were cut",)
 
 
 def left_out(cleaned: Mapping[str, Sequence[Generation]]) -> tuple[str, ...]:
@@ -48,7 +104,7 @@ def left_out(cleaned: Mapping[str, Sequence[Generation]]) -> tuple[str, ...]:
 def shortened(text: str) -> str:
     """The beginning of a text on one line, for quoting in a note."""
     plain = " ".join(text.split())
-    return f"{plain[: _EXAMPLE - 1]}…" if len(plain) > _EXAMPLE else plain
+    return f"{plain[: _EXAMPLE_LENGTH - 1]}…" if len(plain) > _EXAMPLE_LENGTH else plain
 
 
 def non_specific_shift(expression: Expression, alpha: float = WILCOXON_ALPHA) -> str | None:
