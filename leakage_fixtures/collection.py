@@ -35,13 +35,11 @@ def check(config: pytest.Config) -> None:
     """
     from exleak.datasets import load_dataset
     from exleak.errors import ExleakError
-    from exleak.generation.local.loading import locate
 
     session = settings.resolve(config)
     try:
         for spec in models.models(config):
-            if settings.resolve(config, spec).endpoint is None:
-                locate(spec.path)
+            models.source(spec, settings.resolve(config, spec)).check()
         for name in session.dataset:
             load_dataset(name, limit=session.limit)
     except ExleakError as error:

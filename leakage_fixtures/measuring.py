@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from leakage_fixtures import collection, settings, workers
-from leakage_fixtures.options import ModelSpec, Settings
+from leakage_fixtures import collection, models, settings, workers
+from leakage_fixtures.options import ModelSpec
 from leakage_fixtures.session import session_of
 
 if TYPE_CHECKING:
     from exleak.generation.dataset import Generated
     from exleak.generation.local.model import LocalModel
-    from exleak.generation.requests import Source
     from exleak.records import Dataset, Measurement
 
 
@@ -44,7 +43,7 @@ def generate(
     resolved = settings.resolve(config, spec)
     with Progress(config, f"{spec.name} on {dataset.name}") as progress:
         return generate_rows(
-            _source(spec, resolved, loader),
+            models.source(spec, resolved, loader),
             dataset,
             resolved.sampling,
             batch_size=resolved.rows,
@@ -52,21 +51,6 @@ def generate(
             progress=progress,
             store=workers.store(config, resolved.store, temporary),
         )
-
-
-def _source(spec: ModelSpec, resolved: Settings, loader: Callable[[], LocalModel] | None) -> Source:
-    from exleak.sources import source_of
-
-    return source_of(
-        spec.path,
-        name=spec.name,
-        endpoint=resolved.endpoint,
-        timeout=resolved.endpoint_timeout,
-        device=resolved.device,
-        dtype=resolved.dtype,
-        chat=resolved.chat,  # type: ignore[arg-type]
-        loader=loader,
-    )
 
 
 def score(

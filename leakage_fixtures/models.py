@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import glob
 import tomllib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +15,10 @@ from leakage_fixtures.options import ModelSpec, Settings
 from leakage_fixtures.rootdir import TOML, root
 from leakage_fixtures.session import session_of
 from leakage_fixtures.settings import MODEL_KEYS, resolve
+
+if TYPE_CHECKING:
+    from exleak.generation.local.model import LocalModel
+    from exleak.generation.requests import Source
 
 
 def models(config: pytest.Config) -> tuple[ModelSpec, ...]:
@@ -125,6 +130,33 @@ def _spec(name: str, entry: object, path: Path) -> ModelSpec:
     beside = path.parent / source
     is_folder = "endpoint" not in entry and beside.is_dir()
     return ModelSpec(name, str(beside) if is_folder else source, dict(entry), True)
+
+
+def source(
+    model: ModelSpec, settings: Settings, loader: Callable[[], LocalModel] | None = None
+) -> Source:
+    """The source of a model's continuations.
+
+    Args:
+        model: The model.
+        settings: The settings of the model.
+        loader: Returns the loaded model, if a fixture holds it.
+
+    Raises:
+        ExleakError: Settings out of range.
+    """
+    from exleak.sources import source_of
+
+    return source_of(
+        model.path,
+        name=model.name,
+        endpoint=settings.endpoint,
+        timeout=settings.endpoint_timeout,
+        device=settings.device,
+        dtype=settings.dtype,
+        chat=settings.chat,  # type: ignore[arg-type]
+        loader=loader,
+    )
 
 
 def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:

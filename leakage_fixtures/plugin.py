@@ -65,10 +65,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "leakage_judges: a leakage test that can fail a model")
     config.addinivalue_line("markers", "leakage_significance: the test that judges W_EL")
     config.addinivalue_line("markers", "gpu: a test whose model runs on CUDA")
-    if settings.in_use(config):  # sessions without leakage tests get no per-test hooks
+    used = settings.in_use(config)
+    if used:  # sessions without leakage tests get no per-test hooks
         config.pluginmanager.register(Results(config), "leakage-results")
     if hasattr(config, "workerinput"):
-        if settings.in_use(config):
+        if used:
             workers.pin_gpu(config)
         return
     workers.refuse_snapshot_update(config)

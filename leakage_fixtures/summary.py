@@ -62,12 +62,18 @@ class Summary:
         """
         from exleak.records import Measurement, from_json
 
-        measurement = from_json(Measurement, reported["measurement"])
-        entry = Entry(**{**reported, "measurement": measurement})
-        verdicts = self.entries.setdefault(entry.key, {})
-        known = verdicts.get(repr(entry.limits))
-        if known is None or known.measurement.verdict.adjusted_p_value is None:
-            verdicts[repr(entry.limits)] = entry
+        raw = reported["measurement"]
+        verdicts = self.entries.setdefault((raw["model"], raw["dataset"]), {})
+        known = verdicts.get(repr(reported["limits"]))
+        # Every test of a class sends the same measurement: it is read once, or once more if
+        # adjusted.
+        if known is not None and (
+            raw["verdict"]["adjusted_p_value"] is None
+            or known.measurement.verdict.adjusted_p_value is not None
+        ):
+            return
+        measurement = from_json(Measurement, raw)
+        verdicts[repr(reported["limits"])] = Entry(**{**reported, "measurement": measurement})
 
     @property
     def ordered(self) -> list[Entry]:

@@ -136,8 +136,9 @@ def generate_rows(
         entries, about, origins = _from_store(
             source, about, wanted, sampling, store, batch_size, progress, course
         )
-        made = _made(origins, wanted, sampling) if source.made_with else []
-        chat, notes = entries[_CHAT], _stored_notes(entries, made, source.made_with)
+        here = source.made_with
+        made = _made(origins, wanted, sampling) if here else []
+        chat, notes = entries[_CHAT], _stored_notes(entries, made, here)
         environment |= {"packages": {**packages(), **_together(made)}} if made else {}
     if len(course.sizes) > 1:
         environment["batch_sizes"] = course.sizes
