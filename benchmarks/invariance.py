@@ -1,10 +1,10 @@
 """Whether the same checkpoint gives the same sentences however it is run.
 
-    python benchmarks/invariance.py MODEL… [--limit N]
+    python benchmarks/invariance.py MODEL… [--limit N] [--device D] [--dtype T] [--against cpu]
 
 For each model, 10 continuations of every HEXL prompt: stopped early against run to 128 tokens, and
 batch sizes 1, 7, 64 and 640 in both orders against each other. Prints how many differ; the exit
-status is 1 if any does.
+status is 1 if any does. With --against, the full run is made on another device.
 """
 
 from __future__ import annotations
@@ -40,11 +40,17 @@ def main() -> int:
     parser.add_argument("models", nargs="+", metavar="MODEL")
     parser.add_argument("--limit", type=int, help="only the first N samples")
     parser.add_argument("--batches", type=int, nargs="+", default=[640, 64, 7, 1])
+    parser.add_argument("--device")
+    parser.add_argument("--dtype")
+    parser.add_argument("--against", metavar="DEVICE", help="device of the full run")
     options = parser.parse_args()
     differing = 0
     for name in options.models:
-        model = exleak.load_model(name)
-        expected = run(model, options.limit, 640, full=True, backwards=False)
+        model = exleak.load_model(name, device=options.device, dtype=options.dtype)
+        other = model
+        if options.against:
+            other = exleak.load_model(name, device=options.against, dtype=options.dtype)
+        expected = run(other, options.limit, 640, full=True, backwards=False)
         for batch in options.batches:
             for backwards in (False, True):
                 found = run(model, options.limit, batch, full=False, backwards=backwards)
@@ -52,7 +58,7 @@ def main() -> int:
                 differing += wrong + abs(len(found) - len(expected))
                 order = "backwards" if backwards else "forwards"
                 print(
-                    f"{name}: early, batch {batch}, {order}: {wrong} of {len(expected)} first "
+                    f"{name} ({model.device}, {model.dtype}): early, batch {batch}, {order}: {wrong} of {len(expected)} first "
                     "sentences differ from the full run",
                     flush=True,
                 )

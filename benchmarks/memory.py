@@ -5,7 +5,8 @@
 Each number of prompts runs in a process of its own, 10 continuations a prompt. What the process has
 after a run of one prompt (Python, torch, transformers, the weights) is its base. What it takes
 beyond that, at its highest, is compared with the keys and values of the rows that are alive at the
-same time, in tensors as wide as the longest of them. Peak and base are the kernel's figures.
+same time, in tensors as wide as the longest of them. Peak and base are the kernel's figures, or on
+CUDA those of torch's allocator.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ MIB = 2**20
 
 
 def status(name: str) -> int:
-    """A figure of this process in bytes."""
+    """A figure of this process in bytes: VmRSS (now) or VmHWM (at most)."""
+    import torch
+
+    if torch.cuda.is_available():
+        now = name == "VmRSS"
+        return torch.cuda.memory_allocated() if now else torch.cuda.max_memory_allocated()
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 

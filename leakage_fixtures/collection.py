@@ -17,6 +17,9 @@ from leakage_fixtures.session import session_of
 #: The measurement of a finished test, as JSON-serialisable builtins.
 MEASURED = pytest.StashKey[dict[str, Any]]()
 
+#: Reason, after the model's name, why a gpu test is skipped.
+_NO_CUDA = "runs on CUDA; there is none here"
+
 FIXTURES = (
     "leakage_spec",
     "leakage_model",
@@ -97,7 +100,7 @@ def _parameter(metafunc: pytest.Metafunc, spec: ModelSpec) -> Any:
         from exleak.generation.local.loading import has_cuda
 
         if not has_cuda():
-            marks.append(pytest.mark.skip(reason=f"{spec.name} runs on CUDA; there is none here"))
+            marks.append(pytest.mark.skip(reason=f"{spec.name} {_NO_CUDA}"))
     if "xfail" in spec.entry and metafunc.definition.get_closest_marker("leakage_judges"):
         from leakage_fixtures.suite import LeakageFailed
 
@@ -175,6 +178,12 @@ def _adjust_together(config: pytest.Config, items: list[pytest.Item]) -> None:
     session_of(config).family = list(family.values())
     if len(family) > 1:
         items.sort(key=judges_significance)
+
+
+def is_without_cuda(item: pytest.Item) -> bool:
+    """Whether a test is skipped because its model runs on CUDA, and there is none here."""
+    reasons = [str(mark.kwargs.get("reason")) for mark in item.iter_markers("skip")]
+    return any(reason.endswith(_NO_CUDA) for reason in reasons)
 
 
 def skip_broken(item: pytest.Item) -> None:

@@ -133,7 +133,8 @@ class Results:
             remarks.clear()
         if report.when == "call" and collection.MEASURED in item.stash:
             vars(report)["leakage"] = item.stash[collection.MEASURED]
-        if report.skipped and item.get_closest_marker("gpu") and (spec := collection.spec_of(item)):
+        without_cuda = report.skipped and collection.is_without_cuda(item)
+        if without_cuda and (spec := collection.spec_of(item)):
             vars(report)["leakage_skipped"] = spec.name
         return report
 

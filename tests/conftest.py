@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from exleak.generation.local.model import LocalModel
 
 __all__ = ["browser"]
+
+# Figures and texts of the tests are those of the CPU in float32. CUDA_VISIBLE_DEVICES=0 overrides.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 
 @pytest.fixture(scope="session")

@@ -186,3 +186,16 @@ def test_fewer_rows_fit_into_a_container(
         monkeypatch.setattr(resources, "_ROOT", machine(tmp_path / name, files))
         found.append(memory.rows_that_fit(llama_model, requests, Sampling(max_new_tokens=100)))
     assert 1 <= found[1] < found[0] // 4
+
+
+def test_the_number_of_rows_does_not_follow_every_change_of_the_free_memory(
+    llama_model: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the maximum it is a power of two, and at most what fits."""
+    requests = [Request("a", tuple(range(600)))]
+    found = []
+    for free in range(4 * MIB, 8 * MIB, MIB // 4):
+        monkeypatch.setattr(resources, "free_memory", lambda free=free: free)
+        found.append(memory.rows_that_fit(llama_model, requests, Sampling(max_new_tokens=100)))
+    assert len(set(found)) <= 3
+    assert all(rows.bit_count() == 1 for rows in found)

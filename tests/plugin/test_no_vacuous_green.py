@@ -80,6 +80,24 @@ def test_a_gpu_test_without_a_gpu_is_said(
     both.stdout.fnmatch_lines(["NOT MEASURED, no CUDA here: big"])
 
 
+def test_a_gpu_test_that_skips_itself_is_not_said_to_lack_a_gpu(
+    measure: Run, toy: pytest.Pytester, named: tuple[str, str]
+) -> None:
+    """As on a machine with CUDA, where rules that nobody asked for are skipped."""
+    toy.makepyfile(
+        test_own="""
+        import pytest
+
+        @pytest.mark.gpu
+        def test_own(leakage_model):
+            pytest.skip("not today")
+        """
+    )
+    result = measure(*named, "--leakage-device=cpu")
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*NOT MEASURED*")
+
+
 def test_maxfail_and_last_failed_keep_their_status(
     measure: Run, toy: pytest.Pytester, named: tuple[str, str]
 ) -> None:

@@ -43,6 +43,9 @@ def rows_that_fit(
 ) -> int:
     """The number of rows that fit into free memory, up to a useful maximum.
 
+    Below it, a power of two: the number would otherwise follow every change of the free memory, and
+    in lower precision texts depend on it.
+
     Args:
         model: The model.
         requests: The prompts to continue.
@@ -57,7 +60,8 @@ def rows_that_fit(
     most *= engines
     if free is None:
         return most
-    return max(1, min(most, int(free * _MEMORY_SHARE / row_bytes(model, tokens))))
+    fitting = int(free * _MEMORY_SHARE / row_bytes(model, tokens))
+    return most if fitting >= most else 1 << max(fitting.bit_length() - 1, 0)
 
 
 def row_bytes(model: LocalModel, tokens: int) -> int:
