@@ -58,8 +58,8 @@ def main() -> int:
                 differing += wrong + abs(len(found) - len(expected))
                 order = "backwards" if backwards else "forwards"
                 print(
-                    f"{name} ({model.device}, {model.dtype}): early, batch {batch}, {order}: {wrong} of {len(expected)} first "
-                    "sentences differ from the full run",
+                    f"{name} ({model.device}, {model.dtype}): early, batch {batch}, {order}: "
+                    f"{wrong} of {len(expected)} first sentences differ from the full run",
                     flush=True,
                 )
     return 1 if differing else 0
