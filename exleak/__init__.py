@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     )
     from exleak.gate.comparison import compare
     from exleak.gate.limits import Limits
+    from exleak.generation.local.checkpoint import Loading
     from exleak.generation.local.generate import generate
     from exleak.generation.local.loading import load_model
+    from exleak.generation.requests import Template
     from exleak.generation.sampling import Sampling
     from exleak.measurement import MITIGATION, measure, score
     from exleak.records import Measurement
@@ -48,8 +50,10 @@ _HOMES = {
     "ReportError": "exleak.errors",
     "SettingsError": "exleak.errors",
     "Limits": "exleak.gate.limits",
+    "Loading": "exleak.generation.local.checkpoint",
     "generate": "exleak.generation.local.generate",
     "load_model": "exleak.generation.local.loading",
+    "Template": "exleak.generation.requests",
     "Sampling": "exleak.generation.sampling",
     "MITIGATION": "exleak.measurement",
     "measure": "exleak.measurement",
@@ -69,11 +73,13 @@ __all__ = [
     "FirstSentence",
     "InstrumentError",
     "Limits",
+    "Loading",
     "Measurement",
     "ModelError",
     "ReportError",
     "Sampling",
     "SettingsError",
+    "Template",
     "compare",
     "dataset_names",
     "generate",

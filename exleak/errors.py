@@ -1,5 +1,8 @@
 """The exceptions that exleak raises. Messages say what is wrong, where, and what to do."""
 
+#: Maximum length of another library's message within one of ours.
+_LONGEST_REASON = 600
+
 
 class ExleakError(ValueError):
     """Base class of exleak's errors for invalid input or an unusable model."""
@@ -27,3 +30,9 @@ class ComparisonError(ExleakError):
 
 class SettingsError(ExleakError):
     """A setting is outside its range, or settings contradict each other."""
+
+
+def one_line(error: BaseException) -> str:
+    """Type and message of an error in one line, truncated if long."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import logging
 import ssl
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from exleak.errors import ModelError, one_line
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -36,6 +39,42 @@ def bounded(load: Callable[Concatenate[str, _P], _T]) -> Callable[Concatenate[st
             return load(name, *args, **kwargs)
 
     return loading
+
+
+def revisions(name: str, pattern: str) -> list[str]:
+    """Branches and tags of a hub repository that match a pattern, in no order.
+
+    Without the hub, those in its cache.
+
+    Args:
+        name: A hub name.
+        pattern: As for :mod:`fnmatch`, for example ``step-*``.
+
+    Raises:
+        ModelError: None matches; the message names some that there are.
+    """
+    found, place = _references(name)
+    matching = fnmatch.filter(found, pattern)
+    if not matching:
+        some = ", ".join(sorted(found)[:5]) or "none"
+        raise ModelError(f"no revision of {name} in {place} matches {pattern} (there: {some})")
+    return matching
+
+
+def _references(name: str) -> tuple[list[str], str]:
+    """Names of branches and tags, and where they were found."""
+    from huggingface_hub import HfApi, constants
+
+    with within_reach(name):
+        if not constants.HF_HUB_OFFLINE:
+            try:
+                listed = HfApi().list_repo_refs(name)
+                return [ref.name for ref in (*listed.branches, *listed.tags)], "the hub"
+            except Exception as error:  # http.client, requests and httpx raise their own types
+                _say(constants.ENDPOINT, one_line(error), name)
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "refs"
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return [path.relative_to(folder).as_posix() for path in paths], "the hub's cache"
 
 
 @contextmanager

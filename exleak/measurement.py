@@ -44,7 +44,8 @@ from exleak.store import Store, read_generations
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from exleak.generation.requests import Chat, Source
+    from exleak.generation.local.checkpoint import Loading
+    from exleak.generation.requests import Chat, Source, Template
     from exleak.scoring import Instrument
 
 __all__ = ["MITIGATION", "About", "clean", "measure", "score", "with_parts"]
@@ -61,6 +62,8 @@ def measure(
     device: str | None = None,
     dtype: str | None = None,
     chat: Chat = "auto",
+    loading: Loading | None = None,
+    template: Template | None = None,
     batch_size: int | None = None,
     mitigation: str | None = None,
     endpoint: str | None = None,
@@ -70,14 +73,15 @@ def measure(
     """Measure how much a model leaks expression.
 
     Args:
-        model: A checkpoint folder, hub name, reference model, or model object; with ``endpoint``,
-            the model's name on the server.
+        model: A checkpoint folder, adapter folder (PEFT), GGUF file, hub name (``NAME@REVISION``),
+            ``BASE:ADAPTER``, reference model, or model object; with ``endpoint``, the model's name
+            on the server.
         dataset: A built-in dataset's name, a JSONL file, or a loaded dataset.
         instrument: ``"embedded"``, ``"paper"``, a classifier, or a loaded instrument.
         sampling: Sampling settings; the paper's by default.
         limits: The limits for the verdict; without limits it only reports.
         tokenizer: Tokenizer of a model object.
-        device, dtype, chat: See :func:`exleak.load_model`.
+        device, dtype, chat, loading, template: See :func:`exleak.load_model`.
         batch_size: Maximum number of continuations generated at once; changes only the rounding of
             logits.
         mitigation: An instruction prepended to each prompt, such as :data:`MITIGATION`.
@@ -96,7 +100,14 @@ def measure(
     settings = sampling or Sampling()
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     source = source_of(
-        model, tokenizer=tokenizer, endpoint=endpoint, device=device, dtype=dtype, chat=chat
+        model,
+        tokenizer=tokenizer,
+        endpoint=endpoint,
+        device=device,
+        dtype=dtype,
+        chat=chat,
+        loading=loading,
+        template=template,
     )
     kept = Store(store) if isinstance(store, (str, Path)) else store
     generated = generate_rows(

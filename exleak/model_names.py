@@ -1,10 +1,52 @@
-"""Short model names for reports, file names and baselines, the same on every machine."""
+"""How models are named: by a user, and shortly in reports, the same on every machine."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Spelling(NamedTuple):
+    """The parts of a model's name.
+
+    Attributes:
+        name: A folder, GGUF file, hub name or reference model's name.
+        revision: Branch, tag or commit on the hub.
+    """
+
+    name: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.revision is None else f"{self.name}@{self.revision}"
+
+
+def spelled(name: str) -> tuple[Spelling, Spelling | None]:
+    """The base and the adapter in ``BASE:ADAPTER``, each perhaps with ``@REVISION``.
+
+    What exists under the whole name is that file or folder, whatever it is called.
+
+    >>> spelled("org/base@main:runs/lora")
+    (Spelling(name='org/base', revision='main'), Spelling(name='runs/lora', revision=None))
+    """
+    base, colon, adapter = name.rpartition(":")
+    if not _is_there(name) and colon and len(base) > 1 and adapter:  # C: is a drive
+        return _revised(base), _revised(adapter)
+    return _revised(name), None
+
+
+def _revised(name: str) -> Spelling:
+    base, sign, revision = name.rpartition("@")
+    return Spelling(base, revision) if sign and base and not _is_there(name) else Spelling(name)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, RuntimeError):  # too long for a path, or a home that nobody has
+        return False
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
@@ -12,7 +54,7 @@ def short_names(paths: Sequence[str]) -> list[str]:
 
     A folder's name is its last part, with as many preceding parts as distinguish it from the
     others. Links are not resolved. Hub names, reference models and paths that do not exist keep
-    their names.
+    their names. In ``BASE:ADAPTER`` both are shortened so.
 
     >>> short_names(["reference-leaky", "org/model"])
     ['reference-leaky', 'org/model']
@@ -24,6 +66,13 @@ def short_names(paths: Sequence[str]) -> list[str]:
     Returns:
         A name for each, in the same order; equal only for the same folder.
     """
+    pairs = [spelled(path) for path in paths]
+    named = [str(part) for pair in pairs for part in pair if part is not None]
+    short = dict(zip(named, _shortened(named), strict=True))
+    return [":".join(short[str(part)] for part in pair if part is not None) for pair in pairs]
+
+
+def _shortened(paths: Sequence[str]) -> list[str]:
     parts = [_parts(path) for path in paths]
     counts = [1] * len(parts)
     while True:

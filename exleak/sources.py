@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from exleak.errors import SettingsError
 from exleak.generation.endpoint.source import TIMEOUT, EndpointSource
+from exleak.generation.local.checkpoint import Loading
 from exleak.generation.local.loading import load_model
 from exleak.generation.local.model import LocalModel
 from exleak.generation.local.source import CheckpointSource, LoadedSource
-from exleak.generation.requests import Chat, Source
+from exleak.generation.requests import Chat, Source, Template
 from exleak.model_names import short_names
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def source_of(
     device: str | None = None,
     dtype: str | None = None,
     chat: Chat = "auto",
+    loading: Loading | None = None,
+    template: Template | None = None,
     loader: Callable[[], LocalModel] | None = None,
 ) -> Source:
     """The source of a model's continuations; loads no checkpoint and contacts no server.
@@ -41,7 +44,7 @@ def source_of(
         tokenizer: Tokenizer of a model object.
         endpoint: Address of a server that serves the model.
         timeout: Time-out of one request to the server, in seconds.
-        device, dtype, chat: As for :func:`exleak.load_model`.
+        device, dtype, chat, loading, template: As for :func:`exleak.load_model`.
         loader: Function that loads the checkpoint, for callers that cache the loaded model.
 
     Raises:
@@ -51,12 +54,18 @@ def source_of(
     if endpoint is not None:
         if not isinstance(model, str):
             raise SettingsError("with an endpoint, give the model's name as the server knows it")
-        return EndpointSource(name or model, endpoint, model, chat, timeout)
+        if loading not in (None, Loading()):
+            raise SettingsError(
+                "a model on a server is loaded there: base, tokenizer, trust_remote_code and load "
+                "are for checkpoints on this machine"
+            )
+        return EndpointSource(name or model, endpoint, model, chat, timeout, template or Template())
     if isinstance(model, (str, Path)):
         label = name or short_names([str(model)])[0]
-        return CheckpointSource(label, str(model), device, dtype, chat, loader)
+        own = loading or Loading(), template or Template()
+        return CheckpointSource(label, str(model), device, dtype, chat, *own, loader)
     if isinstance(model, LocalModel):
         return LoadedSource(model)
     if callable(getattr(model, "about", None)):  # asking for its backend would load it
         return model
-    return LoadedSource(load_model(model, tokenizer, chat=chat))
+    return LoadedSource(load_model(model, tokenizer, chat=chat, template=template))

@@ -68,6 +68,8 @@ def leakage_model(leakage_spec: ModelSpec, pytestconfig: pytest.Config) -> Local
             dtype=resolved.dtype,
             chat=resolved.chat,  # type: ignore[arg-type]
             name=leakage_spec.name,
+            loading=resolved.loading,
+            template=resolved.chat_template,
         )
 
 

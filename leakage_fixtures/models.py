@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from exleak.generation.requests import Source
 
 
+#: Keys of an entry that may be paths, besides ``path``.
+_PATHS = ("base", "tokenizer")
+
+
 def models(config: pytest.Config) -> tuple[ModelSpec, ...]:
     """The models to measure: those named, or else all entries of leakage.toml.
 
@@ -67,6 +71,8 @@ def _named(config: pytest.Config, name: str, entries: tuple[ModelSpec, ...]) -> 
         return known
     if not glob.has_magic(name) or Path(name).exists():
         return [ModelSpec(name, name)]
+    if (revisions := _revisions(name)) is not None:
+        return [ModelSpec(found, found, series=name) for found in revisions]
     found = sorted(glob.glob(name), key=_natural)  # noqa: PTH207 (absolute patterns too)
     if not found:
         raise pytest.UsageError(f"--leakage-model {name}: nothing matches this pattern")
@@ -79,11 +85,27 @@ def _named(config: pytest.Config, name: str, entries: tuple[ModelSpec, ...]) -> 
     return [ModelSpec(path, path, series=name) for path in whole]
 
 
+def _revisions(name: str) -> list[str] | None:
+    """The revisions on the hub that match ``NAME@PATTERN``; ``None`` for a pattern of paths."""
+    from exleak.errors import ModelError
+    from exleak.hub import revisions
+    from exleak.model_names import spelled
+
+    named, adapter = spelled(name)
+    if named.revision is None or adapter is not None or glob.has_magic(named.name):
+        return None
+    try:
+        found = sorted(revisions(named.name, named.revision), key=_natural)
+    except ModelError as error:
+        raise pytest.UsageError(f"--leakage-model {name}: {error}") from None
+    return [f"{named.name}@{revision}" for revision in found]
+
+
 def _no_checkpoint(path: Path) -> str | None:
     """Why a path matched by a pattern is no complete checkpoint; ``None`` if it is one."""
     if not path.is_dir():
-        return "a file"
-    if not (path / "config.json").is_file():
+        return None if path.suffix == ".gguf" else "a file"
+    if not ((path / "config.json").is_file() or (path / "adapter_config.json").is_file()):
         return "no config.json"
     if not any(True for kind in ("*.safetensors", "*.bin") for _ in path.glob(kind)):
         return "no weights yet"
@@ -115,7 +137,7 @@ def _spec(name: str, entry: object, path: Path) -> ModelSpec:
     where = f"{path}, [models.{name}]"
     if not isinstance(entry, dict):
         raise pytest.UsageError(f"{where}: a table is expected")
-    unknown = sorted(set(entry) - set(MODEL_KEYS))
+    unknown = sorted(set(entry) - {*MODEL_KEYS, "enable_thinking"})
     if unknown:
         raise pytest.UsageError(
             f"{where}: unknown {', '.join(unknown)}; known are {', '.join(MODEL_KEYS)}"
@@ -126,10 +148,31 @@ def _spec(name: str, entry: object, path: Path) -> ModelSpec:
             f"{where}: xfail is the reason why the model is expected to fail, a text, not "
             f"{expected!r}; leave it out if it is not"
         )
+    entry = dict(entry)
+    if "enable_thinking" in entry:
+        entry["template"] = {
+            **entry.get("template", {}),
+            "enable_thinking": entry.pop("enable_thinking"),
+        }
     source = str(entry.get("path", name))
-    beside = path.parent / source
-    is_folder = "endpoint" not in entry and beside.is_dir()
-    return ModelSpec(name, str(beside) if is_folder else source, dict(entry), True)
+    if "endpoint" not in entry:
+        source = _beside(path, source)
+        entry |= {key: _beside(path, str(entry[key])) for key in _PATHS if key in entry}
+    return ModelSpec(name, source, entry, True)
+
+
+def _beside(toml: Path, name: str) -> str:
+    """A model's name, with each path that exists beside leakage.toml resolved from there."""
+    from exleak.model_names import spelled
+
+    parts = [str(part) for part in spelled(name) if part is not None]
+    beside = [toml.parent / part for part in (name, *parts)]
+    if beside[0].exists():
+        return str(beside[0])
+    return ":".join(
+        str(place) if place.exists() else part
+        for part, place in zip(parts, beside[1:], strict=True)
+    )
 
 
 def source(
@@ -155,6 +198,8 @@ def source(
         device=settings.device,
         dtype=settings.dtype,
         chat=settings.chat,  # type: ignore[arg-type]
+        loading=settings.loading,
+        template=settings.chat_template,
         loader=loader,
     )
 

@@ -6,6 +6,8 @@ Every pytest session with the plugin installed imports this module, so it import
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -16,6 +18,8 @@ from exleak.generation.requests import Chat
 
 if TYPE_CHECKING:
     from exleak.gate.limits import Limits
+    from exleak.generation.local.checkpoint import Loading
+    from exleak.generation.requests import Template
     from exleak.generation.sampling import Sampling
 
 #: Value of ``--leakage-mitigation`` without a text: use the paper's instruction.
@@ -40,7 +44,7 @@ class Option:
 
     name: str
     help: str
-    kind: type = str
+    kind: Callable[[Any], Any] = str
     default: Any = None
     metavar: str | None = None
     repeatable: bool = False
@@ -59,7 +63,30 @@ class Option:
         return "--" + self.dest.replace("_", "-")
 
 
-def option(help: str, kind: type = str, **about: Any) -> Any:
+def pairs(value: Any) -> dict[str, Any]:
+    """A table of leakage.toml, or ``KEY=VALUE`` of the command line, whose values may be JSON.
+
+    >>> pairs(["enable_thinking=false", "tone=plain"])
+    {'enable_thinking': False, 'tone': 'plain'}
+
+    Raises:
+        ValueError: A text is no ``KEY=VALUE``.
+    """
+    if isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {}
+    for item in value:
+        key, sign, text = str(item).partition("=")
+        if not (key.strip() and sign):
+            raise ValueError(item)
+        try:
+            found[key.strip()] = json.loads(text)
+        except ValueError:
+            found[key.strip()] = text
+    return found
+
+
+def option(help: str, kind: Callable[[Any], Any] = str, **about: Any) -> Any:
     """Define a field of :class:`Settings` as an option.
 
     Args:
@@ -78,7 +105,8 @@ class Settings:
     """
 
     model: tuple[str, ...] = option(
-        "a checkpoint folder, hub name, reference model, leakage.toml entry or glob",
+        "a checkpoint or adapter folder, GGUF file, hub name, BASE:ADAPTER, reference model, "
+        "leakage.toml entry or glob; on the hub also NAME@REVISION and NAME@GLOB",
         metavar="NAME_OR_PATH",
         repeatable=True,
         default=(),
@@ -136,6 +164,38 @@ class Settings:
         "the model go on in its own turn, begun with the control prompt",
         default="auto",
         choices=get_args(Chat),
+    )
+    system: str | None = option(
+        "a system prompt for the chat template",
+        metavar="TEXT",
+    )
+    template: Mapping[str, Any] = option(
+        "a variable of the chat template, for example enable_thinking=false",
+        pairs,
+        default=(),
+        metavar="KEY=VALUE",
+        repeatable=True,
+    )
+    base: str | None = option(
+        "the base model of an adapter (default: the one that its configuration names)",
+        metavar="NAME_OR_PATH",
+    )
+    tokenizer: str | None = option(
+        "another tokenizer than the checkpoint's",
+        metavar="NAME_OR_PATH",
+    )
+    trust_remote_code: bool = option(
+        "run Python code of the checkpoint",
+        bool,
+        default=False,
+        flag=True,
+    )
+    load: Mapping[str, Any] = option(
+        "a further argument of from_pretrained, for example subfolder=merged",
+        pairs,
+        default=(),
+        metavar="KEY=VALUE",
+        repeatable=True,
     )
     endpoint: str | None = option(
         "an OpenAI-compatible server that has the models (a key: see docs/endpoint.md)",
@@ -213,6 +273,24 @@ class Settings:
         from exleak.generation.sampling import Sampling
 
         return Sampling(generations=self.generations, seed=self.seed)
+
+    @property
+    def loading(self) -> Loading:
+        """How a checkpoint is loaded, beyond device and dtype.
+
+        Raises:
+            SettingsError: An argument has a setting of its own.
+        """
+        from exleak.generation.local.checkpoint import Loading
+
+        return Loading(self.base, self.tokenizer, self.trust_remote_code, self.load)
+
+    @property
+    def chat_template(self) -> Template:
+        """System prompt and variables of the chat template."""
+        from exleak.generation.requests import Template
+
+        return Template(self.system, self.template)
 
     @property
     def limits(self) -> Limits:

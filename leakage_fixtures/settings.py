@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from leakage_fixtures.options import OPTIONS, ModelSpec, Option, Settings
+from leakage_fixtures.options import OPTIONS, ModelSpec, Option, Settings, pairs
 from leakage_fixtures.rootdir import TOML, root
 from leakage_fixtures.session import session_of
 
@@ -19,6 +19,12 @@ MODEL_KEYS = (
     "significance",
     "metric",
     "chat",
+    "system",
+    "template",
+    "base",
+    "tokenizer",
+    "trust_remote_code",
+    "load",
     "endpoint",
     "device",
     "dtype",
@@ -98,7 +104,7 @@ def _is_there(place: Path) -> bool:
 def _convert(option: Option, value: Any, where: str) -> Any:
     if value is None:
         return None
-    if option.repeatable:
+    if option.repeatable and option.kind is str:
         return tuple(str(item) for item in value)
     if option.flag:
         return bool(value)
@@ -114,7 +120,7 @@ def _convert(option: Option, value: Any, where: str) -> Any:
     return converted
 
 
-_KINDS = {float: "number", int: "whole number"}
+_KINDS: dict[Any, str] = {float: "number", int: "whole number", pairs: "KEY=VALUE or a table"}
 
 
 def _check(settings: Settings) -> None:
@@ -122,7 +128,7 @@ def _check(settings: Settings) -> None:
     from exleak.errors import ExleakError
 
     try:
-        _ = settings.limits, settings.sampling
+        _ = settings.limits, settings.sampling, settings.loading
         if settings.endpoint is not None:
             from exleak.sources import source_of
 

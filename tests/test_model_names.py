@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exleak.model_names import short_names
+from exleak.model_names import Spelling, short_names, spelled
 
 
 @pytest.fixture
@@ -48,3 +48,33 @@ def test_what_is_no_folder_keeps_its_name(runs: Path, monkeypatch: pytest.Monkey
     assert short_names(names) == names
     both = short_names(["reference-leaky", str(runs / "reference-leaky")])
     assert both == ["reference-leaky", f"{runs.name}/reference-leaky"]
+
+
+def test_an_adapter_and_its_base_are_both_shortened(runs: Path) -> None:
+    """The name is the same on every machine."""
+    assert short_names([f"{runs}/a/x/step-1:{runs}/a/x/step-2"]) == ["step-1:step-2"]
+    assert short_names([f"org/base@v1:{runs}/a/x/step-2"]) == ["org/base@v1:step-2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("org/name", (Spelling("org/name"), None)),
+        ("org/name@v1", (Spelling("org/name", "v1"), None)),
+        ("a:b", (Spelling("a:b"), None)),
+        ("org/a@x:lora@y", (Spelling("org/a", "x"), Spelling("lora", "y"))),
+        ("C:/models/a", (Spelling("C:/models/a"), None)),
+        ("@v1", (Spelling("@v1"), None)),
+        ("org/name:", (Spelling("org/name:"), None)),
+    ],
+)
+def test_the_parts_of_a_name(name: str, expected: object) -> None:
+    """Base, adapter and revisions; a drive's letter is no base."""
+    assert spelled(name) == expected
+
+
+def test_what_exists_is_meant(tmp_path: Path) -> None:
+    """Whatever signs its name has."""
+    odd = tmp_path / "a:b@c"
+    odd.mkdir()
+    assert spelled(str(odd)) == (Spelling(str(odd)), None)

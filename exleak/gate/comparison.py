@@ -104,6 +104,7 @@ _ASPECTS: dict[str, Callable[[Measurement], Any]] = {
     "number of generations": lambda m: m.generations["per_prompt"],
     "sampling": _sampling,
     "use of the chat template": lambda m: m.identity.get("chat"),
+    "system prompt and template variables": lambda m: m.identity.get("template"),
 }
 
 

@@ -6,7 +6,7 @@ on a server, and is created only when something has to be generated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
@@ -23,6 +23,13 @@ Chat = Literal["auto", "always", "never", "prefill"]
 ChatUse = bool | Literal["prefill"]
 
 
+def template_notes(template: Template) -> tuple[str, ...]:
+    """Notes for the report that say which system prompt and variables were used."""
+    said = [f"system prompt: {template.system}"] if template.system is not None else []
+    said += [f"template variable {name} = {value!r}" for name, value in template.variables.items()]
+    return tuple(said)
+
+
 def check_chat(chat: Chat) -> None:
     """Refuse a chat setting that is not in :data:`Chat`.
 
@@ -31,6 +38,32 @@ def check_chat(chat: Chat) -> None:
     """
     if chat not in get_args(Chat):
         raise SettingsError(f"chat {chat!r} is unknown; use {', '.join(map(repr, get_args(Chat)))}")
+
+
+@dataclass(frozen=True)
+class Template:
+    """What a chat template is given besides the prompt.
+
+    Attributes:
+        system: The system prompt; ``None`` for the template's own, if it has one.
+        variables: Variables of the template, for example ``{"enable_thinking": False}``.
+    """
+
+    system: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return self.system is not None or bool(self.variables)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings for the store key and reports; empty without any."""
+        system = {} if self.system is None else {"system": self.system}
+        return {**system, **({"variables": dict(self.variables)} if self.variables else {})}
+
+    def messages(self, text: str, begun: str | None = None) -> list[dict[str, Any]]:
+        """The turns of a conversation: system prompt, the user's, and the answer's beginning."""
+        said = {"system": self.system, "user": text, "assistant": begun}
+        return [{"role": role, "content": part} for role, part in said.items() if part is not None]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Training overwrites checkpoint folders in place. Hashing imports neither torch n
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import re
@@ -17,6 +18,9 @@ from exleak.hub import bounded
 
 _WEIGHTS = ("*.safetensors", "*.bin")
 _TEXTS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
+_TOKENIZERS = (
+    "*token*", "vocab*", "merges.txt", "*.model", "*.jinja", "*.tiktoken", "spiece.*",
+)  # fmt: skip
 #: Files that trainers write beside a checkpoint; they do not affect its generations.
 _FOREIGN = re.compile(
     r"trainer_state\.json|training_args\.bin|optimizer\.bin|scheduler\.bin|"
@@ -27,28 +31,42 @@ _SHARD = re.compile(r"-\d+-of-\d+\.")
 _SETTLED_NS = 2_000_000_000
 
 
-def checkpoint_hash(folder: Path, memo: Path | None = None) -> str:
+def checkpoint_hash(
+    folder: Path, memo: Path | None = None, *, file: str | None = None, code: bool = False
+) -> str:
     """Hash of all files in a checkpoint folder that can affect its generations.
 
     Args:
-        folder: A checkpoint folder, with weights, configuration and tokenizer.
+        folder: A checkpoint folder, with weights, configuration and tokenizer; or an adapter's.
         memo: File that caches file hashes by path, size, times and inode.
+        file: The one file that is loaded, such as a GGUF file.
+        code: Whether Python code of the folder is run.
 
     Returns:
         Hex sha256 over the names and contents of weights, configuration and tokenizer files.
     """
+    patterns = (glob.escape(file),) if file else (*_WEIGHTS, *_TEXTS, *(("*.py",) if code else ()))
+    return _hash(folder, patterns, memo)
+
+
+def tokenizer_hash(folder: Path, memo: Path | None = None) -> str:
+    """Hash of the tokenizer's files in a folder, as in :func:`checkpoint_hash`."""
+    return _hash(folder, _TOKENIZERS, memo)
+
+
+def _hash(folder: Path, patterns: tuple[str, ...], memo: Path | None) -> str:
     known = _read_memo(memo)
     before = dict(known)
-    lines = [f"{path.name} {_file_hash(path, known)}\n" for path in _files(folder)]
+    lines = [f"{path.name} {_file_hash(path, known)}\n" for path in _files(folder, patterns)]
     if memo is not None and known != before:
         with contextlib.suppress(OSError):  # only the cache is lost
             write_text(memo, json.dumps(known, indent=0, sort_keys=True) + "\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _files(folder: Path) -> list[Path]:
-    files = {path for pattern in (*_WEIGHTS, *_TEXTS) for path in folder.glob(pattern)}
-    return sorted(path for path in files if not _FOREIGN.fullmatch(path.name))
+def _files(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    files = {path for pattern in patterns for path in folder.glob(pattern)}
+    return sorted(path for path in files if not _FOREIGN.fullmatch(path.name) and path.is_file())
 
 
 def _file_hash(path: Path, known: dict[str, str]) -> str:
@@ -90,24 +108,33 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
 
 
 @bounded
-def local_folder(source: str) -> Path | None:
+def local_folder(
+    source: str, revision: str | None = None, subfolder: str = "", file: str = "config.json"
+) -> Path | None:
     """The folder of a checkpoint's files: the source itself, or its snapshot in the hub's cache.
 
-    If the hub can be reached, it is asked for the newest revision, as in loading the checkpoint;
-    otherwise the cached revision is used.
+    If the hub can be reached, it is asked for the newest state of the revision, as in loading the
+    checkpoint; otherwise the cached one is used.
+
+    Args:
+        source: A folder or a hub name.
+        revision: Branch, tag or commit on the hub; by default the main branch.
+        subfolder: Folder within it.
+        file: A file that tells whether the checkpoint is there; a folder is not searched for it.
 
     Returns:
         The folder; ``None`` for a hub name that is not in the cache yet.
     """
     if Path(source).is_dir():
-        return Path(source)
+        return Path(source) / subfolder
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
+    path = f"{subfolder}/{file}" if subfolder else file
     try:
-        return Path(hf_hub_download(source, "config.json")).parent
+        return Path(hf_hub_download(source, path, revision=revision)).parent
     except Exception:  # loading the checkpoint will report the cause
-        config = try_to_load_from_cache(source, "config.json")
-        return Path(config).parent if isinstance(config, str) else None
+        found = try_to_load_from_cache(source, path, revision=revision)
+        return Path(found).parent if isinstance(found, str) else None
 
 
 def is_whole(folder: Path) -> bool:

@@ -17,6 +17,7 @@ from exleak.generation.dataset import Generated, generate_rows
 from exleak.generation.endpoint import transport
 from exleak.generation.endpoint.source import EndpointSource
 from exleak.generation.endpoint.transport import base_url
+from exleak.generation.requests import Template
 from exleak.store import Store
 from tests.helpers.server import Fake, Handler
 
@@ -44,7 +45,8 @@ def fake() -> Iterator[Fake]:
 def run(fake: Fake, store: Store | None = None, timeout: float = 10, **settings: Any) -> Generated:
     """Continue the small dataset."""
     chat, sampling = settings.pop("chat", "auto"), settings.pop("sampling", SETTINGS)
-    source = EndpointSource("m", fake.url, chat=chat, timeout=timeout)
+    template = settings.pop("template", Template())
+    source = EndpointSource("m", fake.url, chat=chat, timeout=timeout, template=template)
     return generate_rows(source, DATA, sampling, store=store, **settings)
 
 
@@ -266,6 +268,23 @@ def test_a_mode_that_is_not_served_is_told(mode: str, chat: str) -> None:
     path = "/v1/completions" if mode == "completions" else "/v1/chat/completions"
     with Fake(modes=(path,)) as fake, pytest.raises(ModelError, match="--leakage-chat"):
         run(fake, chat=chat)
+
+
+def test_a_system_prompt_and_variables_are_sent(tmp_path: Path) -> None:
+    """In every request, under a key of their own; plain completions have no place for them."""
+    template = Template("Be calm.", {"enable_thinking": False})
+    with Fake() as fake:
+        found = run(fake, Store(tmp_path), template=template)
+        for body in fake.asked:
+            assert body["messages"][0] == {"role": "system", "content": "Be calm."}
+            assert body["chat_template_kwargs"] == {"enable_thinking": False}
+        assert "system prompt: Be calm." in found.notes
+        assert any("chat_template_kwargs" in note for note in found.notes)
+        before = len(fake.asked)
+        run(fake, Store(tmp_path))
+        assert len(fake.asked) > before
+        with pytest.raises(ModelError, match="continues plain text here"):
+            run(fake, template=template, chat="never")
 
 
 def test_a_prefilled_answer_is_gone_on_with(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from exleak import ModelError, reference
+from exleak.generation.local.checkpoint import checkpoint_of
 from exleak.generation.local.folder import check_end_of_text
-from exleak.generation.local.loading import load_model, locate
+from exleak.generation.local.loading import load_model
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_settings_that_cannot_be_read_are_refused(name: str, content: str, folde
     """Torn, empty or of another type: transformers would go on without some of them."""
     (folder / name).write_text(content)
     with pytest.raises(ModelError, match=name) as error:
-        locate(folder)
+        checkpoint_of(folder)
     assert "\n" not in str(error.value)
 
 
@@ -37,7 +38,7 @@ def test_bytes_that_are_no_text_are_refused(folder: Path) -> None:
     """As of a file of another kind."""
     (folder / "generation_config.json").write_bytes(b"\xff\xfe{}")
     with pytest.raises(ModelError, match=r"generation_config\.json is not JSON"):
-        locate(folder)
+        checkpoint_of(folder)
 
 
 @pytest.mark.parametrize("value", ["2", [2, "3"], 2.5, True, {"a": 2}])
@@ -47,7 +48,7 @@ def test_token_ids_of_other_types_are_refused(name: str, value: object, folder: 
     found = json.loads((folder / name).read_text())
     (folder / name).write_text(json.dumps({**found, "eos_token_id": value}))
     with pytest.raises(ModelError, match=f"eos_token_id of {name} is .* no token id"):
-        locate(folder)
+        checkpoint_of(folder)
 
 
 def test_the_end_of_text_list_is_used(folder: Path) -> None:
@@ -79,7 +80,7 @@ def test_a_git_lfs_pointer_is_told(name: str, folder: Path) -> None:
         f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 12345\n"
     )
     with pytest.raises(ModelError, match=f"{name} is a pointer of Git LFS.*git lfs pull"):
-        locate(folder)
+        checkpoint_of(folder)
 
 
 def test_an_index_that_is_torn_or_names_what_is_not_there_is_told(folder: Path) -> None:
@@ -89,17 +90,17 @@ def test_an_index_that_is_torn_or_names_what_is_not_there_is_told(folder: Path) 
     for content in ('{"weight_map": {', "[]", "{}", '{"weight_map": {"a": 1}}'):
         index.write_text(content)
         with pytest.raises(ModelError, match=r"index\.json"):
-            locate(folder)
+            checkpoint_of(folder)
     index.write_text('{"weight_map": {"a": "model-00001-of-00002.safetensors"}}')
     with pytest.raises(ModelError, match=r"names 1 files of weights, .* not there"):
-        locate(folder)
+        checkpoint_of(folder)
 
 
 def test_an_adapter_beside_weights_is_refused(folder: Path) -> None:
     """Which of them transformers loads depends on whether PEFT is installed."""
     (folder / "adapter_config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"an adapter .* beside the weights"):
-        locate(folder)
+        checkpoint_of(folder)
 
 
 def test_a_missing_tokenizer_is_told_in_one_whole_line(folder: Path) -> None:

@@ -11,7 +11,8 @@ from transformers import (
 )
 
 from exleak import ModelError, SettingsError
-from exleak.generation.local.loading import load_model, locate
+from exleak.generation.local.checkpoint import checkpoint_of
+from exleak.generation.local.loading import load_model
 from tests.helpers import checkpoints
 
 
@@ -30,7 +31,7 @@ def test_what_is_no_checkpoint_is_told(
 ) -> None:
     """Each kind of wrong path has its own words."""
     with pytest.raises(ModelError, match=message):
-        locate(make(tmp_path))
+        checkpoint_of(make(tmp_path))
 
 
 def _file(path: Path, text: str = "x") -> Path:

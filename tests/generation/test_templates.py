@@ -7,7 +7,7 @@ import pytest
 from exleak import ModelError
 from exleak.generation.local.model import LocalModel
 from exleak.generation.local.templates import rendered
-from exleak.generation.requests import ChatUse
+from exleak.generation.requests import ChatUse, Template
 from tests.helpers import checkpoints
 
 TURNS = (
@@ -16,12 +16,15 @@ TURNS = (
 )
 
 
-def render(template: str | dict[str, str], begun: str | None = None) -> str:
+def render(
+    template: str | dict[str, str], begun: str | None = None, given: Template | None = None
+) -> str:
     """A prompt in a template."""
     tokenizer = checkpoints.tokenizer()
     tokenizer.chat_template = template
     use: ChatUse = True if begun is None else "prefill"
-    return LocalModel("m", None, tokenizer, use).render("It rained. The soup is", begun)
+    model = LocalModel("m", None, tokenizer, use, template=given or Template())
+    return model.render("It rained. The soup is", begun)
 
 
 def test_a_prefilled_answer_is_left_open() -> None:
@@ -61,7 +64,7 @@ def test_a_template_that_loses_the_prompt_is_refused(template: str) -> None:
 
 def test_the_prompts_own_end_is_no_begun_answer() -> None:
     """A template that leaves the answer out, cut where the prompt says the same."""
-    with pytest.raises(ModelError, match="leaves the prompt out"):
+    with pytest.raises(ModelError, match="leaves a part out"):
         rendered(lambda *_, **__: "<user>It rained. The soup is", "It rained. The soup is", "m",
                  "The soup is")  # fmt: skip
 
@@ -99,3 +102,32 @@ def test_thinking_is_switched_off_where_the_template_can(switch: str) -> None:
     assert made == "It rained. The soup is<assistant><think>\n</think>!"
     shut = "{{ messages[0]['content'] }}{% if enable_thinking is defined %}!{% endif %}"
     assert render(shut) == "It rained. The soup is"
+
+
+def test_a_system_prompt_and_variables_are_given_to_the_template() -> None:
+    """The prompt stays the user's turn."""
+    found = render(TURNS + "{{ tone }}", given=Template("Be calm.", {"tone": "plain"}))
+    assert found == "<system>Be calm.</system><user>It rained. The soup is</user><assistant>plain"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        TURNS.replace("{% for m in messages %}", "{% for m in messages if m['role'] == 'user' %}"),
+        "{{ raise_exception('no system role here') if messages[0]['role'] == 'system' }}",
+    ],
+)
+def test_a_template_that_loses_the_system_prompt_is_refused(template: str) -> None:
+    """Some drop it without a word, some raise."""
+    with pytest.raises(ModelError, match="a system prompt, one message"):
+        render(template, given=Template("Be calm."))
+
+
+def test_thinking_that_is_asked_for_is_not_switched_off() -> None:
+    """The variable of the user goes before ours; without it thinking is off."""
+    template = (
+        TURNS + "{% if enable_thinking is not defined or enable_thinking %}<think>{% endif %}"
+    )
+    assert not render(template).endswith("<think>")
+    asked = Template(None, {"enable_thinking": True, "thinking": True})
+    assert render(template, given=asked).endswith("<think>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -232,12 +233,13 @@ class Wrapper(torch.nn.Module):
             return getattr(super().__getattr__("inner"), name)
 
 
-def snapshot(cache: Path, name: str) -> Path:
+def snapshot(cache: Path, name: str, revision: str = "main") -> Path:
     """The folder of a hub name in a cache laid out like the hub's, made if it is not there."""
     home = cache / f"models--{name.replace('/', '--')}"
-    (home / "refs").mkdir(parents=True, exist_ok=True)
-    (home / "refs" / "main").write_text("0" * 40)
-    folder = home / "snapshots" / ("0" * 40)
+    commit = "0" * 40 if revision == "main" else hashlib.sha1(revision.encode()).hexdigest()
+    (home / "refs" / revision).parent.mkdir(parents=True, exist_ok=True)
+    (home / "refs" / revision).write_text(commit)
+    folder = home / "snapshots" / commit
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -276,7 +276,9 @@ def test_the_hub_is_asked_for_the_newest_revision(
     shutil.copytree(llama, cached, dirs_exist_ok=True)
     assert local_folder("org/name") == cached
     newest = tmp_path / "newest"
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_: str(newest / "config.json"))
+    monkeypatch.setattr(
+        "huggingface_hub.hf_hub_download", lambda *_, **__: str(newest / "config.json")
+    )
     assert local_folder("org/name") == newest
 
 

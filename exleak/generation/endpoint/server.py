@@ -16,7 +16,7 @@ from exleak.errors import ModelError
 from exleak.generation.draws import stream
 from exleak.generation.endpoint.answers import ends_of, error_in, plain, thoughts_of
 from exleak.generation.endpoint.transport import RETRIED, RefusedError, TooSlowError, Transport
-from exleak.generation.requests import Continued
+from exleak.generation.requests import Continued, Template
 from exleak.generation.sampling import Sampling
 from exleak.generation.turns import cut_turn
 
@@ -72,6 +72,7 @@ class Server:
         transport: HTTP client for the server.
         chat: Whether prompts go through the server's chat template; ``"prefill"`` if the answer
             begins with the control prompt.
+        template: System prompt and variables for the server's chat template.
         refused: Unknown fields: the server rejected more than one value and accepted none.
         disliked: Rejected values, as pairs of field and value.
         accepted: Fields that it accepted with some value.
@@ -87,6 +88,7 @@ class Server:
     model: str
     transport: Transport
     chat: ChatUse = False
+    template: Template = field(default_factory=Template)
     refused: set[str] = field(default_factory=set)
     disliked: set[tuple[str, Any]] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
@@ -260,11 +262,10 @@ class Server:
             body["n"] = n
         if not self.chat:
             return body | {"prompt": prompt}
-        messages = [{"role": "user", "content": prompt}]
-        if begun is None:
-            return body | {"messages": messages}
-        messages.append({"role": "assistant", "content": begun})
-        return body | {"messages": messages, **_GO_ON}
+        body["messages"] = self.template.messages(prompt, begun)
+        if self.template.variables:
+            body["chat_template_kwargs"] = dict(self.template.variables)
+        return body if begun is None else body | _GO_ON
 
     def _learns(self, error: RefusedError, body: dict[str, Any]) -> bool:
         """Whether a refusal names a field that the next request can leave out."""

@@ -12,7 +12,7 @@ from exleak.generation.endpoint.answers import THOUGHTS
 from exleak.generation.endpoint.probes import Findings, choose_mode, find_out
 from exleak.generation.endpoint.server import DEFAULT_TEMPERATURE, Server
 from exleak.generation.endpoint.transport import Transport, base_url
-from exleak.generation.requests import Chat, ChatUse, check_chat
+from exleak.generation.requests import Chat, ChatUse, Template, check_chat, template_notes
 
 if TYPE_CHECKING:
     from exleak.generation.sampling import Sampling
@@ -40,6 +40,7 @@ class EndpointSource:
         chat: ``"auto"`` requests chat completions and falls back to plain ones; ``"always"`` and
             ``"never"`` do not fall back; ``"prefill"`` has the model continue its own turn.
         timeout: Time limit of one request in seconds, including retries.
+        template: System prompt and variables for the server's chat template.
     """
 
     name: str
@@ -47,6 +48,7 @@ class EndpointSource:
     path: str | None = None
     chat: Chat = "auto"
     timeout: float = TIMEOUT
+    template: Template = field(default_factory=Template)
     server: Server = field(init=False, repr=False)
     _fallback: str | None = field(default=None, init=False, repr=False)
 
@@ -60,7 +62,7 @@ class EndpointSource:
         self.base = base_url(self.url)
         label = f"endpoint {self.base}, model {self.name}"
         transport = Transport(self.base, label, self.timeout)
-        self.server = Server(self.name, self.path or self.name, transport)
+        self.server = Server(self.name, self.path or self.name, transport, template=self.template)
 
     @property
     def backend(self) -> Server:
@@ -83,6 +85,11 @@ class EndpointSource:
         if problem := transport.answers(min(_FIRST_ANSWER, self.timeout)):
             raise ModelError(f"{transport.label}: {problem}")
         self._fallback = choose_mode(self.server, self.chat)
+        if self.template and not self.server.chat:
+            raise ModelError(
+                f"{transport.label}: a system prompt or template variables are set, but the server "
+                "continues plain text here; leave them out, or set chat to always"
+            )
         return find_out(self.server)
 
     def about(self, sampling: Sampling, store: Store) -> dict[str, Any]:
@@ -98,6 +105,7 @@ class EndpointSource:
             "honoured": findings.honoured,
             "chat": self.backend.chat,
             "sampling": settings,
+            **({"template": self.template.to_json()} if self.template else {}),
         }
 
     @property
@@ -121,11 +129,18 @@ class EndpointSource:
             "endpoint": self.base,
             "fingerprint": self.findings.fingerprint,
             "ignored": ignored,
+            **({"template": self.template.to_json()} if self.template else {}),
         }
 
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
         """Caveats on how the server made these continuations."""
-        collected = list(_setting_notes(self.findings.honoured, self.server, sampling))
+        collected = [*template_notes(self.template)]
+        if self.template.variables:
+            collected.append(
+                "template variables are sent as chat_template_kwargs; a server that does not know "
+                "the field ignores them without a word"
+            )
+        collected += _setting_notes(self.findings.honoured, self.server, sampling)
         if self._fallback:
             collected.insert(0, self._fallback)
         if self.findings.fingerprint is None:

@@ -12,6 +12,9 @@ from typing import Any
 
 from exleak.errors import ModelError
 
+#: Configuration of an adapter (PEFT).
+ADAPTER = "adapter_config.json"
+_ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 _LFS = b"version https://git-lfs.github.com/spec/"
 #: Files that must be JSON objects if they exist.
 _OBJECTS = (
@@ -31,6 +34,7 @@ _SETS = (
     "pytorch_model.bin.index.json",
 )
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_GGUF = b"GGUF"
 _TOKEN_IDS = ("eos_token_id", "bos_token_id", "pad_token_id")
 
 
@@ -47,26 +51,68 @@ def check_folder(folder: Path, name: str) -> None:
     """
     if not (folder / "config.json").is_file():
         raise ModelError(f"model {name}: no config.json in this folder; is it a checkpoint?")
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and _is_pointer(path):
-            raise ModelError(
-                f"model {name}: {path.name} is a pointer of Git LFS, not the file itself; "
-                "run `git lfs pull` in its repository"
-            )
-    for file in _OBJECTS:
-        if (folder / file).is_file():
-            _check_ids(_read_object(folder / file, name), file, name)
+    _check_files(folder, name)
     sets = list(weight_sets(folder, name))
     if not sets and not any(True for kind in _WEIGHTS for _ in folder.glob(kind)):
         raise ModelError(
             f"model {name}: no weights in this folder (looked for {', '.join(_WEIGHTS)}); "
-            "save them with save_pretrained, or merge the adapter first"
+            "save them with save_pretrained"
         )
-    if sets and (folder / "adapter_config.json").is_file():
+    if sets and (folder / ADAPTER).is_file():
         raise ModelError(
             f"model {name}: an adapter (adapter_config.json) is beside the weights "
             f"{sets[0][0]}, and which of them is loaded depends on whether PEFT is installed; "
             "merge the adapter into a folder of its own, or move its files away"
+        )
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder has an adapter and no model of its own."""
+    return (folder / ADAPTER).is_file() and not (folder / "config.json").is_file()
+
+
+def check_adapter(folder: Path, name: str) -> None:
+    """Refuse a folder from which no adapter can be loaded as it was saved.
+
+    Raises:
+        ModelError: Files are missing, truncated, not JSON, or Git LFS pointers.
+    """
+    if not (folder / ADAPTER).is_file():
+        raise ModelError(f"model {name}: no {ADAPTER} in {folder}; is it an adapter of PEFT?")
+    _check_files(folder, name)
+    read_object(folder / ADAPTER, name)
+    if not any((folder / file).is_file() for file in _ADAPTER_WEIGHTS):
+        raise ModelError(
+            f"model {name}: an adapter without weights (looked for "
+            f"{' and '.join(_ADAPTER_WEIGHTS)}); was it written or copied to the end?"
+        )
+
+
+def check_file(path: Path, name: str) -> None:
+    """Refuse a GGUF file that is none.
+
+    Raises:
+        ModelError: It does not begin as a GGUF file, or is a Git LFS pointer.
+    """
+    _check_pointer(path, name)
+    with path.open("rb") as file:
+        if file.read(len(_GGUF)) != _GGUF:
+            raise ModelError(f"model {name}: this file does not begin as a GGUF file does")
+
+
+def _check_files(folder: Path, name: str) -> None:
+    for path in sorted(folder.iterdir()):
+        _check_pointer(path, name)
+    for file in _OBJECTS:
+        if (folder / file).is_file():
+            _check_ids(read_object(folder / file, name), file, name)
+
+
+def _check_pointer(path: Path, name: str) -> None:
+    if path.is_file() and _is_pointer(path):
+        raise ModelError(
+            f"model {name}: {path.name} is a pointer of Git LFS, not the file itself; "
+            "run `git lfs pull` in its repository"
         )
 
 
@@ -95,7 +141,12 @@ def _is_pointer(path: Path) -> bool:
         return False
 
 
-def _read_object(path: Path, name: str) -> dict[str, Any]:
+def read_object(path: Path, name: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        ModelError: It cannot be read, or holds something else.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -123,7 +174,7 @@ def weight_sets(folder: Path, name: str) -> Iterator[tuple[str, list[Path]]]:
 
 def _shards(index: Path, name: str) -> list[Path]:
     """The weight files that an index names; all of them must exist."""
-    mapped = _read_object(index, name).get("weight_map")
+    mapped = read_object(index, name).get("weight_map")
     if not isinstance(mapped, dict) or not mapped:
         raise ModelError(
             f"model {name}: {index.name} has no weight_map; was it written to the end?"
@@ -151,7 +202,7 @@ def check_end_of_text(folder: Path, has: Any, name: str) -> None:
         ModelError: transformers ignored that file.
     """
     file = folder / "generation_config.json"
-    said = _read_object(file, name).get("eos_token_id") if file.is_file() else None
+    said = read_object(file, name).get("eos_token_id") if file.is_file() else None
     if said is not None and _ids(said) != _ids(has):
         raise ModelError(
             f"model {name}: transformers does not take its generation_config.json: eos_token_id is "

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exleak.errors import ModelError, SettingsError
+from exleak.errors import ExleakError, ModelError, SettingsError, one_line
+from exleak.generation.local.adapter import with_adapter
+from exleak.generation.local.checkpoint import Checkpoint, Loading, checkpoint_of
 from exleak.generation.local.folder import check_end_of_text, check_folder
 from exleak.generation.local.model import LocalModel
 from exleak.generation.local.weights import check_sets, check_weights
 from exleak.generation.local.wrappers import unwrapped
-from exleak.generation.requests import Chat, ChatUse, check_chat
+from exleak.generation.requests import Chat, ChatUse, Template, check_chat
 from exleak.hub import bounded
 from exleak.model_names import short_names
 from exleak.resources import limit_torch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_LONGEST_REASON = 600
 
 
 def load_model(
@@ -33,11 +32,14 @@ def load_model(
     dtype: str | None = None,
     chat: Chat = "auto",
     name: str | None = None,
+    loading: Loading | None = None,
+    template: Template | None = None,
 ) -> LocalModel:
     """Load a causal language model for generation.
 
     Args:
-        source: A checkpoint folder, a hub name, a reference model's name, or a model object.
+        source: A checkpoint folder, an adapter's folder (PEFT), a GGUF file, a hub name (also
+            ``NAME@REVISION``), ``BASE:ADAPTER``, a reference model's name, or a model object.
         tokenizer: Required with a model object; otherwise the checkpoint's tokenizer is used.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``…; by default CUDA if available.
         dtype: ``"float32"``, ``"bfloat16"``…; by default float32 on the CPU, bfloat16 elsewhere.
@@ -45,6 +47,8 @@ def load_model(
             one; ``"never"`` sends the bare text; ``"prefill"`` requires one and has the model
             continue its own turn, which begins with the control prompt.
         name: The model's name in reports; by default the source.
+        loading: How a checkpoint is loaded beyond that.
+        template: System prompt and variables for the chat template.
 
     Raises:
         ModelError: Nothing usable at ``source``; the message says what was looked for.
@@ -59,41 +63,28 @@ def load_model(
         source = unwrapped(source)
         label = name or getattr(source.config, "name_or_path", "") or type(source).__name__
         label = name or short_names([label])[0]
-        return LocalModel(label, source, tokenizer, _use_chat(chat, tokenizer, label))
+        return _local_model(label, source, tokenizer, chat, template)
     label = name or short_names([str(source)])[0]
-    path = locate(source)
-    model, loaded, notes = _load(path, label, device, dtype)
-    return LocalModel(label, model, loaded, _use_chat(chat, loaded, label), notes)
+    checkpoint = replace(checkpoint_of(source, loading), label=label)
+    model, loaded, notes = _load(checkpoint.weights.name, checkpoint, device, dtype)
+    return _local_model(label, model, loaded, chat, template, notes)
 
 
-def locate(source: str | Path) -> str:
-    """Resolve a source to a path or name for transformers; refuse what cannot be a checkpoint.
-
-    Imports nothing heavy, so that a mistyped path is reported before anything else starts.
-
-    Args:
-        source: A checkpoint folder, a hub name or a reference model's name.
-
-    Returns:
-        A folder or a hub name.
-
-    Raises:
-        ModelError: A path that does not exist, or a folder without a checkpoint.
-    """
-    from exleak import reference
-
-    name = str(source)
-    if name in reference.names():
-        return str(reference.path(name))
-    path = Path(source).expanduser()
-    if path.is_dir():
-        check_folder(path, name)
-        return str(path)
-    if path.exists():
-        raise ModelError(f"model {name}: this is a file; give the checkpoint's folder")
-    if isinstance(source, Path) or not _HUB_NAME.fullmatch(name) or name.startswith("."):
-        raise ModelError(f"model {name}: there is no such folder")
-    return name
+def _local_model(
+    label: str,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    chat: Chat,
+    template: Template | None,
+    notes: tuple[str, ...] = (),
+) -> LocalModel:
+    use = _use_chat(chat, tokenizer, label)
+    if template and not use:
+        raise ModelError(
+            f"model {label}: a system prompt or template variables are set, but no chat template "
+            "is used; leave them out, or set chat to always"
+        )
+    return LocalModel(label, model, tokenizer, use, notes, template or Template())
 
 
 def has_cuda() -> bool:
@@ -118,45 +109,80 @@ def placement(device: str | None, dtype: str | None) -> tuple[str, str]:
 
 @bounded
 def _load(
-    path: str, name: str, device: str | None, dtype: str | None
+    hub_name: str, checkpoint: Checkpoint, device: str | None, dtype: str | None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, tuple[str, ...]]:
     """Model, tokenizer, and caveats on how they were loaded."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
     from transformers.utils import logging
-
-    from exleak.store.identity import local_folder
 
     limit_torch()  # not for a model object: its owner has set torch's threads
     logging.disable_progress_bar()
-    where, name_of_dtype = placement(device, dtype)
-    kind = _dtype(name_of_dtype)
-    part = "its tokenizer "
+    name, part = checkpoint.label, "its tokenizer "
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
-        part = ""
-        model, loaded = AutoModelForCausalLM.from_pretrained(
-            path, dtype=kind, output_loading_info=True, ignore_mismatched_sizes=True
+        checkpoint = checkpoint.resolved()
+        files = checkpoint.tokenizer
+        remote = checkpoint.loading.trust_remote_code
+        tokenizer = AutoTokenizer.from_pretrained(
+            files.name, trust_remote_code=remote, **files.arguments
         )
-        folder = local_folder(path)
-        if folder is not None:
-            check_folder(folder, name)
-            check_sets(folder, name)
-            check_end_of_text(folder, getattr(model.generation_config, "eos_token_id", None), name)
-        notes = check_weights(model, loaded, folder, name)
-        return model.to(where).eval(), tokenizer, tuple(notes)
-    except ModelError:
+        part = ""
+        model, notes = _load_weights(checkpoint, device, dtype)
+        if checkpoint.adapter is not None:
+            model, more = with_adapter(model, checkpoint)
+            notes = (*notes, *more)
+        return model.eval(), tokenizer, notes
+    except ExleakError:
         raise
     except Exception as error:  # safetensors and tokenizers raise their own types
-        place = "its folder" if Path(path).is_dir() else "the hub or its cache, nor is it a folder"
+        is_folder = Path(checkpoint.weights.name).is_dir()
+        place = "its folder" if is_folder else "the hub or its cache, nor is it a folder"
+        how = f" (quantised with {checkpoint.quantised})" if checkpoint.quantised else ""
         raise ModelError(
-            f"model {name}: {part}cannot be loaded from {place}: {one_line(error)}"
+            f"model {name}: {part}cannot be loaded{how} from {place}: {one_line(error)}"
+            f"{_about_code(error)}"
         ) from error
 
 
-def one_line(error: BaseException) -> str:
-    """Type and message of an error in one line, truncated if long."""
-    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}…"
+def _load_weights(
+    checkpoint: Checkpoint, device: str | None, dtype: str | None
+) -> tuple[PreTrainedModel, tuple[str, ...]]:
+    from transformers import AutoModelForCausalLM
+
+    name, files = checkpoint.label, checkpoint.weights
+    where, name_of_dtype = placement(device, dtype)
+    kind = _dtype(name_of_dtype)
+    quantised = checkpoint.quantised is not None
+    if quantised:
+        kind = "auto" if dtype is None else kind
+    model, loaded = AutoModelForCausalLM.from_pretrained(
+        files.name,
+        dtype=kind,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+        # A quantised model cannot be moved afterwards.
+        **({"device_map": {"": where}} if quantised else {}),
+        **files.arguments,
+        **checkpoint.arguments,
+    )
+    folder = files.folder()
+    if files.gguf is not None:
+        notes = [f"the weights of {files.gguf} were dequantised to {name_of_dtype}"]
+        return model.to(where), tuple(notes)
+    if folder is not None:
+        check_folder(folder, name)
+        check_sets(folder, name)
+        check_end_of_text(folder, getattr(model.generation_config, "eos_token_id", None), name)
+    notes = check_weights(model, loaded, folder, name)
+    return model if quantised else model.to(where), tuple(notes)
+
+
+def _about_code(error: Exception) -> str:
+    if "trust_remote_code" not in str(error):
+        return ""
+    return (
+        "; if you trust the checkpoint's Python code: --leakage-trust-remote-code, or "
+        "trust_remote_code = true in leakage.toml"
+    )
 
 
 def _dtype(name: str) -> Any:

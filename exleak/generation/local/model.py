@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from exleak.errors import ModelError
 from exleak.generation.local.changes import while_needed
 from exleak.generation.local.templates import rendered
-from exleak.generation.requests import ChatUse
+from exleak.generation.requests import ChatUse, Template
 from exleak.generation.turns import Turns
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class LocalModel:
         chat: Whether prompts are wrapped in the tokenizer's chat template; ``"prefill"`` if the
             answer begins with the control prompt.
         notes: Caveats on how it was loaded.
+        template: System prompt and variables for the chat template.
     """
 
     name: str
@@ -41,6 +42,7 @@ class LocalModel:
     tokenizer: PreTrainedTokenizerBase
     chat: ChatUse
     notes: tuple[str, ...] = ()
+    template: Template = field(default_factory=Template)
 
     @property
     def device(self) -> torch.device:
@@ -71,7 +73,8 @@ class LocalModel:
         if not self.chat:
             return text
         with _fixed_date():
-            return rendered(self.tokenizer.apply_chat_template, text, self.name, begun)
+            apply = self.tokenizer.apply_chat_template
+            return rendered(apply, text, self.name, begun, self.template)
 
     def encode(self, rendered: str) -> list[int]:
         """Token ids of a rendered text, with at most one BOS and without an appended EOS.

@@ -9,9 +9,19 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from exleak.environment import makers
-from exleak.generation.local.loading import load_model, locate, placement
+from exleak.generation.local.checkpoint import CONTENT, Checkpoint, Loading, checkpoint_of
+from exleak.generation.local.loading import load_model, placement
 from exleak.generation.local.model import LocalModel
-from exleak.generation.requests import Chat, ChatUse, Continued, Counts, Request, check_chat
+from exleak.generation.requests import (
+    Chat,
+    ChatUse,
+    Continued,
+    Counts,
+    Request,
+    Template,
+    check_chat,
+    template_notes,
+)
 
 if TYPE_CHECKING:
     from exleak.generation.sampling import Sampling
@@ -111,11 +121,12 @@ class LoadedSource:
 
     def identity(self, chat: ChatUse, about: dict[str, Any] | None) -> dict[str, Any]:
         """How the chat template is used; the weights are unknown."""
-        return {"chat": chat}
+        template = self.model.template
+        return {"chat": chat, **({"template": template.to_json()} if template else {})}
 
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
-        """Empty: the only caveats are those of the backend."""
-        return ()
+        """The system prompt and variables of the chat template."""
+        return template_notes(self.model.template)
 
 
 @dataclass
@@ -124,8 +135,9 @@ class CheckpointSource:
 
     Attributes:
         name: The model's name in reports.
-        path: A checkpoint folder, hub name or reference model's name.
-        device, dtype, chat: As for :func:`exleak.load_model`.
+        path: A checkpoint folder, adapter folder, GGUF file, hub name, reference model's name or
+            ``BASE:ADAPTER``.
+        device, dtype, chat, loading, template: As for :func:`exleak.load_model`.
         loader: Returns the loaded model, if the caller keeps it.
     """
 
@@ -134,6 +146,8 @@ class CheckpointSource:
     device: str | None = None
     dtype: str | None = None
     chat: Chat = "auto"
+    loading: Loading = field(default_factory=Loading)
+    template: Template = field(default_factory=Template)
     loader: Callable[[], LocalModel] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -148,16 +162,36 @@ class CheckpointSource:
         """
         if self.loader is not None:
             return LocalBackend(self.loader())
-        return LocalBackend(
-            load_model(
-                self.path, device=self.device, dtype=self.dtype, chat=self.chat, name=self.name
-            )
+        model = load_model(
+            self.path,
+            device=self.device,
+            dtype=self.dtype,
+            chat=self.chat,
+            name=self.name,
+            loading=self.loading,
+            template=self.template,
         )
+        return LocalBackend(model)
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The files of the checkpoint; those of an adapter on the hub once they are here.
+
+        Raises:
+            ModelError: There is no such checkpoint.
+        """
+        return checkpoint_of(self.path, self.loading)
+
+    def _placement(self) -> tuple[str, str]:
+        """Device and dtype that the model gets; a quantised one keeps its dtype."""
+        device, dtype = placement(self.device, self.dtype)
+        keeps = self.dtype is None and self.checkpoint.quantised is not None
+        return device, "auto" if keeps else dtype
 
     @property
     def environment(self) -> dict[str, Any]:
         """Device and dtype that the model gets."""
-        device, dtype = placement(self.device, self.dtype)
+        device, dtype = self._placement()
         return {"device": device, "dtype": dtype}
 
     @property
@@ -166,27 +200,24 @@ class CheckpointSource:
         return makers()
 
     def check(self) -> None:
-        """Check the path with :func:`exleak.generation.local.loading.locate`."""
-        locate(self.path)
+        """Check the files with :func:`exleak.generation.local.checkpoint.checkpoint_of`."""
+        _ = self.checkpoint
 
     def about(self, sampling: Sampling, store: Store) -> dict[str, Any]:
         """The store key: everything that continuations depend on, except prompt and index.
 
         The model is loaded only if some of its files are not on this machine yet.
         """
-        from exleak.store.identity import checkpoint_hash, is_whole, local_folder
-
-        path = locate(self.path)
-        folder = local_folder(path)
-        if folder is None or not is_whole(folder):
+        found = self.checkpoint.resolved()
+        if not found.is_here():
             _ = self.backend
-            folder = local_folder(path)
-        assert folder is not None
-        device, dtype = placement(self.device, self.dtype)
+            found = self.checkpoint.resolved()
+        device, dtype = self._placement()
         settings = sampling.to_json()
         del settings["generations"]
         return {
-            "checkpoint": checkpoint_hash(folder, store.memo),
+            **found.content(store.memo),
+            **({"template": self.template.to_json()} if self.template else {}),
             "chat": self.chat,
             "device": device.partition(":")[0],
             "dtype": dtype,
@@ -196,10 +227,13 @@ class CheckpointSource:
 
     def identity(self, chat: ChatUse, about: dict[str, Any] | None) -> dict[str, Any]:
         """Hash of the checkpoint's files, and how the chat template is used."""
+        known: dict[str, Any] = {"chat": chat}
+        if self.template:
+            known["template"] = self.template.to_json()
         if about is None:  # without a store, files are not hashed
-            return {"chat": chat}
-        return {"chat": chat, "checkpoint": about["checkpoint"]}
+            return known
+        return known | {key: about[key] for key in CONTENT if key in about}
 
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
-        """Empty: the only caveats are those of the backend."""
-        return ()
+        """The system prompt and variables of the chat template."""
+        return template_notes(self.template)

@@ -6,13 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from exleak.errors import ModelError
+from exleak.generation.requests import Template
 from exleak.sentences.thoughts import opens_thought
 
 #: Template variables of reasoning models that switch the thought off.
 _NO_THOUGHT = {"enable_thinking": False, "thinking": False}
 
 
-def rendered(apply: Callable[..., Any], text: str, name: str, begun: str | None = None) -> str:
+def rendered(
+    apply: Callable[..., Any],
+    text: str,
+    name: str,
+    begun: str | None = None,
+    template: Template | None = None,
+) -> str:
     """Render a prompt in a model's chat template.
 
     Templates that expect content as a list of parts get a list. Those that open a thought are
@@ -23,16 +30,24 @@ def rendered(apply: Callable[..., Any], text: str, name: str, begun: str | None 
         text: The prompt.
         name: The model's name, for errors.
         begun: Prefilled beginning of the answer; the rendered text ends with it.
+        template: System prompt and variables.
 
     Raises:
         ModelError: The template fails, omits the prompt or changes it.
     """
-    reason = "it leaves the prompt out or changes it"
-    turn: dict[str, Any] = {"tokenize": False, "add_generation_prompt": begun is None}
+    given = template or Template()
+    reason = "it leaves a part out or changes it"
+    turn: dict[str, Any] = {
+        **given.variables,
+        "tokenize": False,
+        "add_generation_prompt": begun is None,
+    }
     if begun is not None:
         turn["continue_final_message"] = True
     for in_parts in (False, True):
-        messages = _messages(text, begun, in_parts)
+        messages = given.messages(text, begun)
+        if in_parts:
+            messages = [_in_parts(message) for message in messages]
         try:
             made = str(apply(messages, **turn))
         except Exception as error:  # templates may raise anything
@@ -41,22 +56,21 @@ def rendered(apply: Callable[..., Any], text: str, name: str, begun: str | None 
             continue
         # A list printed as a Python literal shows that the template does not support parts.
         is_read = not in_parts or "'type': 'text'" not in made
+        # Some templates drop a system prompt without a word.
+        is_read = is_read and (given.system or "").strip() in made
         _, found, behind = made.partition(text.strip())
         if is_read and found and behind.endswith((begun or "").strip()):
             return _without_thought(made, apply, messages, turn) if opens_thought(made) else made
     of = "one message of the user's" + (" and the beginning of an answer" if begun else "")
+    of = f"a system prompt, {of}" if given.system is not None else of
     raise ModelError(
         f"model {name}: its chat template cannot be used with {of} "
         f"({reason}); mend the template, or send the bare text with --leakage-chat never"
     )
 
 
-def _messages(text: str, begun: str | None, in_parts: bool) -> list[dict[str, Any]]:
-    said = {"user": text} if begun is None else {"user": text, "assistant": begun}
-    return [
-        {"role": role, "content": [{"type": "text", "text": part}] if in_parts else part}
-        for role, part in said.items()
-    ]
+def _in_parts(message: dict[str, Any]) -> dict[str, Any]:
+    return {**message, "content": [{"type": "text", "text": message["content"]}]}
 
 
 def _without_thought(
@@ -64,7 +78,7 @@ def _without_thought(
 ) -> str:
     """Render with thinking off; return ``made`` if the template has no such switch."""
     try:
-        calm = str(apply(messages, **turn, **_NO_THOUGHT))
+        calm = str(apply(messages, **{**_NO_THOUGHT, **turn}))
     except Exception:  # templates may raise anything
         return made
     return made if opens_thought(calm) else calm
