@@ -32,7 +32,7 @@ def save_adapter(folder: Path, base: Path, config: Any, *, scale: float = 0.3) -
         for name, parameter in model.named_parameters():
             if parameter.requires_grad and "lora_A" not in name:
                 parameter.normal_(std=scale)
-    model.save_pretrained(folder)
+    model.save_pretrained(str(folder))
     return model
 
 
@@ -98,7 +98,7 @@ def test_an_adapter_with_more_embeddings_than_its_base_is_loaded(
     model = AutoModelForCausalLM.from_pretrained(llama)
     model.resize_token_embeddings(304)
     config = LoraConfig(**_LORA, modules_to_save=["embed_tokens", "lm_head"])
-    get_peft_model(model, config).save_pretrained(tmp_path / "lora")
+    get_peft_model(model, config).save_pretrained(str(tmp_path / "lora"))
     loading = Loading(base=str(llama))
     loaded = load_model(tmp_path / "lora", loading=loading, device="cpu")
     assert len(loaded.model.get_input_embeddings().weight) == 304

@@ -182,7 +182,7 @@ def test_a_quantised_checkpoint_without_its_package_is_one_clear_error(
     """It names the method and the package."""
     folder = Path(shutil.copytree(llama, tmp_path / method))
     config = json.loads((folder / "config.json").read_text())
-    about = {
+    about: dict[str, Any] = {
         "gptq": {"bits": 4, "group_size": 32},
         "awq": {"bits": 4, "group_size": 32, "version": "gemm"},
         "compressed-tensors": {"format": "int-quantized", "config_groups": {}},

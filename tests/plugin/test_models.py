@@ -22,7 +22,7 @@ def lora(llama: Path, tmp_path: Path) -> Path:
     config = LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(llama), config)
     for step in (9, 10):
-        model.save_pretrained(tmp_path / "runs" / f"step-{step}")
+        model.save_pretrained(str(tmp_path / "runs" / f"step-{step}"))
     return tmp_path / "runs"
 
 
