@@ -182,14 +182,14 @@ def test_a_quantised_checkpoint_without_its_package_is_one_clear_error(
     """It names the method and the package."""
     folder = Path(shutil.copytree(llama, tmp_path / method))
     config = json.loads((folder / "config.json").read_text())
-    about: dict[str, Any] = {
+    abouts: dict[str, dict[str, Any]] = {
         "gptq": {"bits": 4, "group_size": 32},
         "awq": {"bits": 4, "group_size": 32, "version": "gemm"},
         "compressed-tensors": {"format": "int-quantized", "config_groups": {}},
         "bitsandbytes": {"load_in_8bit": True},
         "hqq": {"skip_modules": ["lm_head"], "quant_config": {}},
-    }[method]
-    config["quantization_config"] = {"quant_method": method, **about}
+    }
+    config["quantization_config"] = {"quant_method": method, **abouts[method]}
     (folder / "config.json").write_text(json.dumps(config))
     assert checkpoint_of(folder).quantised == method
     package = {"gptq": "optimum|gptqmodel", "awq": "gptqmodel", "hqq": "hqq"}.get(

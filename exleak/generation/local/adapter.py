@@ -40,8 +40,8 @@ def with_adapter(model: PreTrainedModel, checkpoint: Checkpoint) -> tuple[Any, t
         from peft import PeftModel
     except ImportError:
         raise ModelError(
-            f"model {label}: an adapter needs PEFT; run pip install 'exleak[adapters]', or merge the "
-            "adapter into its base model (merge_and_unload) and measure that"
+            f"model {label}: an adapter needs PEFT; run pip install 'exleak[adapters]', or merge "
+            "the adapter into its base model (merge_and_unload) and measure that"
         ) from None
     with warnings.catch_warnings():
         # PEFT would go on with adapters that are as new.
