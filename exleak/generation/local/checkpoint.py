@@ -149,12 +149,10 @@ class Checkpoint:
         """Whether all files are on this machine."""
         from exleak.store.identity import is_whole
 
-        folder = self.weights.folder()
-        if folder is None or (self.weights.gguf is None and not is_whole(folder)):
-            return False
-        adapter = self.adapter.folder(ADAPTER) if self.adapter else folder
-        own = self.loading.tokenizer is None or self._tokenizer_folder() is not None
-        return own and adapter is not None and is_whole(adapter)
+        folders = [self.weights.folder()] if self.weights.gguf is None else []
+        folders += [self.adapter.folder(ADAPTER)] if self.adapter else []
+        has_tokenizer = self.loading.tokenizer is None or self._tokenizer_folder() is not None
+        return has_tokenizer and all(f is not None and is_whole(f) for f in folders)
 
     def content(self, memo: Path | None) -> dict[str, Any]:
         """What continuations depend on: hashes of files that are here, and arguments of loading.
