@@ -22,6 +22,7 @@ from exleak.gate.limits import Limits
 from exleak.gate.rules import judge
 from exleak.gate.usable import MAX_UNUSABLE, counts_of
 from exleak.generation.dataset import Progress, generate_rows
+from exleak.generation.local.devices import MaxMemory
 from exleak.generation.local.model import LocalModel
 from exleak.generation.sampling import Sampling
 from exleak.notes import cut, left_out, notes
@@ -61,6 +62,7 @@ def measure(
     device: str | None = None,
     dtype: str | None = None,
     chat: Chat = "auto",
+    max_memory: MaxMemory | None = None,
     batch_size: int | None = None,
     mitigation: str | None = None,
     endpoint: str | None = None,
@@ -77,7 +79,7 @@ def measure(
         sampling: Sampling settings; the paper's by default.
         limits: The limits for the verdict; without limits it only reports.
         tokenizer: Tokenizer of a model object.
-        device, dtype, chat: See :func:`exleak.load_model`.
+        device, dtype, chat, max_memory: See :func:`exleak.load_model`.
         batch_size: Maximum number of continuations generated at once; changes only the rounding of
             logits.
         mitigation: An instruction prepended to each prompt, such as :data:`MITIGATION`.
@@ -96,7 +98,13 @@ def measure(
     settings = sampling or Sampling()
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     source = source_of(
-        model, tokenizer=tokenizer, endpoint=endpoint, device=device, dtype=dtype, chat=chat
+        model,
+        tokenizer=tokenizer,
+        endpoint=endpoint,
+        device=device,
+        dtype=dtype,
+        chat=chat,
+        max_memory=max_memory,
     )
     kept = Store(store) if isinstance(store, (str, Path)) else store
     generated = generate_rows(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from exleak.errors import SettingsError
 from exleak.generation.endpoint.source import TIMEOUT, EndpointSource
+from exleak.generation.local.devices import MaxMemory
 from exleak.generation.local.loading import load_model
 from exleak.generation.local.model import LocalModel
 from exleak.generation.local.source import CheckpointSource, LoadedSource
@@ -32,6 +33,7 @@ def source_of(
     dtype: str | None = None,
     chat: Chat = "auto",
     loader: Callable[[], LocalModel] | None = None,
+    max_memory: MaxMemory | None = None,
 ) -> Source:
     """The source of a model's continuations; loads no checkpoint and contacts no server.
 
@@ -41,7 +43,7 @@ def source_of(
         tokenizer: Tokenizer of a model object.
         endpoint: Address of a server that serves the model.
         timeout: Time-out of one request to the server, in seconds.
-        device, dtype, chat: As for :func:`exleak.load_model`.
+        device, dtype, chat, max_memory: As for :func:`exleak.load_model`.
         loader: Function that loads the checkpoint, for callers that cache the loaded model.
 
     Raises:
@@ -54,7 +56,7 @@ def source_of(
         return EndpointSource(name or model, endpoint, model, chat, timeout)
     if isinstance(model, (str, Path)):
         label = name or short_names([str(model)])[0]
-        return CheckpointSource(label, str(model), device, dtype, chat, loader)
+        return CheckpointSource(label, str(model), device, dtype, chat, loader, max_memory)
     if isinstance(model, LocalModel):
         return LoadedSource(model)
     if callable(getattr(model, "about", None)):  # asking for its backend would load it

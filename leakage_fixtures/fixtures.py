@@ -68,6 +68,7 @@ def leakage_model(leakage_spec: ModelSpec, pytestconfig: pytest.Config) -> Local
             dtype=resolved.dtype,
             chat=resolved.chat,  # type: ignore[arg-type]
             name=leakage_spec.name,
+            max_memory=resolved.memory,
         )
 
 

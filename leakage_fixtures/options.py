@@ -148,8 +148,15 @@ class Settings:
         metavar="X",
     )
     device: str | None = option(
-        "cpu, cuda, cuda:1 (default: CUDA where there is one)",
+        "cpu, cuda, cuda:1 (default: CUDA where there is one); auto spreads a model over all, "
+        "cuda:0,cuda:1 has a copy of it on each",
         metavar="DEVICE",
+    )
+    max_memory: tuple[str, ...] = option(
+        "with --leakage-device auto: what weights may take on a device, as in 0=20GiB,cpu=60GiB",
+        metavar="DEVICE=SIZE",
+        repeatable=True,
+        default=(),
     )
     dtype: str | None = option(
         "float32, bfloat16, float16 (default: float32 on the CPU, else bfloat16)",
@@ -236,6 +243,11 @@ class Settings:
     def rows(self) -> int | None:
         """The batch size; ``None`` means automatic."""
         return None if self.batch_size == "auto" else int(self.batch_size)
+
+    @property
+    def memory(self) -> str | None:
+        """The memory limits of a spread model, as for :func:`exleak.load_model`."""
+        return ",".join(self.max_memory) or None
 
     @property
     def instruction(self) -> str | None:

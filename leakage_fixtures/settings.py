@@ -21,6 +21,7 @@ MODEL_KEYS = (
     "chat",
     "endpoint",
     "device",
+    "max_memory",
     "dtype",
     "batch_size",
     "compare",
@@ -99,7 +100,9 @@ def _convert(option: Option, value: Any, where: str) -> Any:
     if value is None:
         return None
     if option.repeatable:
-        return tuple(str(item) for item in value)
+        if isinstance(value, dict):
+            value = [f"{key}={item}" for key, item in value.items()]
+        return tuple(str(item) for item in ([value] if isinstance(value, str) else value))
     if option.flag:
         return bool(value)
     try:
@@ -120,9 +123,12 @@ _KINDS = {float: "number", int: "whole number"}
 def _check(settings: Settings) -> None:
     """Check ranges before anything is measured; raise the library's errors as usage errors."""
     from exleak.errors import ExleakError
+    from exleak.generation.local.devices import check_devices, memory_limits
 
     try:
         _ = settings.limits, settings.sampling
+        check_devices(settings.device, None)
+        memory_limits(settings.memory or "")
         if settings.endpoint is not None:
             from exleak.sources import source_of
 

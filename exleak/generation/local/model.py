@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from exleak.errors import ModelError
 from exleak.generation.local.changes import while_needed
+from exleak.generation.local.devices import main_device
+from exleak.generation.local.processes import Replica
 from exleak.generation.local.templates import rendered
 from exleak.generation.requests import ChatUse
 from exleak.generation.turns import Turns
@@ -34,6 +36,7 @@ class LocalModel:
         chat: Whether prompts are wrapped in the tokenizer's chat template; ``"prefill"`` if the
             answer begins with the control prompt.
         notes: Caveats on how it was loaded.
+        replicas: Copies of it on other devices, for :mod:`exleak.generation.local.replicas`.
     """
 
     name: str
@@ -41,12 +44,12 @@ class LocalModel:
     tokenizer: PreTrainedTokenizerBase
     chat: ChatUse
     notes: tuple[str, ...] = ()
+    replicas: tuple[Replica, ...] = ()
 
     @property
     def device(self) -> torch.device:
-        """The device on which the model runs."""
-        device: torch.device = self.model.device
-        return device
+        """The device on which the model runs; of a spread model the one that takes its inputs."""
+        return main_device(self.model)
 
     @property
     def config(self) -> Any:

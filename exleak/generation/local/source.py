@@ -9,6 +9,13 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from exleak.environment import makers
+from exleak.generation.local.devices import (
+    AUTO,
+    MaxMemory,
+    check_accelerate,
+    check_devices,
+    layers_by_device,
+)
 from exleak.generation.local.loading import load_model, locate, placement
 from exleak.generation.local.model import LocalModel
 from exleak.generation.requests import Chat, ChatUse, Continued, Counts, Request, check_chat
@@ -60,8 +67,8 @@ class LocalBackend:
         batch_size: int | None = None,
         counts: Counts | None = None,
     ) -> Generator[Continued, None, None]:
-        """As :func:`exleak.generation.local.run.continue_prompts`."""
-        from exleak.generation.local.run import continue_prompts
+        """As :func:`exleak.generation.local.replicas.continue_prompts`."""
+        from exleak.generation.local.replicas import continue_prompts
 
         return continue_prompts(
             self.model, requests, sampling, batch_size=batch_size, counts=counts
@@ -96,7 +103,11 @@ class LoadedSource:
     @property
     def environment(self) -> dict[str, Any]:
         """Device and dtype."""
-        return {"device": self.model.device.type, "dtype": self.model.dtype}
+        return {
+            "device": self.model.device.type,
+            "dtype": self.model.dtype,
+            **_spread(self.model),
+        }
 
     @property
     def made_with(self) -> dict[str, str]:
@@ -125,7 +136,7 @@ class CheckpointSource:
     Attributes:
         name: The model's name in reports.
         path: A checkpoint folder, hub name or reference model's name.
-        device, dtype, chat: As for :func:`exleak.load_model`.
+        device, dtype, chat, max_memory: As for :func:`exleak.load_model`.
         loader: Returns the loaded model, if the caller keeps it.
     """
 
@@ -135,9 +146,11 @@ class CheckpointSource:
     dtype: str | None = None
     chat: Chat = "auto"
     loader: Callable[[], LocalModel] | None = field(default=None, repr=False)
+    max_memory: MaxMemory | None = None
 
     def __post_init__(self) -> None:
         check_chat(self.chat)
+        check_devices(self.device, self.max_memory)
 
     @cached_property
     def backend(self) -> LocalBackend:
@@ -150,15 +163,21 @@ class CheckpointSource:
             return LocalBackend(self.loader())
         return LocalBackend(
             load_model(
-                self.path, device=self.device, dtype=self.dtype, chat=self.chat, name=self.name
+                self.path,
+                device=self.device,
+                dtype=self.dtype,
+                chat=self.chat,
+                name=self.name,
+                max_memory=self.max_memory,
             )
         )
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Device and dtype that the model gets."""
+        """Device and dtype that the model gets; once it is loaded, its parts and copies."""
         device, dtype = placement(self.device, self.dtype)
-        return {"device": device, "dtype": dtype}
+        spread = _spread(self.backend.model) if "backend" in vars(self) else {}
+        return {"device": device, "dtype": dtype, **spread}
 
     @property
     def made_with(self) -> dict[str, str]:
@@ -167,6 +186,8 @@ class CheckpointSource:
 
     def check(self) -> None:
         """Check the path with :func:`exleak.generation.local.loading.locate`."""
+        if self.device == AUTO:
+            check_accelerate()
         locate(self.path)
 
     def about(self, sampling: Sampling, store: Store) -> dict[str, Any]:
@@ -203,3 +224,13 @@ class CheckpointSource:
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
         """Empty: the only caveats are those of the backend."""
         return ()
+
+
+def _spread(model: LocalModel) -> dict[str, Any]:
+    """Number of layers by device of a spread model, devices of a model with copies."""
+    layers = layers_by_device(model.model)
+    devices = [str(model.device), *(one.device for one in model.replicas)]
+    return {
+        **({"device_map": layers} if layers else {}),
+        **({"devices": devices} if model.replicas else {}),
+    }
