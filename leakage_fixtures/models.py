@@ -208,9 +208,9 @@ def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:
     """Whether tests of this model get the ``gpu`` marker (docs/guide.md)."""
     if settings.endpoint is not None:
         return False
-    if settings.device is not None:
+    if settings.device is not None and settings.device != "auto":
         return settings.device.startswith("cuda")
-    if model.from_toml:
+    if model.from_toml and settings.device is None:
         return True
     from exleak.generation.local.loading import has_cuda
 

@@ -208,8 +208,16 @@ class Settings:
         metavar="X",
     )
     device: str | None = option(
-        "cpu, cuda, cuda:1 (default: CUDA where there is one)",
+        "cpu, cuda, cuda:1 (default: CUDA where there is one); auto spreads a model over all, "
+        "cuda:0,cuda:1 has a copy of it on each",
         metavar="DEVICE",
+    )
+    max_memory: Mapping[str, Any] = option(
+        "with --leakage-device auto: what weights may take on a device, as in 0=20GiB or cpu=60GiB",
+        pairs,
+        metavar="DEVICE=SIZE",
+        repeatable=True,
+        default=(),
     )
     dtype: str | None = option(
         "float32, bfloat16, float16 (default: float32 on the CPU, else bfloat16)",
@@ -283,7 +291,8 @@ class Settings:
         """
         from exleak.generation.local.checkpoint import Loading
 
-        return Loading(self.base, self.tokenizer, self.trust_remote_code, self.load)
+        memory: dict[str | int, str | int] = {**self.max_memory}
+        return Loading(self.base, self.tokenizer, self.trust_remote_code, memory or None, self.load)
 
     @property
     def chat_template(self) -> Template:

@@ -27,6 +27,7 @@ MODEL_KEYS = (
     "load",
     "endpoint",
     "device",
+    "max_memory",
     "dtype",
     "batch_size",
     "compare",
@@ -126,9 +127,11 @@ _KINDS: dict[Any, str] = {float: "number", int: "whole number", pairs: "KEY=VALU
 def _check(settings: Settings) -> None:
     """Check ranges before anything is measured; raise the library's errors as usage errors."""
     from exleak.errors import ExleakError
+    from exleak.generation.local.devices import check_devices
 
     try:
         _ = settings.limits, settings.sampling, settings.loading
+        check_devices(settings.device, None)
         if settings.endpoint is not None:
             from exleak.sources import source_of
 

@@ -42,14 +42,14 @@ def refuse_snapshot_update(config: pytest.Config) -> None:
 def pin_gpu(config: pytest.Config) -> None:
     """Assign one GPU to each worker, round robin, before CUDA is initialised.
 
-    Does nothing if a model is placed on a numbered device, such as ``cuda:1``.
+    Does nothing if a model is placed on a numbered device, such as ``cuda:1``, or spread over all.
     """
     workerinput = getattr(config, "workerinput", None)
     gpus = visible_gpus()
     if workerinput is None or len(gpus) < 2:
         return
     placed = [settings.resolve(config, spec).device or "" for spec in models.models(config)]
-    if not any(":" in device for device in placed):
+    if not any(":" in device or device == "auto" for device in placed):
         number = int(workerinput["workerid"].removeprefix("gw"))
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
 

@@ -126,12 +126,12 @@ def generate_rows(
     for one, prompt in zip(asked, dataset.prompts, strict=True):
         wanted.setdefault(one, prompt)
     about = None if store is None else source.about(sampling, store)
-    environment = source.environment
     notes: tuple[str, ...]
     if store is None or about is None:
         backend = source.backend
         entries = _generate(backend, wanted, sampling, {}, None, batch_size, progress, course)
         chat, notes = backend.chat, (*backend.loading_notes, *course.notes)
+        environment = source.environment  # some of it is known once the model is loaded
     else:
         entries, about, origins = _from_store(
             source, about, wanted, sampling, store, batch_size, progress, course
@@ -139,6 +139,7 @@ def generate_rows(
         here = source.made_with
         made = _made(origins, wanted, sampling) if here else []
         chat, notes = entries[_CHAT], _stored_notes(entries, made, here)
+        environment = source.environment
         environment |= {"packages": {**packages(), **_together(made)}} if made else {}
     if len(course.sizes) > 1:
         environment["batch_sizes"] = course.sizes

@@ -19,7 +19,8 @@ class Rows:
 
     def __init__(self, count: int, whole: bool, chance: random.Random) -> None:
         self.chance, self.next = chance, 1
-        self.cache = SlotCache(self.prefilled([3])[0], count, 8, most=MOST, whole=whole)
+        like = self.prefilled([3])[0]
+        self.cache = SlotCache(like, count, 8, most=MOST, whole=whole, device=torch.device("cpu"))
         self.cache.column = 4
         self.tokens: list[list[int]] = []
         self.insert(list(range(count)))

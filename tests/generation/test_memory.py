@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_rows_memory_is_that_of_its_cache(
 ) -> None:
     """Keys and values grow, states do not; some architectures have both in several sizes."""
     model = load_model(checkpoints.save_checkpoint(tmp_path, architecture))
-    found = [row_bytes(model, tokens) - 24 * 300 for tokens in (1, 101)]
+    found = [row_bytes(model, tokens).total() - 24 * 300 for tokens in (1, 101)]
     assert found[1] - found[0] == pytest.approx(100 * a_token, abs=100 * 8)
     assert found[0] == pytest.approx(a_row + a_token, abs=16)
 
@@ -67,7 +68,7 @@ def test_looking_at_a_model_in_training_leaves_no_trace(tmp_path: Path) -> None:
     model.train()
     seen = []
 
-    def noted(given: LocalModel, tokens: int) -> int:
+    def noted(given: LocalModel, tokens: int) -> Counter[torch.device]:
         seen.append(row_bytes(given, 1000))
         return seen[-1]
 

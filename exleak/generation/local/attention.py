@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from exleak.generation.local.changes import while_needed
+from exleak.generation.local.devices import main_device
 
 _NAME = "exleak"
 _SDPA, _SDPA_MASK = AttentionInterface()["sdpa"], AttentionMaskInterface()["sdpa"]
@@ -67,7 +68,7 @@ def can_be_batched(model: Any) -> bool:
     """Whether replacing a model's attention is possible and useful: float32 on the CPU."""
     return (
         isinstance(model, PreTrainedModel)
-        and model.device.type == "cpu"
+        and main_device(model).type == "cpu"
         and model.dtype == torch.float32
         and _text_config(model)._attn_implementation in ("sdpa", _NAME)
     )

@@ -45,7 +45,7 @@ class SlotLayer(CacheLayerMixin):
         self._memory = (_room(like.keys, rows, most), _room(like.values, rows, most))
         self.keys = _view(self._memory[0], like.keys, rows, columns).zero_()
         self.values = _view(self._memory[1], like.values, rows, columns).zero_()
-        self.column, self.whole = 0, whole
+        self.column, self.whole, self.device = 0, whole, like.keys.device
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
@@ -85,7 +85,7 @@ class SlotLayer(CacheLayerMixin):
         return -1
 
     def compact(self, source: torch.Tensor, target: torch.Tensor, rows: int) -> None:
-        """See :meth:`SlotCache.compact`."""
+        """See :meth:`SlotCache.compact`; the places are on the layer's device."""
         self.keys = moved(self.keys, source, target, rows)
         self.values = moved(self.values, source, target, rows)
 
@@ -130,15 +130,30 @@ class SlotCache(Cache):
         tokens: Ids, int64, shape (rows, columns + 1). The last token drawn is at the write column
             before its keys and values are written there. Columns before a row's context repeat
             its first token.
+
+    Each layer's keys and values are on the layer's own device.
+
+    Args:
+        like: A prefilled cache.
+        rows, columns: Their number.
+        most: Number of columns to have memory for.
+        whole: Whether the model sees all columns.
+        device: The device of the token ids, and of what the methods are given.
     """
 
     def __init__(
-        self, like: DynamicCache, rows: int, columns: int, *, most: int, whole: bool
+        self,
+        like: DynamicCache,
+        rows: int,
+        columns: int,
+        *,
+        most: int,
+        whole: bool,
+        device: torch.device,
     ) -> None:
         layers = [SlotLayer(layer, rows, columns, most, whole) for layer in like.layers]
         super().__init__(layers=layers)
         self.whole = whole
-        device = like.layers[0].keys.device
         self.tokens = torch.zeros((rows, columns + 1), dtype=torch.long, device=device)
 
     @property
@@ -173,9 +188,11 @@ class SlotCache(Cache):
             rows: Rows of ``source`` and ``tokens``, int64, shape (n,).
         """
         columns = slice(self.column - tokens.shape[1], self.column)
+        places = self._on_each_device(slots, rows)
         for mine, theirs in zip(self.layers, source.layers, strict=True):
-            mine.keys[slots, :, columns] = theirs.keys[rows]
-            mine.values[slots, :, columns] = theirs.values[rows]
+            to, of = places[mine.device]
+            mine.keys[to, :, columns] = theirs.keys[of]
+            mine.values[to, :, columns] = theirs.values[of]
         context = tokens[rows]
         self.tokens[slots] = context[:, :1]
         self.tokens[slots, columns] = context
@@ -190,9 +207,17 @@ class SlotCache(Cache):
             target: Their new places, int64, shape (n,).
             rows: Number of rows to keep.
         """
+        places = self._on_each_device(source, target)
         for layer in self.layers:
-            layer.compact(source, target, rows)
+            layer.compact(*places[layer.device], rows)
         self.tokens = moved(self.tokens, source, target, rows)
+
+    def _on_each_device(
+        self, first: torch.Tensor, second: torch.Tensor
+    ) -> dict[torch.device, tuple[torch.Tensor, torch.Tensor]]:
+        """Two tensors of places, on each device of the layers."""
+        devices = {layer.device for layer in self.layers}
+        return {device: (first.to(device), second.to(device)) for device in devices}
 
     def append(self, others: Sequence[SlotCache]) -> None:
         """Append the rows of other caches with the same write column and number of columns."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exleak.errors import ModelError, SettingsError
+from exleak.generation.local.devices import MaxMemory, memory_limits
 from exleak.generation.local.folder import (
     ADAPTER,
     check_adapter,
@@ -46,21 +47,26 @@ class Loading:
         base: The base model of an adapter, in the place of the one in its configuration.
         tokenizer: A folder or hub name of another tokenizer.
         trust_remote_code: Whether Python code of the checkpoint may be run.
+        max_memory: With the device ``"auto"``, what weights may take on each device, as in
+            ``"0=20GiB,cpu=60GiB"`` or ``{0: "20GiB", "cpu": "60GiB"}``; devices that are not named
+            are not used. The rest is offloaded to disk.
         arguments: Further arguments of ``from_pretrained``, for example ``subfolder`` and
             ``attn_implementation``.
 
     Raises:
-        SettingsError: An argument has a setting of its own.
+        SettingsError: An argument has a setting of its own, or a memory limit is malformed.
     """
 
     base: str | None = None
     tokenizer: str | None = None
     trust_remote_code: bool = False
+    max_memory: MaxMemory | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in sorted(_OWN.keys() & self.arguments.keys()):
             raise SettingsError(f"load: {name} is not set there, but with {_OWN[name]}")
+        memory_limits(self.max_memory or "")
 
 
 @dataclass(frozen=True)

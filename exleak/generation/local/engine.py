@@ -152,7 +152,12 @@ class Engine:
         width = self._first_width()
         most = max(len(self.tokens[number]) + new for number, new in self.room.items())
         self.cache = SlotCache(
-            chunk.cache, size, _in_steps(width), most=_in_steps(most), whole=self.forward.whole
+            chunk.cache,
+            size,
+            _in_steps(width),
+            most=_in_steps(most),
+            whole=self.forward.whole,
+            device=device,
         )
         self.cache.column = width
         self.free = list(range(size - 1, -1, -1))

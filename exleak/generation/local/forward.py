@@ -186,7 +186,9 @@ class _Trial:
             return None
         rows, before = torch.arange(2, device=ids.device), 3
         column = before + ids.shape[1]
-        cache = SlotCache(prefilled, 2, column + 5, most=column + 5, whole=form.whole)
+        cache = SlotCache(
+            prefilled, 2, column + 5, most=column + 5, whole=form.whole, device=ids.device
+        )
         cache.column = column
         cache.insert(rows, prefilled, ids, rows)
         shown = torch.arange(cache.columns if form.whole else column + 1, device=ids.device)

@@ -47,7 +47,7 @@ def generate(
         SettingsError: A batch size below 1, or a single text instead of a list.
     """
     from exleak.generation.local.loading import load_model
-    from exleak.generation.local.run import continue_prompts
+    from exleak.generation.local.replicas import continue_prompts
     from exleak.generation.requests import Request
     from exleak.sentences.answers import FirstSentence
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import weakref
 from dataclasses import replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +13,16 @@ from typing import TYPE_CHECKING, Any
 from exleak.errors import ExleakError, ModelError, SettingsError, one_line
 from exleak.generation.local.adapter import with_adapter
 from exleak.generation.local.checkpoint import Checkpoint, Loading, checkpoint_of
+from exleak.generation.local.devices import (
+    AUTO,
+    check_devices,
+    devices,
+    offloading_note,
+    spreading,
+)
 from exleak.generation.local.folder import check_end_of_text, check_folder
 from exleak.generation.local.model import LocalModel
+from exleak.generation.local.replicas import with_replicas
 from exleak.generation.local.weights import check_sets, check_weights
 from exleak.generation.local.wrappers import unwrapped
 from exleak.generation.requests import Chat, ChatUse, Template, check_chat
@@ -41,7 +51,9 @@ def load_model(
         source: A checkpoint folder, an adapter's folder (PEFT), a GGUF file, a hub name (also
             ``NAME@REVISION``), ``BASE:ADAPTER``, a reference model's name, or a model object.
         tokenizer: Required with a model object; otherwise the checkpoint's tokenizer is used.
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``…; by default CUDA if available.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``…; by default CUDA if available. ``"auto"``
+            spreads the layers over all devices (accelerate); a list such as ``"cuda:0,cuda:1"``
+            has a copy of the model on each, in a process of its own, and splits the prompts.
         dtype: ``"float32"``, ``"bfloat16"``…; by default float32 on the CPU, bfloat16 elsewhere.
         chat: ``"auto"`` uses the tokenizer's chat template if there is one; ``"always"`` requires
             one; ``"never"`` sends the bare text; ``"prefill"`` requires one and has the model
@@ -52,9 +64,10 @@ def load_model(
 
     Raises:
         ModelError: Nothing usable at ``source``; the message says what was looked for.
-        SettingsError: An unknown ``chat`` or ``dtype``.
+        SettingsError: An unknown ``chat`` or ``dtype``, or malformed devices or memory limits.
     """
     check_chat(chat)
+    check_devices(device, loading.max_memory if loading else None)
     if isinstance(source, LocalModel):
         return source
     if not isinstance(source, (str, Path)):
@@ -63,8 +76,12 @@ def load_model(
         source = unwrapped(source)
         label = name or getattr(source.config, "name_or_path", "") or type(source).__name__
         label = name or short_names([label])[0]
-        return _local_model(label, source, tokenizer, chat, template)
+        notes = offloading_note(source)
+        return _local_model(label, source, tokenizer, chat, template, notes)
     label = name or short_names([str(source)])[0]
+    if device is not None and len(copies := devices(device)) > 1:
+        load = partial(load_model, source, dtype=dtype, chat=chat, name=label)
+        return with_replicas(partial(load, loading=loading, template=template), copies)
     checkpoint = replace(checkpoint_of(source, loading), label=label)
     model, loaded, notes = _load(checkpoint.weights.name, checkpoint, device, dtype)
     return _local_model(label, model, loaded, chat, template, notes)
@@ -100,10 +117,14 @@ def has_cuda() -> bool:
 def placement(device: str | None, dtype: str | None) -> tuple[str, str]:
     """Device and dtype of a model: by default CUDA and bfloat16 if CUDA is available.
 
+    Of several devices the first; of a spread model the type of the devices that compute.
+
     >>> placement("cpu", None)
     ('cpu', 'float32')
     """
-    where = device or ("cuda" if has_cuda() else "cpu")
+    where = devices(device or AUTO)[0]
+    if where == AUTO:
+        where = "cuda" if has_cuda() else "cpu"
     return where, dtype or ("float32" if where == "cpu" else "bfloat16")
 
 
@@ -148,32 +169,46 @@ def _load_weights(
 ) -> tuple[PreTrainedModel, tuple[str, ...]]:
     from transformers import AutoModelForCausalLM
 
-    name, files = checkpoint.label, checkpoint.weights
+    files = checkpoint.weights
     where, name_of_dtype = placement(device, dtype)
     kind = _dtype(name_of_dtype)
-    quantised = checkpoint.quantised is not None
-    if quantised:
-        kind = "auto" if dtype is None else kind
+    spread: dict[str, Any] = {}
+    offloaded = None
+    if device == AUTO:
+        spread, offloaded = spreading(checkpoint.loading.max_memory)
+    elif checkpoint.quantised is not None:  # it cannot be moved afterwards
+        spread = {"device_map": {"": where}}
+    if checkpoint.quantised is not None and dtype is None:
+        kind = "auto"
     model, loaded = AutoModelForCausalLM.from_pretrained(
         files.name,
         dtype=kind,
         output_loading_info=True,
         ignore_mismatched_sizes=True,
-        # A quantised model cannot be moved afterwards.
-        **({"device_map": {"": where}} if quantised else {}),
+        **spread,
         **files.arguments,
         **checkpoint.arguments,
     )
-    folder = files.folder()
+    if offloaded is not None:
+        weakref.finalize(model, offloaded.cleanup)
+    notes = (*_checked(model, loaded, checkpoint), *offloading_note(model))
+    return model if spread else model.to(where), notes
+
+
+def _checked(
+    model: PreTrainedModel, loaded: dict[str, Any], checkpoint: Checkpoint
+) -> tuple[str, ...]:
+    """Notes on the weights of a loaded model, after checking them."""
+    name, files = checkpoint.label, checkpoint.weights
     if files.gguf is not None:
-        notes = [f"the weights of {files.gguf} were dequantised to {name_of_dtype}"]
-        return model.to(where), tuple(notes)
+        dtype = str(model.dtype).removeprefix("torch.")
+        return (f"the weights of {files.gguf} were dequantised to {dtype}",)
+    folder = files.folder()
     if folder is not None:
         check_folder(folder, name)
         check_sets(folder, name)
         check_end_of_text(folder, getattr(model.generation_config, "eos_token_id", None), name)
-    notes = check_weights(model, loaded, folder, name)
-    return model if quantised else model.to(where), tuple(notes)
+    return tuple(check_weights(model, loaded, folder, name))
 
 
 def _about_code(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -39,44 +40,61 @@ def release_memory() -> None:
 
 
 def rows_that_fit(
-    model: LocalModel, requests: Sequence[Request], sampling: Sampling, engines: int = 1
+    model: LocalModel,
+    requests: Sequence[Request],
+    sampling: Sampling,
+    engines: int = 1,
+    processes: int = 1,
 ) -> int:
     """The number of rows that fit into free memory, up to a useful maximum.
 
     Below it, a power of two: the number would otherwise follow every change of the free memory, and
-    in lower precision texts depend on it.
+    in lower precision texts depend on it. A spread model caches keys and values on several devices,
+    of which the fullest decides.
 
     Args:
         model: The model.
         requests: The prompts to continue.
         sampling: Settings.
         engines: Number of engines that share the rows.
+        processes: Number of processes that share the memory.
     """
     longest = max((len(request.text) for request in requests), default=1)
     # Tokenizers need at most about one token per byte, most of them a quarter of that.
     tokens = longest // 2 + sampling.max_new_tokens
-    free = _free_memory(model.device)
     most = _MOST_ROWS.get(model.device.type, _MOST_ROWS_ELSEWHERE)
     most *= engines
-    if free is None:
-        return most
-    fitting = int(free * _MEMORY_SHARE / row_bytes(model, tokens))
+    fitting = min(
+        (
+            int(free * _MEMORY_SHARE / processes / needed)
+            for device, needed in row_bytes(model, tokens).items()
+            if needed and (free := _free_memory(device)) is not None
+        ),
+        default=most,
+    )
     return most if fitting >= most else 1 << max(fitting.bit_length() - 1, 0)
 
 
-def row_bytes(model: LocalModel, tokens: int) -> int:
-    """Bytes that a row of ``tokens`` tokens takes: its cache, and a few logits-sized vectors."""
+def row_bytes(model: LocalModel, tokens: int) -> Counter[torch.device]:
+    """Bytes by device of a row of ``tokens`` tokens: its cache, and a few logits-sized vectors."""
     one, two = _cache_bytes(model, 1), _cache_bytes(model, 2)
-    return one + (tokens - 1) * (two - one) + 24 * int(model.config.vocab_size)
+    needed = Counter(
+        {place: one[place] + (tokens - 1) * (two[place] - one[place]) for place in two}
+    )
+    needed[model.device] += 24 * int(model.config.vocab_size)
+    return needed
 
 
 @torch.inference_mode()
-def _cache_bytes(model: LocalModel, tokens: int) -> int:
+def _cache_bytes(model: LocalModel, tokens: int) -> Counter[torch.device]:
     """Bytes of a row's cache, measured on a real one because models cache different things."""
     ids = torch.zeros((1, tokens), dtype=torch.long, device=model.device)
     output = model.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True)
     kept = {name: value for name, value in output.items() if name != "logits"}
-    return sum(tensor.nbytes for tensor in _tensors(kept))
+    found: Counter[torch.device] = Counter()
+    for tensor in _tensors(kept):
+        found[tensor.device] += tensor.nbytes
+    return found
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:

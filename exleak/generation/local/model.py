@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from exleak.errors import ModelError
 from exleak.generation.local.changes import while_needed
+from exleak.generation.local.devices import main_device
+from exleak.generation.local.processes import Replica
 from exleak.generation.local.templates import rendered
 from exleak.generation.requests import ChatUse, Template
 from exleak.generation.turns import Turns
@@ -35,6 +37,7 @@ class LocalModel:
             answer begins with the control prompt.
         notes: Caveats on how it was loaded.
         template: System prompt and variables for the chat template.
+        replicas: Copies of it on other devices, for :mod:`exleak.generation.local.replicas`.
     """
 
     name: str
@@ -43,12 +46,12 @@ class LocalModel:
     chat: ChatUse
     notes: tuple[str, ...] = ()
     template: Template = field(default_factory=Template)
+    replicas: tuple[Replica, ...] = ()
 
     @property
     def device(self) -> torch.device:
-        """The device on which the model runs."""
-        device: torch.device = self.model.device
-        return device
+        """The device on which the model runs; of a spread model the one that takes its inputs."""
+        return main_device(self.model)
 
     @property
     def config(self) -> Any:

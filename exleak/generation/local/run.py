@@ -31,6 +31,7 @@ def continue_prompts(
     *,
     batch_size: int | None = None,
     counts: Counts | None = None,
+    processes: int = 1,
 ) -> Generator[Continued, None, None]:
     """Continue every request, in the order in which they finish.
 
@@ -45,6 +46,7 @@ def continue_prompts(
             only if a draw is within the rounding of logits: almost never in float32, rarely in
             lower precision.
         counts: Updated during the run.
+        processes: Number of processes that share the memory of the model's device.
 
     Yields:
         One :class:`Continued` for each request and index.
@@ -57,7 +59,7 @@ def continue_prompts(
     if not _rows(requests):
         return
     check_model(model)
-    size = batch_size or _size_of_batch(model, requests, sampling)
+    size = batch_size or _size_of_batch(model, requests, sampling, processes)
     left = list(requests)
     while _rows(left):
         counts.batch_sizes.append(size)
@@ -85,12 +87,13 @@ def continue_prompts(
             )
 
 
-def _size_of_batch(model: LocalModel, requests: Sequence[Request], sampling: Sampling) -> int:
+def _size_of_batch(
+    model: LocalModel, requests: Sequence[Request], sampling: Sampling, processes: int
+) -> int:
     try:
         with evaluating(model.model), on_trial(model):
-            return rows_that_fit(
-                model, requests, sampling, max(1, threads_for(model, _rows(requests)))
-            )
+            threads = max(1, threads_for(model, _rows(requests)))
+            return rows_that_fit(model, requests, sampling, threads, processes)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from exleak.environment import makers
 from exleak.generation.local.checkpoint import CONTENT, Checkpoint, Loading, checkpoint_of
+from exleak.generation.local.devices import (
+    AUTO,
+    check_accelerate,
+    check_devices,
+    layers_by_device,
+)
 from exleak.generation.local.loading import load_model, placement
 from exleak.generation.local.model import LocalModel
 from exleak.generation.requests import (
@@ -70,8 +76,8 @@ class LocalBackend:
         batch_size: int | None = None,
         counts: Counts | None = None,
     ) -> Generator[Continued, None, None]:
-        """As :func:`exleak.generation.local.run.continue_prompts`."""
-        from exleak.generation.local.run import continue_prompts
+        """As :func:`exleak.generation.local.replicas.continue_prompts`."""
+        from exleak.generation.local.replicas import continue_prompts
 
         return continue_prompts(
             self.model, requests, sampling, batch_size=batch_size, counts=counts
@@ -106,7 +112,11 @@ class LoadedSource:
     @property
     def environment(self) -> dict[str, Any]:
         """Device and dtype."""
-        return {"device": self.model.device.type, "dtype": self.model.dtype}
+        return {
+            "device": self.model.device.type,
+            "dtype": self.model.dtype,
+            **_spread(self.model),
+        }
 
     @property
     def made_with(self) -> dict[str, str]:
@@ -152,6 +162,7 @@ class CheckpointSource:
 
     def __post_init__(self) -> None:
         check_chat(self.chat)
+        check_devices(self.device, self.loading.max_memory)
 
     @cached_property
     def backend(self) -> LocalBackend:
@@ -190,9 +201,10 @@ class CheckpointSource:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Device and dtype that the model gets."""
+        """Device and dtype that the model gets; once it is loaded, its parts and copies."""
         device, dtype = self._placement()
-        return {"device": device, "dtype": dtype}
+        spread = _spread(self.backend.model) if "backend" in vars(self) else {}
+        return {"device": device, "dtype": dtype, **spread}
 
     @property
     def made_with(self) -> dict[str, str]:
@@ -201,6 +213,8 @@ class CheckpointSource:
 
     def check(self) -> None:
         """Check the files with :func:`exleak.generation.local.checkpoint.checkpoint_of`."""
+        if self.device == AUTO:
+            check_accelerate()
         _ = self.checkpoint
 
     def about(self, sampling: Sampling, store: Store) -> dict[str, Any]:
@@ -237,3 +251,13 @@ class CheckpointSource:
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
         """The system prompt and variables of the chat template."""
         return template_notes(self.template)
+
+
+def _spread(model: LocalModel) -> dict[str, Any]:
+    """Number of layers by device of a spread model, devices of a model with copies."""
+    layers = layers_by_device(model.model)
+    devices = [str(model.device), *(one.device for one in model.replicas)]
+    return {
+        **({"device_map": layers} if layers else {}),
+        **({"devices": devices} if model.replicas else {}),
+    }

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from exleak.generation.local.devices import is_spread
+
 if TYPE_CHECKING:
     from exleak.generation.local.engine import Engine
     from exleak.generation.local.model import LocalModel
@@ -36,7 +38,8 @@ def threads_for(model: LocalModel, rows: int) -> int:
 
     At most one for each of torch's threads.
     """
-    if model.device.type != "cpu" or _size(model) >= _SMALL:
+    # accelerate brings weights in before a layer runs, and takes them away after it.
+    if model.device.type != "cpu" or _size(model) >= _SMALL or is_spread(model.model):
         return 0
     return max(1, min(_MOST, torch.get_num_threads(), rows // _ROWS))
 

@@ -184,6 +184,11 @@ def _repair(
     if renamed is None:
         return None
     names, wrapper = renamed
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise ModelError(
+            f"model {name}: the names of its weights were saved with {wrapper}, which cannot be "
+            "taken off while layers are offloaded; save it anew without the wrapper"
+        )
     (_, files), *_ = weight_sets(folder, name)
     state = {names.get(key, key): value for file in files for key, value in _read(file).items()}
     own = model.state_dict()
