@@ -212,7 +212,7 @@ class Settings:
         "cuda:0,cuda:1 has a copy of it on each",
         metavar="DEVICE",
     )
-    max_memory: Mapping[str, Any] = option(
+    max_memory: Mapping[str | int, str | int] = option(
         "with --leakage-device auto: what weights may take on a device, as in 0=20GiB or cpu=60GiB",
         pairs,
         metavar="DEVICE=SIZE",
@@ -291,8 +291,9 @@ class Settings:
         """
         from exleak.generation.local.checkpoint import Loading
 
-        memory: dict[str | int, str | int] = {**self.max_memory}
-        return Loading(self.base, self.tokenizer, self.trust_remote_code, memory or None, self.load)
+        return Loading(
+            self.base, self.tokenizer, self.trust_remote_code, self.max_memory or None, self.load
+        )
 
     @property
     def chat_template(self) -> Template:
