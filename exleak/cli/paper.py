@@ -144,18 +144,20 @@ def _check_sample(sample: str | None, dataset: Dataset) -> None:
 def _check_placement(device: str | None, dtype: str | None) -> None:
     """Refuse a device that this machine lacks, and an unknown dtype."""
     from exleak.errors import SettingsError
+    from exleak.generation.local.devices import AUTO, devices
 
     if device is None and dtype is None:
         return
     import torch
 
-    try:
-        where = torch.device(device or "cpu")
-    except RuntimeError:
-        raise SettingsError(f"--device {device!r} is unknown; use cpu, cuda or cuda:1") from None
-    if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise SettingsError(f"--device {device}: not here; there are {count} CUDA devices")
+    for name in devices(device or "cpu"):
+        try:
+            where = torch.device("cpu" if name == AUTO else name)
+        except RuntimeError:
+            raise SettingsError(f"--device {name!r} is unknown; use cpu, cuda or cuda:1") from None
+        if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
+            count = torch.cuda.device_count()
+            raise SettingsError(f"--device {name}: not here; there are {count} CUDA devices")
     kind = getattr(torch, dtype or "float32", None)
     if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
         raise SettingsError(f"--dtype {dtype!r} is unknown; use float32, bfloat16 or float16")

@@ -32,7 +32,7 @@ def add_placement(parser: Parser) -> None:
     parser.add_argument(
         "--device",
         metavar="DEVICE",
-        help="cpu, cuda, cuda:1 (default: CUDA where there is one)",
+        help="cpu, cuda, cuda:1, a list of them, or auto (default: CUDA where there is one)",
     )
     parser.add_argument(
         "--dtype",

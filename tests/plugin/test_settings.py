@@ -36,6 +36,25 @@ def test_a_toml_entry_is_measured(measure: Run, toy: pytest.Pytester, llama: Pat
     result.stdout.fnmatch_lines(["mine *1 *pass"])
 
 
+@pytest.mark.parametrize(
+    ("device", "found"),
+    [
+        ('device = "cpu,cpu"', '"devices": ["cpu", "cpu"]'),
+        ('device = "auto"\nmax_memory = { cpu = "40KB" }', '"device_map": {"disk": 2}'),
+        ('device = "auto"\nmax_memory = "cpu=40KB"', '"device_map": {"disk": 2}'),
+    ],
+)
+def test_a_model_on_several_devices_is_measured(
+    device: str, found: str, measure: Run, toy: pytest.Pytester, llama: Path
+) -> None:
+    """Copies in processes of their own, or layers on disk; not a gpu test without CUDA."""
+    toml(toy, f'[models.mine]\npath = "{llama}"\nmax_rate = 1.0\n{device}')
+    result = measure("--leakage-store=none", "--leakage-report=out.json")
+    result.stdout.fnmatch_lines(["*mine*hexl *1 *pass"])
+    (measured,) = json.loads((toy.path / "out.json").read_text())["measurements"]
+    assert found in json.dumps(measured["environment"])
+
+
 def test_the_command_line_beats_toml_and_a_marker_beats_both(
     measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
@@ -71,6 +90,9 @@ def test_ini_values_are_used(measure: Run, toy: pytest.Pytester, llama: Path) ->
         ("models = 3", "*only [[]models.NAME] tables*"),
         ("[model.a]", "*only [[]models.NAME] tables*"),
         ("[models.a", "*not TOML*"),
+        ('[models.a]\ndevice = "cuda:0,cpu"', "*device 'cuda:0,cpu': a list names one device*"),
+        ("[models.a]\nmax_memory = { 0 = 20 }", "*max_memory 0=20: give each device one size*"),
+        ('[models.a]\nmax_memory = "cpu=1GB"', "*max_memory limits *it needs device 'auto'*"),
     ],
 )
 def test_a_bad_toml_is_a_usage_error(

@@ -41,6 +41,8 @@ def test_pinned(number, worker_id):
         ("3,GPU-b5", "cuda", '["3", "GPU-b5"][int(worker_id[2:])]'),
         ("2", "cuda", '"2"'),
         (None, "cuda:1", "None"),
+        (None, "cuda:0,cuda:1", "None"),
+        (None, "auto", "None"),
     ],
 )
 def test_each_worker_gets_its_own_gpu(
@@ -50,7 +52,7 @@ def test_each_worker_gets_its_own_gpu(
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before torch loads; not where the user numbered the devices, nor with a single one."""
+    """Before torch loads; not where the user numbered the devices or wants all, nor with one."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)

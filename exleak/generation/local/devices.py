@@ -148,12 +148,15 @@ def main_device(model: Any) -> torch.device:
     """The device that a model takes its inputs on; its first weights may be elsewhere."""
     import torch
 
-    hook = getattr(model, "_hf_hook", None)
-    for one in (hook, *getattr(hook, "hooks", ())):
-        where = getattr(one, "execution_device", None)
-        if where is not None:
-            return torch.device(where)
     device: torch.device = model.device
+    if device.type != "meta" and getattr(model, "_hf_hook", None) is None:
+        return device
+    for module in model.modules():
+        hook = getattr(module, "_hf_hook", None)
+        for one in (hook, *getattr(hook, "hooks", ())):
+            where = getattr(one, "execution_device", None)
+            if where is not None:
+                return torch.device(where)
     return device
 
 

@@ -30,8 +30,7 @@ class Replica:
         name: The model's name, for messages.
         device: The device of the copy.
         load: Loads the model on a device; pickled.
-        serve: ``module:function``, called in the process with what ``load`` gives and a
-            :class:`Parent`.
+        serve: ``module:function``, called in the process; its :class:`Parent` sends ``load``.
     """
 
     def __init__(self, name: str, device: str, load: Callable[[], Any], serve: str) -> None:
@@ -67,14 +66,14 @@ class Replica:
         Raises:
             ModelError: The process has ended.
         """
-        assert self._process is not None
-        assert self._process.stdin is not None
+        process = self._running()
         content = pickle.dumps(message)
         try:
-            pickle.dump(content, self._process.stdin)
-            self._process.stdin.flush()
+            assert process.stdin is not None
+            pickle.dump(content, process.stdin)
+            process.stdin.flush()
         except OSError:
-            raise self._ended() from None
+            raise self._ended(process) from None
 
     def receive(self) -> Any:
         """The next message.
@@ -83,23 +82,27 @@ class Replica:
             ModelError: The process has ended.
             ExleakError: What the process raised.
         """
-        assert self._process is not None
-        assert self._process.stdout is not None
+        process = self._running()
         try:
-            message = pickle.load(self._process.stdout)
+            assert process.stdout is not None
+            message = pickle.load(process.stdout)
         except _ERRORS:
-            raise self._ended() from None
+            raise self._ended(process) from None
         if isinstance(message, BaseException):
             raise message
         return message
 
-    def _ended(self) -> ModelError:
-        assert self._process is not None
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise ModelError(f"model {self.name}: its process on {self.device} was stopped")
+        return self._process
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> ModelError:
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+            process.wait(5)
         return ModelError(
             f"model {self.name}: its process on {self.device} ended by itself (exit status "
-            f"{self._process.poll()}); was there enough memory for another copy of the model?"
+            f"{process.poll()}); was there enough memory for another copy of the model?"
         )
 
     def stop(self) -> None:

@@ -1,0 +1,288 @@
+"""Where a model is: settings of devices and memory, and models whose layers are spread."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import cpu_offload
+from accelerate.hooks import ModelHook, add_hook_to_module
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM
+from transformers.cache_utils import DynamicCache
+
+import exleak
+from exleak import Loading, ModelError, SettingsError
+from exleak.generation.local import devices, memory
+from exleak.generation.local.cache import SlotCache
+from exleak.generation.local.devices import layers_by_device, main_device, memory_limits
+from exleak.generation.local.loading import load_model, placement
+from exleak.generation.local.model import LocalModel
+from exleak.generation.local.source import CheckpointSource
+from exleak.generation.local.threads import threads_for
+from exleak.generation.requests import Request
+from tests.helpers import checkpoints
+from tests.helpers.runs import PROMPTS, run
+
+
+def bytes_of(model: LocalModel, share: float) -> str:
+    """A memory limit that leaves a share of the weights in memory."""
+    size = sum(parameter.nbytes for parameter in model.model.parameters())
+    return f"cpu={size * share / 1000:f}kB"
+
+
+def test_a_list_of_devices_has_one_type() -> None:
+    """And no empty place; the first decides on dtype and store key."""
+    assert devices.devices("cuda:0 ,cuda:1") == ("cuda:0", "cuda:1")
+    for wrong in ("cuda:0,cpu", "cpu,", "", "auto,auto", "auto,cpu"):
+        with pytest.raises(SettingsError, match="all of one type"):
+            devices.devices(wrong)
+    assert placement("cuda:0,cuda:1", None) == ("cuda:0", "bfloat16")
+    assert placement("auto", None) == ("cpu", "float32")
+
+
+@pytest.mark.parametrize("limits", ["0=20GiB,cpu=60GiB", {0: "20 gib", "cpu": "60GiB"}])
+def test_memory_limits_are_sizes_by_device(limits: Any) -> None:
+    """As a text, and as a table."""
+    assert memory_limits(limits) == {0: 20 * 2**30, "cpu": 60 * 2**30}
+    assert memory_limits("cuda:1=1.5MB") == {1: 1_500_000}
+
+
+@pytest.mark.parametrize(
+    "wrong", ["0:20GiB", "0=20", "0=20GiB,0=1GiB", "disk=1GiB", "gpu=1GiB", "0=-1GiB", "0=", "=1GB"]
+)
+def test_malformed_limits_are_one_error(wrong: str) -> None:
+    """It shows what was given and how it is written."""
+    with pytest.raises(SettingsError, match=r"max_memory .*: give each device one size, as in 0="):
+        memory_limits(wrong)
+
+
+def test_limits_are_for_a_spread_model_alone(llama: Path) -> None:
+    """Elsewhere they would be ignored; a GPU that is not here is told."""
+    for device in ("cpu", None, "cpu,cpu"):
+        with pytest.raises(SettingsError, match="it needs device 'auto'"):
+            CheckpointSource("a", str(llama), device=device, loading=Loading(max_memory="cpu=1GiB"))
+        with pytest.raises(SettingsError, match="it needs device 'auto'"):
+            load_model(llama, device=device, loading=Loading(max_memory="cpu=1GiB"))
+    with pytest.raises(SettingsError, match="GPU 3 is not here; there are 0"):
+        load_model(llama, device="auto", loading=Loading(max_memory="3=1GiB"))
+
+
+def test_without_accelerate_the_way_out_is_told(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is loaded."""
+    monkeypatch.setattr(devices, "find_spec", lambda name: None)
+    for act in (CheckpointSource("a", str(llama), device="auto").check,
+                lambda: load_model(llama, device="auto")):  # fmt: skip
+        with pytest.raises(ModelError, match=r"pip install 'exleak\[devices\]'"):
+            act()
+    assert importlib.util.find_spec("accelerate") is not None
+
+
+def test_a_model_that_fits_is_not_spread(llama: Path) -> None:
+    """It runs as if it had been loaded on its device."""
+    model = load_model(llama, device="auto")
+    assert not devices.is_spread(model.model)
+    assert (model.notes, layers_by_device(model.model)) == ((), {})
+    assert run(model, PROMPTS) == run(load_model(llama), PROMPTS)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5])
+def test_a_spread_model_has_the_texts_of_one_device(
+    share: float, llama: Path, llama_model: LocalModel
+) -> None:
+    """With one layer on disk, or both."""
+    model = load_model(
+        llama, device="auto", loading=Loading(max_memory=bytes_of(llama_model, share))
+    )
+    assert layers_by_device(model.model)["disk"] >= 1
+    assert any(parameter.is_meta for parameter in model.model.parameters())
+    assert model.device.type == "cpu"
+    assert threads_for(model, 640) == 0
+    assert run(model, PROMPTS) == run(llama_model, PROMPTS)
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be refilled")
+def test_plain_batches_of_a_spread_model(tmp_path: Path) -> None:
+    """They are generated by transformers, with the same texts."""
+    plain = load_model(checkpoints.save_checkpoint(tmp_path, "bloom"))
+    limit = bytes_of(plain, 0.8)
+    model = load_model(tmp_path, device="auto", loading=Loading(max_memory=limit))
+    assert "disk" in layers_by_device(model.model)
+    assert run(model, PROMPTS) == run(plain, PROMPTS)
+
+
+def test_offloading_is_in_the_report(llama: Path, llama_model: LocalModel, tmp_path: Path) -> None:
+    """With the number of layers on each device; the store knows the texts as those of the CPU."""
+    data, store = exleak.load_dataset("hexl", limit=1), tmp_path / "store"
+    sampling, limit = exleak.Sampling(generations=2), bytes_of(llama_model, 0.9)
+    made = exleak.measure(
+        llama,
+        data,
+        sampling=sampling,
+        device="auto",
+        loading=Loading(max_memory=limit),
+        store=store,
+    )
+    assert made.environment["device_map"] == {"cpu": 1, "disk": 1}
+    assert made.environment["device"] == "cpu"
+    assert any("layers are offloaded (1 on disk, of 2)" in note for note in made.notes)
+    read = exleak.measure(llama, data, sampling=sampling, store=store)
+    assert read.prompts == made.prompts
+    assert "device_map" not in read.environment
+
+
+def test_a_model_object_that_its_owner_spread(
+    llama: Path, llama_model: LocalModel, tmp_path: Path
+) -> None:
+    """By a map of his own, or all of it offloaded: its first weights are then nowhere."""
+    where = dict.fromkeys(("model.embed_tokens", "model.layers.0", "lm_head"), "cpu")
+    where |= dict.fromkeys(("model.layers.1", "model.norm", "model.rotary_emb"), "disk")
+    for make in (
+        lambda: AutoModelForCausalLM.from_pretrained(
+            llama, device_map=where, offload_folder=tmp_path
+        ),
+        lambda: cpu_offload(AutoModelForCausalLM.from_pretrained(llama), torch.device("cpu")),
+    ):
+        model = load_model(make(), llama_model.tokenizer, chat="never")
+        assert model.device.type == "cpu"
+        assert run(model, PROMPTS) == run(llama_model, PROMPTS)
+    assert model.model.device.type == "meta"
+
+
+def test_a_missing_weight_of_an_offloaded_layer_is_an_error(
+    llama_model: LocalModel, tmp_path: Path
+) -> None:
+    """As of any other layer; and a wrapper's names are not put right there."""
+    state = {name: value.clone() for name, value in llama_model.model.state_dict().items()}
+    limit = bytes_of(llama_model, 0.9)
+    last = "model.layers.1.mlp.down_proj.weight"
+    for number, kept in enumerate((
+        {name: value for name, value in state.items() if name != last},
+        {f"module.{name}": value for name, value in state.items()},
+    )):  # fmt: skip
+        folder = checkpoints.save_checkpoint(tmp_path / str(number))
+        save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(ModelError, match=f"{last}|cannot be taken off while layers are off"):
+            load_model(folder, device="auto", loading=Loading(max_memory=limit))
+
+
+def hooked(model: Any, places: dict[str, Any], device: Any = None) -> Any:
+    """A model as accelerate would leave it on these devices, without moving anything."""
+    hook = ModelHook()
+    if device is not None:
+        hook.execution_device = device
+    model.hf_device_map = places
+    return add_hook_to_module(model, hook)
+
+
+def test_layers_are_counted_by_device(llama_model: LocalModel) -> None:
+    """GPUs by their name; a layer that is split, where it begins."""
+    split = {"model.embed_tokens": 0, "model.layers.0": 0, "model.layers.1.self_attn": 1,
+             "model.layers.1.mlp": "cpu", "lm_head": 0}  # fmt: skip
+    model = hooked(llama_model.model, split, device="cuda:1")
+    assert layers_by_device(model) == {"cuda:0": 1, "cuda:1": 1}
+    assert str(main_device(model)) == "cuda:1"
+    assert devices.offloading_note(model) == ()
+    model.hf_device_map = {"model.layers.0": 0, "": "cpu"}
+    (note,) = devices.offloading_note(model)
+    assert "(1 on cpu, of 2)" in note
+
+
+def test_the_fullest_device_decides_on_the_rows(
+    llama_model: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer caches on its own device; processes share what is free."""
+    cpu, gpu = torch.device("cpu"), torch.device("cuda:1")
+    monkeypatch.setattr(
+        memory, "_cache_bytes", lambda model, tokens: Counter({cpu: tokens, gpu: 1000 * tokens})
+    )
+    free = {cpu: 10**9, gpu: 10**7}
+    monkeypatch.setattr(memory, "_free_memory", free.get)
+    wanted = [Request("a", (0,))]
+    most = memory.rows_that_fit(llama_model, wanted, exleak.Sampling(max_new_tokens=10))
+    assert most == 256
+    shared = memory.rows_that_fit(
+        llama_model, wanted, exleak.Sampling(max_new_tokens=10), processes=2
+    )
+    assert shared == 128
+    free[gpu] = 10**9
+    assert memory.rows_that_fit(llama_model, wanted, exleak.Sampling(max_new_tokens=10)) == 640
+
+
+class OnDevice(torch.Tensor):
+    """A tensor that is said to be on a device, and refuses places that are elsewhere."""
+
+    where: torch.device
+
+    @property
+    def device(self) -> Any:
+        """The device."""
+        return self.where
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Do it on the CPU, if all tensors are on one device."""
+        if func is torch.Tensor.device.__get__:  # type: ignore[attr-defined]
+            return args[0].where
+        if func is torch.Tensor.to:
+            return placed(args[0], args[1])
+        found: list[OnDevice] = []
+        for one in args:
+            parts = one if isinstance(one, (tuple, list)) else [one]
+            found += [part for part in parts if isinstance(part, OnDevice)]
+        if len({one.where for one in found}) > 1 and "copy" not in func.__name__:
+            raise RuntimeError(f"{func.__name__}: tensors on several devices")
+        with torch._C.DisableTorchFunctionSubclass():
+            result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and found:
+            return placed(result, found[0].where)
+        return result
+
+
+def placed(tensor: torch.Tensor, where: torch.device) -> OnDevice:
+    """A tensor, said to be on a device."""
+    made = tensor.as_subclass(torch.Tensor).as_subclass(OnDevice)
+    made.where = where
+    return made
+
+
+def test_the_cache_follows_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each layer gets places on its own device, and the same keys as on one device."""
+
+    def filled(places: list[torch.device]) -> SlotCache:
+        def keys(number: int) -> torch.Tensor:
+            return torch.arange(24.0).view(2, 2, 3, 2) + 100 * number
+
+        source = DynamicCache()
+        for number in (0, 1):
+            source.update(keys(number), -keys(number), number)
+        for layer, place in zip(source.layers, places, strict=True):
+            layer.keys, layer.values = placed(layer.keys, place), placed(layer.values, place)
+
+        def rows(*numbers: int) -> torch.Tensor:
+            return placed(torch.tensor(numbers), places[0])
+
+        cache = SlotCache(source, 3, 8, most=16, whole=True, device=torch.device("cpu"))
+        cache.column = 4
+        cache.tokens = placed(cache.tokens, places[0])
+        cache.insert(rows(0, 2), source, placed(torch.ones(2, 3).long(), places[0]), rows(1, 0))
+        cache.compact(rows(2), rows(1), 2)
+        cache.shift(-2, 16)
+        return cache
+
+    first, second = torch.device("cuda:0"), torch.device("cuda:1")
+    spread, together = filled([first, second]), filled([first, first])
+    for one, other in zip(spread.layers, together.layers, strict=True):
+        assert one.keys.tolist() == other.keys.tolist()
+        assert one.values.tolist() == other.values.tolist()
+    assert [layer.keys.device for layer in spread.layers] == [first, second]
+    assert spread.layers[1].keys.abs().sum() > 0
