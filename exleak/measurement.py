@@ -44,6 +44,7 @@ from exleak.store import Store, read_generations
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from exleak.generation.endpoint.launched import Launch
     from exleak.generation.requests import Chat, Source
     from exleak.scoring import Instrument
 
@@ -63,7 +64,8 @@ def measure(
     chat: Chat = "auto",
     batch_size: int | None = None,
     mitigation: str | None = None,
-    endpoint: str | None = None,
+    endpoint: str | Sequence[str] | None = None,
+    server: str | Launch | None = None,
     store: str | Path | Store | None = ".exleak",
     progress: Progress | None = None,
 ) -> Measurement:
@@ -81,8 +83,10 @@ def measure(
         batch_size: Maximum number of continuations generated at once; changes only the rounding of
             logits.
         mitigation: An instruction prepended to each prompt, such as :data:`MITIGATION`.
-        endpoint: Address of an OpenAI-compatible server that serves the model; a key is read from
-            the environment (docs/endpoint.md).
+        endpoint: Address of an OpenAI-compatible server that serves the model, or several; a key
+            is read from the environment (docs/endpoint.md).
+        server: A server to start on the checkpoint: ``"vllm"``, ``"sglang"``, ``"llama.cpp"`` or
+            ``"transformers"``.
         store: A folder that stores generations and scores by content, and a generations file of
             each run; ``None`` stores nothing. Continuations of a model object are never reused.
         progress: Callback, called while continuations are generated.
@@ -96,7 +100,13 @@ def measure(
     settings = sampling or Sampling()
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     source = source_of(
-        model, tokenizer=tokenizer, endpoint=endpoint, device=device, dtype=dtype, chat=chat
+        model,
+        tokenizer=tokenizer,
+        endpoint=endpoint,
+        server=server,
+        device=device,
+        dtype=dtype,
+        chat=chat,
     )
     kept = Store(store) if isinstance(store, (str, Path)) else store
     generated = generate_rows(

@@ -17,8 +17,12 @@ from leakage_fixtures.session import session_of
 from leakage_fixtures.settings import MODEL_KEYS, resolve
 
 if TYPE_CHECKING:
+    from exleak.generation.endpoint.launch import Servers
     from exleak.generation.local.model import LocalModel
     from exleak.generation.requests import Source
+
+#: Suffix of a checkpoint that is a file.
+_GGUF = ".gguf"
 
 
 def models(config: pytest.Config) -> tuple[ModelSpec, ...]:
@@ -81,6 +85,8 @@ def _named(config: pytest.Config, name: str, entries: tuple[ModelSpec, ...]) -> 
 
 def _no_checkpoint(path: Path) -> str | None:
     """Why a path matched by a pattern is no complete checkpoint; ``None`` if it is one."""
+    if path.suffix == _GGUF and path.is_file():
+        return None
     if not path.is_dir():
         return "a file"
     if not (path / "config.json").is_file():
@@ -128,12 +134,16 @@ def _spec(name: str, entry: object, path: Path) -> ModelSpec:
         )
     source = str(entry.get("path", name))
     beside = path.parent / source
-    is_folder = "endpoint" not in entry and beside.is_dir()
-    return ModelSpec(name, str(beside) if is_folder else source, dict(entry), True)
+    is_here = beside.is_dir() or (beside.suffix == _GGUF and beside.is_file())
+    is_path = "endpoint" not in entry and is_here
+    return ModelSpec(name, str(beside) if is_path else source, dict(entry), True)
 
 
 def source(
-    model: ModelSpec, settings: Settings, loader: Callable[[], LocalModel] | None = None
+    model: ModelSpec,
+    settings: Settings,
+    loader: Callable[[], LocalModel] | None = None,
+    servers: Servers | None = None,
 ) -> Source:
     """The source of a model's continuations.
 
@@ -141,16 +151,19 @@ def source(
         model: The model.
         settings: The settings of the model.
         loader: Returns the loaded model, if a fixture holds it.
+        servers: The session's servers.
 
     Raises:
         ExleakError: Settings out of range.
     """
     from exleak.sources import source_of
 
+    launch = settings.launch
     return source_of(
         model.path,
         name=model.name,
         endpoint=settings.endpoint,
+        server=launch and replace(launch, servers=servers),
         timeout=settings.endpoint_timeout,
         device=settings.device,
         dtype=settings.dtype,
@@ -161,7 +174,7 @@ def source(
 
 def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:
     """Whether tests of this model get the ``gpu`` marker (docs/guide.md)."""
-    if settings.endpoint is not None:
+    if settings.endpoint:
         return False
     if settings.device is not None:
         return settings.device.startswith("cuda")

@@ -20,6 +20,9 @@ MODEL_KEYS = (
     "metric",
     "chat",
     "endpoint",
+    "server",
+    "server_command",
+    "server_args",
     "device",
     "dtype",
     "batch_size",
@@ -99,7 +102,7 @@ def _convert(option: Option, value: Any, where: str) -> Any:
     if value is None:
         return None
     if option.repeatable:
-        return tuple(str(item) for item in value)
+        return tuple(str(item) for item in ([value] if isinstance(value, str) else value))
     if option.flag:
         return bool(value)
     try:
@@ -119,16 +122,22 @@ _KINDS = {float: "number", int: "whole number"}
 
 def _check(settings: Settings) -> None:
     """Check ranges before anything is measured; raise the library's errors as usage errors."""
-    from exleak.errors import ExleakError
+    from exleak.errors import ExleakError, SettingsError
 
     try:
-        _ = settings.limits, settings.sampling
-        if settings.endpoint is not None:
+        _ = settings.limits, settings.sampling, settings.launch
+        if settings.endpoint and settings.server is not None:
+            raise SettingsError("give --leakage-endpoint or --leakage-server, not both")
+        if settings.endpoint:
             from exleak.sources import source_of
 
             source_of("", endpoint=settings.endpoint, timeout=settings.endpoint_timeout)
     except ExleakError as error:
         raise pytest.UsageError(f"leakage settings: {error}") from None
+    given = [name for name in ("server_command", "server_args") if getattr(settings, name)]
+    if given and settings.server is None:
+        option = "--leakage-" + given[0].replace("_", "-")
+        raise pytest.UsageError(f"{option} needs --leakage-server")
     if settings.batch_size != "auto" and not str(settings.batch_size).isdecimal():
         raise pytest.UsageError(f"--leakage-batch-size: {settings.batch_size!r} is not auto or N")
     if settings.batch_size == "0" or (settings.limit is not None and settings.limit < 1):

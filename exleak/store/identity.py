@@ -40,10 +40,22 @@ def checkpoint_hash(folder: Path, memo: Path | None = None) -> str:
     known = _read_memo(memo)
     before = dict(known)
     lines = [f"{path.name} {_file_hash(path, known)}\n" for path in _files(folder)]
-    if memo is not None and known != before:
-        with contextlib.suppress(OSError):  # only the cache is lost
-            write_text(memo, json.dumps(known, indent=0, sort_keys=True) + "\n")
+    _write_memo(memo, known, before)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def file_hash(path: Path, memo: Path | None = None) -> str:
+    """Hash of a checkpoint that is a single file.
+
+    Args:
+        path: The file.
+        memo: As for :func:`checkpoint_hash`.
+    """
+    known = _read_memo(memo)
+    before = dict(known)
+    found = _file_hash(path, known)
+    _write_memo(memo, known, before)
+    return found
 
 
 def _files(folder: Path) -> list[Path]:
@@ -87,6 +99,12 @@ def _read_memo(memo: Path | None) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return memo_content if isinstance(memo_content, dict) else {}
+
+
+def _write_memo(memo: Path | None, known: dict[str, str], before: dict[str, str]) -> None:
+    if memo is not None and known != before:
+        with contextlib.suppress(OSError):  # only the cache is lost
+            write_text(memo, json.dumps(known, indent=0, sort_keys=True) + "\n")
 
 
 @bounded
