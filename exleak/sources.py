@@ -13,6 +13,7 @@ from exleak.errors import SettingsError
 from exleak.generation.endpoint.launched import Launch, LaunchedSource
 from exleak.generation.endpoint.several import SeveralSource
 from exleak.generation.endpoint.source import TIMEOUT, EndpointSource
+from exleak.generation.endpoint.transport import base_url
 from exleak.generation.local.loading import load_model, locate
 from exleak.generation.local.model import LocalModel
 from exleak.generation.local.source import CheckpointSource, LoadedSource
@@ -57,7 +58,8 @@ def source_of(
     if endpoint:
         if not isinstance(model, str):
             raise SettingsError("with an endpoint, give the model's name as the server knows it")
-        addresses = [endpoint] if isinstance(endpoint, str) else endpoint
+        given = [endpoint] if isinstance(endpoint, str) else endpoint
+        addresses = list(dict.fromkeys(map(base_url, given)))
         if len(addresses) > 1:
             return SeveralSource(name or model, addresses, model, chat, timeout)
         return EndpointSource(name or model, addresses[0], model, chat, timeout)

@@ -117,7 +117,7 @@ def command_for(name: str, given: list[str]) -> list[str]:
         if program is None:
             raise ModelError(f"--leakage-server-command {given[0]}: there is no such program")
         return [program, *given[1:]]
-    beside = Path(sys.executable).with_name(kind.command)
+    beside = str(Path(sys.executable).with_name(kind.command))
     found = shutil.which(kind.command) or shutil.which(beside)
     if found is not None:
         return [found]
