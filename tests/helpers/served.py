@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--stubborn", action="store_true", help="ignores SIGTERM")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds of an answer")
     parser.add_argument("--dies", type=Path, help="a file: dies after 5 answers, and removes it")
+    parser.add_argument("--ignores", default=(), nargs=1, help="a setting")
     options, _ = parser.parse_known_args()
     if options.stubborn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -62,7 +63,8 @@ def main() -> None:
         print("a kernel was lost", flush=True)
         os._exit(9)
 
-    server = Counting(port=options.port, delay=options.delay)
+    ignored = frozenset(options.ignores)
+    server = Counting(port=options.port, delay=options.delay, ignores=ignored)
     server.count = trace.with_suffix(".count")
     if options.dies and options.dies.exists():
         server.fault, server.healthy = die, 5

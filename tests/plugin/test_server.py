@@ -59,12 +59,13 @@ def test_with_everything_stored_no_server_is_started(
     measure: Run, llama: Path, traces: Path
 ) -> None:
     """Not even its command has to be there; what the server ignored is still said."""
-    arguments = options(llama, traces)
+    arguments = options(llama, traces, "--ignores top_k")
     first = measure(*arguments)
     arguments[3] = "--leakage-server-command=/not/here"
     second = measure(*arguments)
     assert second.parseoutcomes()["passed"] == 1
     assert starts(traces) == 1
+    second.stdout.fnmatch_lines(["llama on hexl: the server ignores top_k 50*"])
     assert [line for line in first.outlines if line.startswith("llama")] == [
         line for line in second.outlines if line.startswith("llama")
     ]
