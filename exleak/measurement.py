@@ -44,7 +44,7 @@ from exleak.store import Store, read_generations
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from exleak.generation.endpoint.launched import Launch
+    from exleak.generation.endpoint.launch import Launch
     from exleak.generation.requests import Chat, Source
     from exleak.scoring import Instrument
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exleak.errors import SettingsError
-from exleak.generation.endpoint.launched import Launch, LaunchedSource
+from exleak.generation.endpoint.launch import Launch
+from exleak.generation.endpoint.launched import LaunchedSource
 from exleak.generation.endpoint.several import SeveralSource
 from exleak.generation.endpoint.source import TIMEOUT, EndpointSource
 from exleak.generation.endpoint.transport import base_url

@@ -16,7 +16,7 @@ from exleak.generation.requests import Chat
 
 if TYPE_CHECKING:
     from exleak.gate.limits import Limits
-    from exleak.generation.endpoint.launched import Launch
+    from exleak.generation.endpoint.launch import Launch
     from exleak.generation.sampling import Sampling
 
 #: Kinds of servers that exleak can start.
@@ -255,7 +255,7 @@ class Settings:
         """The server to start; ``None`` without one."""
         if self.server is None:
             return None
-        from exleak.generation.endpoint.launched import Launch
+        from exleak.generation.endpoint.launch import Launch
 
         return Launch(self.server, self.server_command, self.server_args, self.server_timeout)
 

@@ -112,16 +112,22 @@ def test_another_model_is_refused(pair: tuple[Fake, Fake], monkeypatch: pytest.M
 
 def test_a_server_that_ignores_a_setting_is_refused() -> None:
     """Its draws are of another distribution."""
-    with Fake() as one, Fake(ignores=frozenset({"top_k"})) as other:
-        with pytest.raises(ModelError, match="only one of them applies top_k"):
-            run(one.url, other.url)
+    with (
+        Fake() as one,
+        Fake(ignores=frozenset({"top_k"})) as other,
+        pytest.raises(ModelError, match="only one of them applies top_k"),
+    ):
+        run(one.url, other.url)
 
 
 def test_a_server_without_the_template_is_refused() -> None:
     """The fake's answers are the same either way."""
-    with Fake() as one, Fake(modes=("/v1/completions",)) as other:
-        with pytest.raises(ModelError, match="only one of them knows the model's chat template"):
-            run(one.url, other.url)
+    with (
+        Fake() as one,
+        Fake(modes=("/v1/completions",)) as other,
+        pytest.raises(ModelError, match="only one of them knows the model's chat template"),
+    ):
+        run(one.url, other.url)
 
 
 def test_one_address_is_stored_as_ever(pair: tuple[Fake, Fake], tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ def test_one_address_is_stored_as_ever(pair: tuple[Fake, Fake], tmp_path: Path) 
     keys = []
     for urls in ([url], [url, f"{url}/v1/"], [fake.url for fake in pair]):
         source = source_of("m", endpoint=urls)
-        keys.append(source.about(SETTINGS, Store(tmp_path)))
+        keys.append(source.about(SETTINGS, Store(tmp_path)) or {})
     assert keys[0] == keys[1]
     assert list(keys[0]) == ["endpoint", "model", "fingerprint", "honoured", "chat", "sampling"]
     assert isinstance(source, SeveralSource)

@@ -49,8 +49,10 @@ def test_a_server_is_started_and_ended(measure: Run, llama: Path, traces: Path) 
     assert result.parseoutcomes()["passed"] == 1
     assert starts(traces) == 1
     assert are_gone(traces, 0)
-    result.stdout.fnmatch_lines(["*starting vllm on llama; its log is *", "vllm on llama is ready*"])
-    found = json.loads((result.outlines and Path("out.json")).read_text())["measurements"][0]
+    result.stdout.fnmatch_lines(
+        ["*starting vllm on llama; its log is *", "vllm on llama is ready*"]
+    )
+    found = json.loads(Path("out.json").read_text())["measurements"][0]
     assert found["identity"]["server"] == "vllm"
     assert found["environment"]["server"].startswith("vllm --traces")
 
@@ -76,7 +78,10 @@ def test_a_server_that_cannot_start_shows_its_log(measure: Run, llama: Path, tra
     result = measure(*options(llama, traces, "--fails"))
     assert result.parseoutcomes()["errors"] == 1
     result.stdout.fnmatch_lines(
-        ["*could not be started*ended with status 3; the whole log is *.log*", "*no memory is left*"]
+        [
+            "*could not be started*ended with status 3; the whole log is *.log*",
+            "*no memory is left*",
+        ]
     )
     assert (starts(traces), are_gone(traces, 0)) == (1, True)
 
@@ -176,10 +181,10 @@ def test_models_are_served_one_after_the_other(
     )  # fmt: skip
     toy.makeconftest(
         "import pytest\n"
-        "from exleak.generation.endpoint import launch\n"
+        "from exleak.generation.endpoint import launch, running\n"
         "from tests.helpers.served import are_gone\n"
         "from pathlib import Path\n"
-        "launch.GRACE = 0.5\n"
+        "running.GRACE = 0.5\n"
         "start = launch._started\n"
         f"traces = Path({str(traces)!r})\n"
         "def started(*arguments):\n"
@@ -196,9 +201,15 @@ def test_models_are_served_one_after_the_other(
     ("arguments", "said"),
     [
         (["--leakage-server=vllm", "--leakage-endpoint=http://h"], "*not both"),
-        (["--leakage-server=vllm", "--leakage-server-args=--x '"], "*--leakage-server-args*closing*"),
+        (
+            ["--leakage-server=vllm", "--leakage-server-args=--x '"],
+            "*--leakage-server-args*closing*",
+        ),
         (["--leakage-server-args=--x"], "*--leakage-server-args needs --leakage-server"),
-        (["--leakage-server=vllm", "--leakage-server-timeout=0"], "*--leakage-server-timeout must*"),
+        (
+            ["--leakage-server=vllm", "--leakage-server-timeout=0"],
+            "*--leakage-server-timeout must*",
+        ),
         (["--leakage-server=vllm", "--leakage-dtype=float16"], "*dtype 'float16'*server-args*"),
         (["--leakage-server=llama.cpp"], "*llama.cpp serves a .gguf file*holds none*"),
     ],

@@ -6,14 +6,15 @@ import tempfile
 import weakref
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exleak.errors import ModelError, SettingsError
+from exleak.errors import ModelError
 from exleak.generation.endpoint import kinds
-from exleak.generation.endpoint.launch import Order, Running, Servers
+from exleak.generation.endpoint.launch import Launch, Order, Servers
+from exleak.generation.endpoint.running import Running
 from exleak.generation.endpoint.source import TIMEOUT, EndpointSource
 from exleak.generation.requests import Chat, ChatUse, Continued, Counts, Request, check_chat
 
@@ -23,48 +24,8 @@ if TYPE_CHECKING:
     from exleak.records import PromptGenerations
     from exleak.store import Store
 
-START_TIMEOUT = 600.0
-_LONGEST = 1e6
 #: Seconds after which a server on this machine that refuses connections has ended.
 _PATIENCE = 3.0
-
-
-@dataclass(frozen=True)
-class Launch:
-    """The server to start.
-
-    Attributes:
-        kind: A key of :data:`exleak.generation.endpoint.kinds.KINDS`.
-        command: Its command, which may lie in another environment; by default it is looked for.
-        arguments: Further arguments, split as a shell splits them.
-        timeout: Seconds that starting may take.
-        servers: The servers of the session; by default one of its own, ended with the source.
-    """
-
-    kind: str
-    command: str | None = None
-    arguments: str | None = None
-    timeout: float = START_TIMEOUT
-    servers: Servers | None = field(default=None, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        kinds.kind_of(self.kind)
-        if not 0 < self.timeout < _LONGEST:
-            raise SettingsError(
-                f"--leakage-server-timeout must be above 0 and below {_LONGEST:.0f} seconds, not "
-                f"{self.timeout}"
-            )
-        _ = self.command_words, self.argument_words
-
-    @property
-    def command_words(self) -> list[str]:
-        """The command as words; empty without one."""
-        return kinds.words(self.command, "--leakage-server-command")
-
-    @property
-    def argument_words(self) -> list[str]:
-        """The further arguments as words."""
-        return kinds.words(self.arguments, "--leakage-server-args")
 
 
 @dataclass(frozen=True)
