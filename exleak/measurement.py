@@ -44,6 +44,7 @@ from exleak.store import Store, read_generations
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from exleak.generation.endpoint.launch import Launch
     from exleak.generation.local.checkpoint import Loading
     from exleak.generation.requests import Chat, Source, Template
     from exleak.scoring import Instrument
@@ -66,7 +67,8 @@ def measure(
     template: Template | None = None,
     batch_size: int | None = None,
     mitigation: str | None = None,
-    endpoint: str | None = None,
+    endpoint: str | Sequence[str] | None = None,
+    server: str | Launch | None = None,
     store: str | Path | Store | None = ".exleak",
     progress: Progress | None = None,
 ) -> Measurement:
@@ -85,8 +87,10 @@ def measure(
         batch_size: Maximum number of continuations generated at once; changes only the rounding of
             logits.
         mitigation: An instruction prepended to each prompt, such as :data:`MITIGATION`.
-        endpoint: Address of an OpenAI-compatible server that serves the model; a key is read from
-            the environment (docs/endpoint.md).
+        endpoint: Address of an OpenAI-compatible server that serves the model, or several; a key
+            is read from the environment (docs/endpoint.md).
+        server: A server to start on the checkpoint: ``"vllm"``, ``"sglang"``, ``"llama.cpp"`` or
+            ``"transformers"``.
         store: A folder that stores generations and scores by content, and a generations file of
             each run; ``None`` stores nothing. Continuations of a model object are never reused.
         progress: Callback, called while continuations are generated.
@@ -103,6 +107,7 @@ def measure(
         model,
         tokenizer=tokenizer,
         endpoint=endpoint,
+        server=server,
         device=device,
         dtype=dtype,
         chat=chat,

@@ -54,7 +54,7 @@ def leakage_model(leakage_spec: ModelSpec, pytestconfig: pytest.Config) -> Local
     from exleak.generation.local.loading import load_model
 
     resolved = settings.resolve(pytestconfig, leakage_spec)
-    if resolved.endpoint is not None:
+    if resolved.endpoint or resolved.server is not None:
         raise pytest.fail.Exception(
             f"leakage_model: {leakage_spec.name} is on a server and cannot be loaded; use "
             "leakage_generations or leakage_measurement",

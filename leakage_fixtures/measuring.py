@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from leakage_fixtures import collection, models, settings, workers
-from leakage_fixtures.options import ModelSpec
+from leakage_fixtures.options import ModelSpec, Settings
 from leakage_fixtures.session import session_of
 
 if TYPE_CHECKING:
     from exleak.generation.dataset import Generated
+    from exleak.generation.endpoint.launch import Servers
     from exleak.generation.local.model import LocalModel
     from exleak.records import Dataset, Measurement
 
@@ -43,7 +44,7 @@ def generate(
     resolved = settings.resolve(config, spec)
     with Progress(config, f"{spec.name} on {dataset.name}") as progress:
         return generate_rows(
-            models.source(spec, resolved, loader),
+            models.source(spec, resolved, loader, _servers(config, resolved, temporary)),
             dataset,
             resolved.sampling,
             batch_size=resolved.rows,
@@ -51,6 +52,21 @@ def generate(
             progress=progress,
             store=workers.store(config, resolved.store, temporary),
         )
+
+
+def _servers(
+    config: pytest.Config, resolved: Settings, temporary: pytest.TempPathFactory
+) -> Servers | None:
+    """The servers of this session, which end with it; ``None`` if none is to be started."""
+    if resolved.server is None:
+        return None
+    from exleak.generation.endpoint.launch import Servers
+
+    session = session_of(config)
+    if session.servers is None:
+        session.servers = Servers(workers.shared_folder(config, temporary) / "leakage-servers")
+        config.add_cleanup(session.servers.close)
+    return session.servers
 
 
 def score(

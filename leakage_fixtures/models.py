@@ -17,6 +17,7 @@ from leakage_fixtures.session import session_of
 from leakage_fixtures.settings import MODEL_KEYS, resolve
 
 if TYPE_CHECKING:
+    from exleak.generation.endpoint.launch import Servers
     from exleak.generation.local.model import LocalModel
     from exleak.generation.requests import Source
 
@@ -176,7 +177,10 @@ def _beside(toml: Path, name: str) -> str:
 
 
 def source(
-    model: ModelSpec, settings: Settings, loader: Callable[[], LocalModel] | None = None
+    model: ModelSpec,
+    settings: Settings,
+    loader: Callable[[], LocalModel] | None = None,
+    servers: Servers | None = None,
 ) -> Source:
     """The source of a model's continuations.
 
@@ -184,16 +188,19 @@ def source(
         model: The model.
         settings: The settings of the model.
         loader: Returns the loaded model, if a fixture holds it.
+        servers: The session's servers.
 
     Raises:
         ExleakError: Settings out of range.
     """
     from exleak.sources import source_of
 
+    launch = settings.launch
     return source_of(
         model.path,
         name=model.name,
         endpoint=settings.endpoint,
+        server=launch and replace(launch, servers=servers),
         timeout=settings.endpoint_timeout,
         device=settings.device,
         dtype=settings.dtype,
@@ -206,7 +213,7 @@ def source(
 
 def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:
     """Whether tests of this model get the ``gpu`` marker (docs/guide.md)."""
-    if settings.endpoint is not None:
+    if settings.endpoint:
         return False
     if settings.device is not None and settings.device != "auto":
         return settings.device.startswith("cuda")

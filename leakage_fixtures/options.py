@@ -18,10 +18,13 @@ from exleak.generation.requests import Chat
 
 if TYPE_CHECKING:
     from exleak.gate.limits import Limits
+    from exleak.generation.endpoint.launch import Launch
     from exleak.generation.local.checkpoint import Loading
     from exleak.generation.requests import Template
     from exleak.generation.sampling import Sampling
 
+#: Kinds of servers that exleak can start.
+SERVERS = ("vllm", "sglang", "llama.cpp", "transformers")
 #: Value of ``--leakage-mitigation`` without a text: use the paper's instruction.
 PAPER_MITIGATION = "paper"
 
@@ -197,14 +200,34 @@ class Settings:
         metavar="KEY=VALUE",
         repeatable=True,
     )
-    endpoint: str | None = option(
+    endpoint: tuple[str, ...] = option(
         "an OpenAI-compatible server that has the models (a key: see docs/endpoint.md)",
         metavar="URL",
+        repeatable=True,
+        default=(),
     )
     endpoint_timeout: float = option(
         "seconds that a request to the server may take, retries included (default: 120)",
         float,
         default=120.0,
+        metavar="X",
+    )
+    server: str | None = option(
+        "serve each checkpoint with this program, which is started and ended with the session",
+        choices=SERVERS,
+    )
+    server_command: str | None = option(
+        "the server's command, of any environment (default: looked for)",
+        metavar="COMMAND",
+    )
+    server_args: str | None = option(
+        "further arguments of the server, in quotes",
+        metavar="ARGUMENTS",
+    )
+    server_timeout: float = option(
+        "seconds that the server may take to start (default: 600)",
+        float,
+        default=600.0,
         metavar="X",
     )
     device: str | None = option(
@@ -314,6 +337,15 @@ class Settings:
             level=self.confidence,
             margin=self.margin,
         )
+
+    @property
+    def launch(self) -> Launch | None:
+        """The server to start; ``None`` without one."""
+        if self.server is None:
+            return None
+        from exleak.generation.endpoint.launch import Launch
+
+        return Launch(self.server, self.server_command, self.server_args, self.server_timeout)
 
     @property
     def margin(self) -> float | None:

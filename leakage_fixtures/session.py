@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from exleak.generation.endpoint.launch import Servers
     from exleak.records import Measurement, Verdict
     from leakage_fixtures.options import ModelSpec, Settings
 
@@ -28,6 +29,7 @@ class Session:
         baselines: The runs of each baseline that was read.
         broken: Models that could not be measured; their remaining tests are skipped.
         remarks: Messages of the library that no test report has carried yet.
+        servers: The servers that were started; ``None`` before the first.
     """
 
     settings: dict[tuple[tuple[str, str] | None, str], Settings] = field(default_factory=dict)
@@ -39,6 +41,7 @@ class Session:
     baselines: dict[tuple[Path, str], list[tuple[Measurement, ...]]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     remarks: list[str] = field(default_factory=list)
+    servers: Servers | None = None
 
 
 _SESSION = pytest.StashKey[Session]()

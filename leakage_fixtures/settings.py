@@ -26,6 +26,9 @@ MODEL_KEYS = (
     "trust_remote_code",
     "load",
     "endpoint",
+    "server",
+    "server_command",
+    "server_args",
     "device",
     "max_memory",
     "dtype",
@@ -106,7 +109,7 @@ def _convert(option: Option, value: Any, where: str) -> Any:
     if value is None:
         return None
     if option.repeatable and option.kind is str:
-        return tuple(str(item) for item in value)
+        return tuple(str(item) for item in ([value] if isinstance(value, str) else value))
     if option.flag:
         return bool(value)
     try:
@@ -126,18 +129,24 @@ _KINDS: dict[Any, str] = {float: "number", int: "whole number", pairs: "KEY=VALU
 
 def _check(settings: Settings) -> None:
     """Check ranges before anything is measured; raise the library's errors as usage errors."""
-    from exleak.errors import ExleakError
+    from exleak.errors import ExleakError, SettingsError
     from exleak.generation.local.devices import check_devices
 
     try:
-        _ = settings.limits, settings.sampling, settings.loading
+        _ = settings.limits, settings.sampling, settings.loading, settings.launch
         check_devices(settings.device, None)
-        if settings.endpoint is not None:
+        if settings.endpoint and settings.server is not None:
+            raise SettingsError("give --leakage-endpoint or --leakage-server, not both")
+        if settings.endpoint:
             from exleak.sources import source_of
 
             source_of("", endpoint=settings.endpoint, timeout=settings.endpoint_timeout)
     except ExleakError as error:
         raise pytest.UsageError(f"leakage settings: {error}") from None
+    given = [name for name in ("server_command", "server_args") if getattr(settings, name)]
+    if given and settings.server is None:
+        option = "--leakage-" + given[0].replace("_", "-")
+        raise pytest.UsageError(f"{option} needs --leakage-server")
     if settings.batch_size != "auto" and not str(settings.batch_size).isdecimal():
         raise pytest.UsageError(f"--leakage-batch-size: {settings.batch_size!r} is not auto or N")
     if settings.batch_size == "0" or (settings.limit is not None and settings.limit < 1):

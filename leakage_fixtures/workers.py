@@ -112,5 +112,11 @@ def store(config: pytest.Config, folder: str, temporary: pytest.TempPathFactory)
     if folder != "none":
         return Store(root(config) / Path(folder))
     if worker_count(config) > 1:
-        return Store(temporary.getbasetemp().parent / "leakage-store")
+        return Store(shared_folder(config, temporary) / "leakage-store")
     return None
+
+
+def shared_folder(config: pytest.Config, temporary: pytest.TempPathFactory) -> Path:
+    """The temporary folder of the session, which its workers share."""
+    base = temporary.getbasetemp()
+    return base.parent if worker_count(config) > 1 else base

@@ -65,8 +65,10 @@ def _about(about: dict[str, Any] | None) -> str:
     if "instrument" in about:
         return f"instrument {about['instrument'][:12]}"
     of = f"seed {about['sampling']['seed']}, chat {about['chat']}"
-    if "endpoint" in about:
-        return f"{about['model']} at {about['endpoint']}, {of}"
+    if "fingerprint" in about:
+        return f"{about['model']} at {about.get('endpoint', 'several addresses')}, {of}"
+    if "server" in about:
+        return f"checkpoint {about['checkpoint'][:12]} on {about['server']}, {of}"
     return f"checkpoint {about['checkpoint'][:12]}, {about['device']} {about['dtype']}, {of}"
 
 

@@ -36,6 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         """Continue a prompt."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         broken = self.fake.record(self, body)
+        time.sleep(0 if is_probe(body) else self.fake.delay)
         if self.fake.fault is not None and broken:
             self.fake.fault(self, body)
         else:
@@ -67,6 +68,8 @@ class Fake:
         fault: Done instead of answering, once ``healthy`` continuations were given.
         healthy: How many are given before; the probes do not count.
         breaks_everything: The fault also hits the list of models and the probes.
+        port: Where it listens; 0 for any free port.
+        delay: Seconds that an answer takes.
         requests: Headers and body of every request.
     """
 
@@ -80,13 +83,15 @@ class Fake:
     fault: Fault | None = None
     healthy: int = 0
     breaks_everything: bool = False
+    port: int = 0
+    delay: float = 0.0
     requests: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
     given: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Fake:
         handler = type("Bound", (Handler,), {"fake": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()

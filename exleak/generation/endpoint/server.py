@@ -171,10 +171,6 @@ class Server:
     ) -> Generator[Continued, None, None]:
         """Continue every request, several at a time, in the order in which they finish.
 
-        After a permanent failure no more requests are sent; running ones are still yielded. A
-        request that timed out while others were running is repeated alone, and then fewer run at
-        once.
-
         Args:
             requests: Prompts with the generations wanted of each.
             sampling: Settings.
@@ -184,16 +180,31 @@ class Server:
         Raises:
             ModelError: The first failure.
         """
-        jobs = deque(
-            Job(i, r.text, r.indices, r.begun) for i, r in enumerate(requests) if r.indices
-        )
+        yield from self.work(jobs_of(requests), sampling, batch_size)
+
+    def work(
+        self, jobs: deque[Job], sampling: Sampling, batch_size: int | None = None
+    ) -> Generator[Continued, None, None]:
+        """Do jobs of a queue, which several servers may share, until it is empty.
+
+        After a permanent failure no more requests are sent; running ones are still yielded, and
+        jobs that were not done are in the queue. A request that timed out while others were running
+        is repeated alone, and then fewer run at once.
+
+        Args:
+            jobs: The queue, from :func:`jobs_of`.
+            sampling: Settings.
+            batch_size: Maximum number of continuations generated at once.
+
+        Raises:
+            ModelError: The first failure.
+        """
         most = at_once = max(1, (batch_size or _AT_ONCE) // sampling.generations)
         failure: Exception | None = None
         running: dict[Future[list[Ended]], tuple[Job, int]] = {}
         with ThreadPoolExecutor(at_once, thread_name_prefix="exleak") as pool:
             while running or (jobs and failure is None):
-                while jobs and failure is None and len(running) < at_once:
-                    job = self._split(jobs)
+                while failure is None and len(running) < at_once and (job := self._next(jobs)):
                     running[pool.submit(self._do, job, sampling)] = job, at_once
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
                     job, among = running.pop(done)
@@ -206,7 +217,8 @@ class Server:
                         jobs.appendleft(job)
                         continue
                     if problem:
-                        failure = failure or _raisable(problem)
+                        failure = failure or raisable(problem)
+                        jobs.appendleft(job)
                         continue
                     at_once = min(most, 2 * at_once)
                     texts = self._usable(done.result(), job)
@@ -218,9 +230,12 @@ class Server:
         if failure is not None:
             raise failure
 
-    def _split(self, jobs: deque[Job]) -> Job:
+    def _next(self, jobs: deque[Job]) -> Job | None:
         """The next job; limited to one continuation if the server returns one at a time."""
-        job = jobs.popleft()
+        try:
+            job = jobs.popleft()
+        except IndexError:  # another server may have taken the last
+            return None
         if self.single and len(job.indices) > 1:
             jobs.appendleft(job._replace(indices=job.indices[1:]))
             return job._replace(indices=job.indices[:1])
@@ -319,7 +334,13 @@ def _differs(told: Any, asked: float) -> bool:
     return isinstance(told, (int, float)) and abs(told - asked) > 1e-4 * max(1.0, abs(asked))
 
 
-def _raisable(problem: BaseException) -> Exception:
+def jobs_of(requests: Sequence[Request]) -> deque[Job]:
+    """The queue of what is to be requested."""
+    return deque(Job(i, r.text, r.indices, r.begun) for i, r in enumerate(requests) if r.indices)
+
+
+def raisable(problem: BaseException) -> Exception:
+    """A failure as a :class:`ModelError`."""
     if isinstance(problem, ModelError):
         return problem
     return ModelError(f"the endpoint failed in an unexpected way: {problem!r}")

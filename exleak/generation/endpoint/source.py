@@ -134,6 +134,13 @@ class EndpointSource:
 
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
         """Caveats on how the server made these continuations."""
+        collected = [*self.probe_notes(sampling), *self.course_notes(sampling)]
+        if note := alike(rows, sampling):
+            collected.append(note)
+        return tuple(collected)
+
+    def probe_notes(self, sampling: Sampling) -> list[str]:
+        """Caveats that are known before anything is generated."""
         collected = [*template_notes(self.template)]
         if self.template.variables:
             collected.append(
@@ -149,13 +156,15 @@ class EndpointSource:
                  else "the server gives no greedy answers")
                 + ": another model under the same name would not be noticed"
             )  # fmt: skip
+        return collected
+
+    def course_notes(self, sampling: Sampling) -> list[str]:
+        """Caveats on what was generated since this source was made."""
+        collected = []
         for name, value in sorted(self.server.reported.items()):
             asked = getattr(sampling, "max_new_tokens" if name == "max_tokens" else name)
             collected.append(f"the server reports {name} {value}, asked for was {asked}")
-        collected += _end_notes(self.server)
-        if note := _alike(rows, sampling):
-            collected.append(note)
-        return tuple(collected)
+        return [*collected, *_end_notes(self.server)]
 
 
 def _setting_notes(
@@ -198,7 +207,7 @@ def _end_notes(server: Server) -> Iterable[str]:
         )
 
 
-def _alike(rows: Sequence[PromptGenerations], sampling: Sampling) -> str | None:
+def alike(rows: Sequence[PromptGenerations], sampling: Sampling) -> str | None:
     """A note if many prompts have K identical continuations."""
     if sampling.generations < 2:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import math
 import os
 import random
 import ssl
@@ -81,6 +82,10 @@ class _PassingError(Exception):
         self.status, self.wait, self.final = status, wait, final
 
 
+class _AwayError(_PassingError):
+    """No connection, or one that broke: an ended server, or one that is being restarted."""
+
+
 class _LateError(_PassingError):
     """An answer that was not complete in time."""
 
@@ -135,11 +140,13 @@ class Transport:
         base: From :func:`base_url`.
         label: The server's name in messages.
         timeout: Time limit of one request in seconds, including retries.
+        patience: Seconds after which a server that cannot be connected to is given up.
     """
 
     base: str
     label: str
     timeout: float
+    patience: float = math.inf
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
     def __post_init__(self) -> None:
@@ -172,7 +179,7 @@ class Transport:
             ModelError: No usable answer in time; the message names the last problem.
         """
         started = time.monotonic()
-        deadline, said = started + self.timeout, None
+        deadline, said, met = started + self.timeout, None, started
         for tries, wait in enumerate(chain(_WAITS, repeat(_WAITS[-1])), 1):
             try:
                 return check(self._once(path, body, deadline))
@@ -183,11 +190,14 @@ class Transport:
             if problem.status and problem.status not in retried:
                 raise self._refused(path, problem)
             left = deadline - time.monotonic()
+            if not isinstance(problem, _AwayError):
+                met = time.monotonic()
             # The last try may have had too little time: keep the last problem that the server
             # reported.
             said = problem if problem.status or not said else said
             pause = max(problem.wait, min(wait * random.uniform(0.5, 1.0), left / 2))
-            if problem.final or left < _LEAST or pause >= left:
+            lost = time.monotonic() - met > self.patience
+            if problem.final or lost or left < _LEAST or pause >= left:
                 raise self._given_up(said, tries, time.monotonic() - started) from None
             self._say(problem, time.monotonic() - started, pause, left)
             self.sleep(pause)
@@ -256,7 +266,7 @@ class Transport:
         except TimeoutError:
             raise _LateError(f"no answer within {seconds:.0f} seconds") from None
         except http.client.IncompleteRead:
-            raise _PassingError("the answer broke off half-way") from None
+            raise _AwayError("the answer broke off half-way") from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
@@ -264,7 +274,7 @@ class Transport:
             if isinstance(reason, ssl.SSLError) and (problem := _tls_problem(reason)):
                 raise problem from None
             text = str(reason) or type(reason).__name__
-            raise _PassingError(f"cannot be talked to: {text}") from None
+            raise _AwayError(f"cannot be talked to: {text}") from None
 
     def _refused(self, path: str, problem: _PassingError) -> RefusedError:
         reason = self._told(problem)
