@@ -74,7 +74,7 @@ def test_a_forked_child_does_not_keep_a_server(tmp_path: Path) -> None:
 
 def test_a_failed_start_is_told_to_all(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The processes of a session do not try one after the other."""
-    said = r"(?s)the fake could not be .*status 3.*\nthe server starts\nno memory is left$"
+    said = r"(?s)the fake could not be .*status 3.*\nthe fake server starts\nno memory is left$"
     for _ in range(2):
         with pytest.raises(ModelError, match=said):
             Servers(tmp_path / "s").get(order(tmp_path, "--fails"))
