@@ -104,7 +104,8 @@ def _served(model: object) -> str:
     """The folder, file or hub name that a server is to be started on."""
     if not isinstance(model, (str, Path)):
         raise SettingsError("with a server to start, give the checkpoint's folder")
-    if any(True for _ in Path(model).expanduser().glob("*.gguf")):
+    place = Path(model).expanduser()
+    if place.is_file() or any(True for _ in place.glob("*.gguf")):  # the server says what it takes
         return str(model)
     found = checkpoint_of(model)
     if found.adapter is not None:
@@ -112,7 +113,4 @@ def _served(model: object) -> str:
             f"model {model}: a server is started on a whole checkpoint, and this is an adapter; "
             "merge it into its base model, or measure it without a server"
         )
-    files = found.weights
-    if files.gguf is not None:
-        return str(Path(files.name) / files.gguf)
-    return str(Spelling(files.name, files.revision))
+    return str(Spelling(found.weights.name, found.weights.revision))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
 import exleak
-from exleak import ModelError, Sampling, load_dataset
+from exleak import ModelError, Sampling, Template, load_dataset
 from exleak.generation.endpoint import kinds, launch, running
 from exleak.generation.endpoint.launch import Launch, Order, Servers
 from exleak.generation.endpoint.launched import LaunchedSource
 from exleak.sources import source_of
+from tests.helpers import checkpoints
 from tests.helpers.served import COMMAND, are_gone, starts
 
 DATA = load_dataset("hexl", limit=2)
@@ -149,3 +151,31 @@ def test_what_cannot_be_served(kind: str, path: str, said: str, tmp_path: Path) 
         (tmp_path / "two" / name).touch()
     with pytest.raises(ModelError, match=said):
         source_of(path if path == "a/name" else str(tmp_path / path), server=kind).check()
+
+
+def test_an_adapter_is_not_served(llama: Path, tmp_path: Path) -> None:
+    """Without its base model; the way out is told."""
+    (tmp_path / "adapter_config.json").write_text(f'{{"base_model_name_or_path": "{llama}"}}')
+    (tmp_path / "adapter_model.safetensors").touch()
+    with pytest.raises(ModelError, match="this is an adapter; merge it"):
+        source_of(tmp_path, server="vllm")
+
+
+def test_a_revision_is_served(llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the folder that it has in the hub's cache."""
+    checkpoints.use_cache(tmp_path, monkeypatch)
+    folder = checkpoints.snapshot(tmp_path, "org/name", "v2")
+    shutil.copytree(llama, folder, dirs_exist_ok=True)
+    source = source_of("org/name@v2", server="vllm")
+    assert isinstance(source, LaunchedSource)
+    assert source.checkpoint == folder
+
+
+def test_a_system_prompt_reaches_a_started_server(llama: Path, tmp_path: Path) -> None:
+    """And its key."""
+    server, template = Launch("vllm", COMMAND, f"--traces {tmp_path}"), Template("Be calm.")
+    found = exleak.measure(
+        str(llama), DATA, sampling=SETTINGS, server=server, template=template, store=tmp_path / "s"
+    )
+    assert found.identity["template"] == {"system": "Be calm."}
+    assert "system prompt: Be calm." in found.notes
