@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import accelerate
+import accelerate.hooks
 import pytest
 import torch
-from accelerate import cpu_offload
-from accelerate.hooks import ModelHook, add_hook_to_module
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 from transformers.cache_utils import DynamicCache
@@ -137,13 +137,12 @@ def test_a_model_object_that_its_owner_spread(
     """By a map of his own, or all of it offloaded: its first weights are then nowhere."""
     where = dict.fromkeys(("model.embed_tokens", "model.layers.0", "lm_head"), "cpu")
     where |= dict.fromkeys(("model.layers.1", "model.norm", "model.rotary_emb"), "disk")
-    for make in (
-        lambda: AutoModelForCausalLM.from_pretrained(
-            llama, device_map=where, offload_folder=tmp_path
-        ),
-        lambda: cpu_offload(AutoModelForCausalLM.from_pretrained(llama), torch.device("cpu")),
-    ):
-        model = load_model(make(), llama_model.tokenizer, chat="never")
+    load: Any = AutoModelForCausalLM.from_pretrained
+    for mapped in (True, False):
+        given = load(llama, device_map=where, offload_folder=tmp_path) if mapped else load(llama)
+        if not mapped:
+            accelerate.cpu_offload(given, torch.device("cpu"))
+        model = load_model(given, llama_model.tokenizer, chat="never")
         assert model.device.type == "cpu"
         assert run(model, PROMPTS) == run(llama_model, PROMPTS)
     assert model.model.device.type == "meta"
@@ -168,11 +167,11 @@ def test_a_missing_weight_of_an_offloaded_layer_is_an_error(
 
 def hooked(model: Any, places: dict[str, Any], device: Any = None) -> Any:
     """A model as accelerate would leave it on these devices, without moving anything."""
-    hook = ModelHook()
+    hook: Any = accelerate.hooks.ModelHook()
     if device is not None:
         hook.execution_device = device
     model.hf_device_map = places
-    return add_hook_to_module(model, hook)
+    return accelerate.hooks.add_hook_to_module(model, hook)
 
 
 def test_layers_are_counted_by_device(llama_model: LocalModel) -> None:
@@ -212,39 +211,39 @@ def test_the_fullest_device_decides_on_the_rows(
 class OnDevice(torch.Tensor):
     """A tensor that is said to be on a device, and refuses places that are elsewhere."""
 
-    where: torch.device
+    home: torch.device
 
     @property
-    def device(self) -> Any:
+    def device(self) -> Any:  # type: ignore[override]
         """The device."""
-        return self.where
+        return self.home
 
     @classmethod
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         """Do it on the CPU, if all tensors are on one device."""
-        if func is torch.Tensor.device.__get__:  # type: ignore[attr-defined]
-            return args[0].where
+        if func is torch.Tensor.device.__get__:
+            return args[0].home
         if func is torch.Tensor.to:
             return placed(args[0], args[1])
         found: list[OnDevice] = []
         for one in args:
             parts = one if isinstance(one, (tuple, list)) else [one]
             found += [part for part in parts if isinstance(part, OnDevice)]
-        if len({one.where for one in found}) > 1 and "copy" not in func.__name__:
+        if len({one.home for one in found}) > 1 and "copy" not in func.__name__:
             raise RuntimeError(f"{func.__name__}: tensors on several devices")
         with torch._C.DisableTorchFunctionSubclass():
             result = func(*args, **(kwargs or {}))
         if isinstance(result, torch.Tensor) and found:
-            return placed(result, found[0].where)
+            return placed(result, found[0].home)
         return result
 
 
 def placed(tensor: torch.Tensor, where: torch.device) -> OnDevice:
     """A tensor, said to be on a device."""
     made = tensor.as_subclass(torch.Tensor).as_subclass(OnDevice)
-    made.where = where
+    made.home = where
     return made
 
 

@@ -68,7 +68,7 @@ def test_the_other_process_has_its_share(two: LocalModel, monkeypatch: pytest.Mo
     """Half of the prompts are not seen here."""
     from exleak.generation.local import run
 
-    here = []
+    here: list[str] = []
     given = run.continue_prompts
 
     def noted(model: LocalModel, wanted: list[Request], *rest: object, **more: object) -> object:
@@ -119,8 +119,7 @@ def test_an_error_of_this_process_leaves_none(llama: Path, monkeypatch: pytest.M
     from exleak.generation.local import run
 
     def interrupted(*arguments: object, **more: object) -> Iterator[Continued]:
-        raise KeyboardInterrupt
-        yield
+        yield from map(signal.raise_signal, [signal.SIGINT])
 
     two = load_model(llama, device="cpu,cpu")
     before = pids(two)
