@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def test_a_model_that_fits_is_not_spread(llama: Path) -> None:
     assert run(model, PROMPTS) == run(load_model(llama), PROMPTS)
 
 
-@pytest.mark.parametrize("share", [0.9, 0.5])
+@pytest.mark.parametrize("share", [0.9, 0.6])
 def test_a_spread_model_has_the_texts_of_one_device(
     share: float, llama: Path, llama_model: LocalModel
 ) -> None:
@@ -206,6 +206,22 @@ def test_the_fullest_device_decides_on_the_rows(
     assert shared == 128
     free[gpu] = 10**9
     assert memory.rows_that_fit(llama_model, wanted, exleak.Sampling(max_new_tokens=10)) == 640
+
+
+def test_a_cache_is_measured_by_device(
+    llama_model: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is elsewhere does not count for the main device."""
+    together, tensors = memory._cache_bytes(llama_model, 5), memory._tensors
+
+    def spread(value: Any) -> Iterator[torch.Tensor]:
+        for number, tensor in enumerate(tensors(value)):
+            yield tensor.to("meta") if number % 2 else tensor
+
+    monkeypatch.setattr(memory, "_tensors", spread)
+    apart = memory._cache_bytes(llama_model, 5)
+    assert set(apart) == {torch.device("cpu"), torch.device("meta")}
+    assert apart.total() == together.total()
 
 
 class OnDevice(torch.Tensor):
