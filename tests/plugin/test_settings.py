@@ -40,8 +40,8 @@ def test_a_toml_entry_is_measured(measure: Run, toy: pytest.Pytester, llama: Pat
     ("device", "found"),
     [
         ('device = "cpu,cpu"', '"devices": ["cpu", "cpu"]'),
-        ('device = "auto"\nmax_memory = { cpu = "40KB" }', '"device_map": {"disk": 2}'),
-        ('device = "auto"\nmax_memory = "cpu=40KB"', '"device_map": {"disk": 2}'),
+        ('device = "auto"\nmax_memory = { cpu = "100KB" }', '"device_map": {"disk": 2}'),
+        ('device = "auto"\nmax_memory = "cpu=100KB"', '"device_map": {"disk": 2}'),
     ],
 )
 def test_a_model_on_several_devices_is_measured(
