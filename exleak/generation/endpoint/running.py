@@ -11,8 +11,8 @@ from pathlib import Path
 
 #: Seconds that a server has to end by itself.
 GRACE = 10.0
-#: Seconds in which a server notices that nobody needs it any more.
-_NOTICED = 2.0
+#: Seconds in which a supervisor notices, on a busy machine, that nobody needs its server any more.
+_NOTICED = 5.0
 _PAUSE = 0.05
 _LINES = 20
 _LOG_BYTES = 2**16
