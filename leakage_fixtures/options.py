@@ -77,6 +77,7 @@ def pairs(value: Any) -> dict[str, Any]:
     """
     if isinstance(value, dict):
         return value
+    value = [value] if isinstance(value, str) else value
     found: dict[str, Any] = {}
     for item in value:
         key, sign, text = str(item).partition("=")
@@ -87,6 +88,21 @@ def pairs(value: Any) -> dict[str, Any]:
         except ValueError:
             found[key.strip()] = text
     return found
+
+
+def sizes(value: Any) -> dict[str, Any]:
+    """A table of leakage.toml, or ``DEVICE=SIZE`` texts, also several in one, with commas.
+
+    >>> sizes("0=20GiB,cpu=60GiB")
+    {'0': '20GiB', 'cpu': '60GiB'}
+
+    Raises:
+        ValueError: A text is no ``DEVICE=SIZE``.
+    """
+    if isinstance(value, dict):
+        return value
+    texts = [value] if isinstance(value, str) else value
+    return pairs([part for text in texts for part in str(text).split(",")])
 
 
 def option(help: str, kind: Callable[[Any], Any] = str, **about: Any) -> Any:
@@ -236,8 +252,8 @@ class Settings:
         metavar="DEVICE",
     )
     max_memory: Mapping[str | int, str | int] = option(
-        "with --leakage-device auto: what weights may take on a device, as in 0=20GiB or cpu=60GiB",
-        pairs,
+        "with --leakage-device auto: what weights may take on a device, as in 0=20GiB,cpu=60GiB",
+        sizes,
         metavar="DEVICE=SIZE",
         repeatable=True,
         default=(),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from leakage_fixtures.options import OPTIONS, ModelSpec, Option, Settings, pairs
+from leakage_fixtures.options import OPTIONS, ModelSpec, Option, Settings, pairs, sizes
 from leakage_fixtures.rootdir import TOML, root
 from leakage_fixtures.session import session_of
 
@@ -124,7 +124,12 @@ def _convert(option: Option, value: Any, where: str) -> Any:
     return converted
 
 
-_KINDS: dict[Any, str] = {float: "number", int: "whole number", pairs: "KEY=VALUE or a table"}
+_KINDS: dict[Any, str] = {
+    float: "number",
+    int: "whole number",
+    pairs: "KEY=VALUE or a table",
+    sizes: "DEVICE=SIZE or a table",
+}
 
 
 def _check(settings: Settings) -> None:
