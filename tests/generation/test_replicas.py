@@ -28,7 +28,7 @@ LONG = "so " * 1000
 
 @pytest.fixture(scope="module")
 def two(llama: Path) -> LocalModel:
-    """The tiny Llama in this process and in another one."""
+    """The tiny Llama in this process and in another one, which is started again if it has ended."""
     return load_model(llama, device="cpu,cpu")
 
 
@@ -102,9 +102,8 @@ def test_a_dataset_is_measured_with_the_key_of_one_process(llama: Path, tmp_path
     assert made.identity == read.identity
 
 
-def test_an_error_of_another_process_is_the_error(llama: Path) -> None:
+def test_an_error_of_another_process_is_the_error(two: LocalModel) -> None:
     """No process is left, and the next run has new ones."""
-    two = load_model(llama, device="cpu,cpu")
     before = pids(two)
     with pytest.raises(ModelError, match="no room in its context"):
         list(continue_prompts(two, requests([*PROMPTS[:1], LONG]), SHORT))
@@ -114,15 +113,17 @@ def test_an_error_of_another_process_is_the_error(llama: Path) -> None:
     assert all(map(is_there, pids(two)))
 
 
-def test_an_error_of_this_process_leaves_none(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_this_process_leaves_none(
+    two: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also an interrupt."""
     from exleak.generation.local import run
 
     def interrupted(*arguments: object, **more: object) -> Iterator[Continued]:
         yield from map(signal.raise_signal, [signal.SIGINT])
 
-    two = load_model(llama, device="cpu,cpu")
     before = pids(two)
+    assert all(map(is_there, before))
     monkeypatch.setattr(run, "continue_prompts", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(continue_prompts(two, requests(), SHORT))
@@ -146,9 +147,9 @@ def test_a_run_that_is_given_up_leaves_none(llama: Path) -> None:
     assert not any(map(is_there, second))
 
 
-def test_a_process_that_ends_by_itself_is_told(llama: Path) -> None:
+def test_a_process_that_ends_by_itself_is_told(two: LocalModel) -> None:
     """It is not waited for, and its share does not go missing."""
-    two = load_model(llama, device="cpu,cpu")
+    list(continue_prompts(two, requests(), SHORT))
     os.kill(pids(two)[0] or 0, signal.SIGKILL)
     with pytest.raises(ModelError, match=r"process on cpu ended by itself \(exit status -9\)"):
         list(continue_prompts(two, requests(), SHORT))

@@ -71,7 +71,7 @@ def test_others_take_over_from_one_that_dies(pair: tuple[Fake, Fake], tmp_path: 
     assert len(pair[0].asked) - asked == REQUESTS - 3
     assert len(remarks) == 1
     assert f"{pair[1].url}/v1, model m: " in remarks[0]
-    assert remarks[0].endswith("; 1 other servers took over")
+    assert remarks[0].endswith("; its prompts go to the others (1 left)")
 
 
 def test_one_that_is_down_is_left_out(pair: tuple[Fake, Fake], tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ class SeveralBackend:
         if len(self.members) == 1:
             raise failure
         self.members.remove(member)
-        remark(f"{failure}; {len(self.members)} other servers took over")
+        remark(f"{failure}; its prompts go to the others ({len(self.members)} left)")
 
 
 #: A continuation, or the end of a server's work: with its failure, if any.
