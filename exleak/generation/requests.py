@@ -60,6 +60,11 @@ class Template:
         system = {} if self.system is None else {"system": self.system}
         return {**system, **({"variables": dict(self.variables)} if self.variables else {})}
 
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The settings under their key, ``"template"``; empty without any."""
+        return {"template": self.to_json()} if self else {}
+
     def messages(self, text: str, begun: str | None = None) -> list[dict[str, Any]]:
         """The turns of a conversation: system prompt, the user's, and the answer's beginning."""
         said = {"system": self.system, "user": text, "assistant": begun}

@@ -213,15 +213,12 @@ class LaunchedSource:
         folder, file = (path.parent, path.name) if path.is_file() else (path, None)
         return {
             "checkpoint": checkpoint_hash(folder, store.memo, file=file),
-            **self._template(),
+            **self.template.entry,
             "server": self.launch.kind,
             "arguments": self.launch.argument_words,
             "chat": self.chat,
             "sampling": settings,
         }
-
-    def _template(self) -> dict[str, Any]:
-        return {"template": self.template.to_json()} if self.template else {}
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -243,7 +240,7 @@ class LaunchedSource:
 
     def identity(self, chat: ChatUse, about: dict[str, Any] | None) -> dict[str, Any]:
         """Hash of the checkpoint, and how it was served."""
-        known = {"chat": chat, "server": self.launch.kind, **self._template()}
+        known = {"chat": chat, "server": self.launch.kind, **self.template.entry}
         return known if about is None else {**known, "checkpoint": about["checkpoint"]}
 
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ class EndpointSource:
             "honoured": findings.honoured,
             "chat": self.backend.chat,
             "sampling": settings,
-            **({"template": self.template.to_json()} if self.template else {}),
+            **self.template.entry,
         }
 
     @property
@@ -129,7 +129,7 @@ class EndpointSource:
             "endpoint": self.base,
             "fingerprint": self.findings.fingerprint,
             "ignored": ignored,
-            **({"template": self.template.to_json()} if self.template else {}),
+            **self.template.entry,
         }
 
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:

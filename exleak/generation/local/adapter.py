@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from exleak.errors import ModelError, one_line
+from exleak.generation.local.folder import ADAPTER
 
 if TYPE_CHECKING:
     import torch
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from exleak.generation.local.checkpoint import Checkpoint
 
-#: Number of tokens on which the effect of an adapter is tried.
-_TOKENS = 16
 NO_EFFECT = "the adapter changes no logit of a trial: it has no effect"
 
 
@@ -70,7 +69,7 @@ def _resize(model: PreTrainedModel, checkpoint: Checkpoint) -> None:
     from safetensors import safe_open
 
     files = checkpoint.adapter
-    folder = files.folder("adapter_config.json") if files else None
+    folder = files.folder(ADAPTER) if files else None
     path = folder / "adapter_model.safetensors" if folder else None
     if path is None or not path.is_file():
         return
@@ -88,9 +87,10 @@ def _has_effect(adapted: Any) -> bool:
     """Whether the adapter changes a logit of some tokens."""
     import torch
 
-    size = int(adapted.config.get_text_config(decoder=True).vocab_size)
-    tokens = [(number + 1) * size // (_TOKENS + 2) for number in range(_TOKENS)]
-    ids = torch.tensor([tokens], device=adapted.device)
+    from exleak.generation.local.trial import trial_tokens
+
+    config = adapted.config.get_text_config(decoder=True)
+    ids = torch.tensor([trial_tokens(config)], device=adapted.device)
 
     def logits() -> torch.Tensor:
         found: torch.Tensor = adapted(input_ids=ids).logits[:, -1]

@@ -131,8 +131,11 @@ class Checkpoint:
     @property
     def arguments(self) -> dict[str, Any]:
         """Arguments of ``from_pretrained`` for the weights, besides their place."""
-        arguments = {k: v for k, v in self.loading.arguments.items() if k != "subfolder"}
-        return {**arguments, "trust_remote_code": self.loading.trust_remote_code}
+        return {**self._own_arguments, "trust_remote_code": self.loading.trust_remote_code}
+
+    @property
+    def _own_arguments(self) -> dict[str, Any]:
+        return {k: v for k, v in self.loading.arguments.items() if k != "subfolder"}
 
     @property
     def quantised(self) -> str | None:
@@ -180,8 +183,7 @@ class Checkpoint:
         if self.loading.tokenizer is not None:
             own = self._tokenizer_folder()
             known["tokenizer"] = tokenizer_hash(own, memo) if own else None
-        arguments = {k: v for k, v in self.loading.arguments.items() if k != "subfolder"}
-        if arguments:
+        if arguments := self._own_arguments:
             known["load"] = json.loads(json.dumps(arguments, sort_keys=True, default=repr))
         return known
 

@@ -119,7 +119,7 @@ def forward_of(model: LocalModel, refused: list[str] | None = None) -> Forward |
         extra=_LAST_LOGIT if takes(inner, "logits_to_keep") else (),
     )
     slides = any(type(layer) is DynamicSlidingWindowLayer for layer in layers)
-    trial = _Trial(trial_tokens(model), model.device)
+    trial = _Trial(trial_tokens(model.config), model.device)
     with torch.inference_mode():
         expected = trial.alone(plain)
         for form in _forms(plain, slides):

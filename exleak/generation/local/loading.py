@@ -80,8 +80,16 @@ def load_model(
         return _local_model(label, source, tokenizer, chat, template, notes)
     label = name or short_names([str(source)])[0]
     if device is not None and len(copies := devices(device)) > 1:
-        load = partial(load_model, source, dtype=dtype, chat=chat, name=label)
-        return with_replicas(partial(load, loading=loading, template=template), copies)
+        load = partial(
+            load_model,
+            source,
+            dtype=dtype,
+            chat=chat,
+            name=label,
+            loading=loading,
+            template=template,
+        )
+        return with_replicas(load, copies)
     checkpoint = replace(checkpoint_of(source, loading), label=label)
     model, loaded, notes = _load(checkpoint.weights.name, checkpoint, device, dtype)
     return _local_model(label, model, loaded, chat, template, notes)

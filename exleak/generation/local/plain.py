@@ -166,7 +166,7 @@ def continue_plainly(
 
 def _keeps_rows_apart(model: LocalModel) -> bool:
     """Whether rows have the same logits in one batch as alone."""
-    row = trial_tokens(model)
+    row = trial_tokens(model.config)
     ids = torch.tensor([row, row[::-1], row], device=model.device)
     settings = GenerationConfig(max_new_tokens=2, return_dict_in_generate=True, output_logits=True)
 

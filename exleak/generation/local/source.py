@@ -131,8 +131,7 @@ class LoadedSource:
 
     def identity(self, chat: ChatUse, about: dict[str, Any] | None) -> dict[str, Any]:
         """How the chat template is used; the weights are unknown."""
-        template = self.model.template
-        return {"chat": chat, **({"template": template.to_json()} if template else {})}
+        return {"chat": chat, **self.model.template.entry}
 
     def notes(self, sampling: Sampling, rows: Sequence[PromptGenerations]) -> tuple[str, ...]:
         """The system prompt and variables of the chat template."""
@@ -231,7 +230,7 @@ class CheckpointSource:
         del settings["generations"]
         return {
             **found.content(store.memo),
-            **({"template": self.template.to_json()} if self.template else {}),
+            **self.template.entry,
             "chat": self.chat,
             "device": device.partition(":")[0],
             "dtype": dtype,
@@ -241,9 +240,7 @@ class CheckpointSource:
 
     def identity(self, chat: ChatUse, about: dict[str, Any] | None) -> dict[str, Any]:
         """Hash of the checkpoint's files, and how the chat template is used."""
-        known: dict[str, Any] = {"chat": chat}
-        if self.template:
-            known["template"] = self.template.to_json()
+        known = {"chat": chat, **self.template.entry}
         if about is None:  # without a store, files are not hashed
             return known
         return known | {key: about[key] for key in CONTENT if key in about}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -24,12 +25,12 @@ NOT_NUMBERS = (
 )
 
 
-def trial_tokens(model: LocalModel) -> list[int]:
-    """A few token ids to try a model on.
+def trial_tokens(config: Any) -> list[int]:
+    """A few token ids to try a model with this configuration on.
 
     They differ: with equal tokens, masks and positions make no difference.
     """
-    size = model.config.vocab_size
+    size = config.vocab_size
     return [(number + 1) * size // (_TOKENS + 2) for number in range(_TOKENS)]
 
 
