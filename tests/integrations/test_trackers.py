@@ -260,11 +260,16 @@ def test_scalars_and_the_table_stand_beside_the_trainers(tmp_path: Path) -> None
 
 def test_values_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A training takes days; at its end the file is closed."""
-    told = []
+    told: list[str] = []
 
     def noted(name: str) -> None:
         method = getattr(SummaryWriter, name)
-        monkeypatch.setattr(SummaryWriter, name, lambda own: (told.append(name), method(own)))
+
+        def note(own: SummaryWriter) -> None:
+            told.append(name)
+            method(own)
+
+        monkeypatch.setattr(SummaryWriter, name, note)
 
     noted("flush")
     noted("close")
