@@ -219,7 +219,6 @@ class TensorBoard(_OpenRun):
     def _end(self) -> None:
         if self._writer is not None:
             self._writer.close()
-            self._writer = None
 
 
 class MLflow(_OpenRun):

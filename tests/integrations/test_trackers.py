@@ -17,7 +17,6 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugin_util import markdown_to_safe_html
 from torch.utils.tensorboard import SummaryWriter
-from transformers.integrations import integration_utils
 
 from exleak import SettingsError, TrackerError
 from exleak.integrations.trackers import (
@@ -58,19 +57,23 @@ class FakeWandB(Fake):
     run: Any = None
 
     def init(self) -> Any:
+        """Begin a run."""
         self.run = SimpleNamespace(
             define_metric=lambda *names, **options: self.told.append(("define", (names, options)))
         )
         return self.run
 
     def finish(self) -> None:
+        """End the run."""
         self.told.append(("finish", None))
         self.run = None
 
     def Table(self, columns: list[str], data: list[Any]) -> Any:  # noqa: N802
+        """Headings and cells."""
         return columns, data
 
     def log(self, values: Mapping[str, Any]) -> None:
+        """One row."""
         self.told.append(("log", dict(values)))
 
 
@@ -86,20 +89,25 @@ class FakeMLflow(Fake):
         self.entities = SimpleNamespace(Metric=lambda key, value, _, step: (key, value, step))
 
     def active_run(self) -> Any:
+        """The run that is open."""
         return self.run
 
     def start_run(self) -> Any:
+        """Begin a run."""
         self.started += 1
         self.run = SimpleNamespace(info=SimpleNamespace(run_id=f"run-{self.started}"))
         return self.run
 
     def end_run(self) -> None:
+        """End the run."""
         self.run = None
 
     def log_batch(self, run: str, metrics: list[Any]) -> None:
+        """Metrics of any run."""
         self.told.append((run, metrics))
 
     def log_text(self, run: str, text: str, path: str) -> None:
+        """A file of any run."""
         self.told.append((run, (path, text)))
 
 
@@ -115,17 +123,21 @@ class FakeTrackio(Fake):
         )
 
     def init(self, project: str, **settings: Any) -> None:
+        """Begin a run, or go on with one."""
         self.told.append(("init", {"project": project, **settings}))
         self.run = SimpleNamespace(project=project, name=settings.get("name", "given"))
 
     def finish(self) -> None:
+        """End the run."""
         self.told.append(("finish", None))
         self.run = None
 
     def Table(self, columns: list[str], data: list[Any]) -> Any:  # noqa: N802
+        """Headings and cells."""
         return columns, data
 
     def log(self, values: Mapping[str, Any]) -> None:
+        """One row."""
         assert self.run is not None
         self.told.append(("log", dict(values)))
 
@@ -167,12 +179,14 @@ def test_a_failing_tracker_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     fake = FakeWandB("wandb", monkeypatch)
     (tracker,) = trackers(["wandb"], tmp_path)
     monkeypatch.setattr(fake, "init", lambda: 1 / 0)
-    with pytest.raises(TrackerError, match="^tracker wandb: step 7: ZeroDivisionError: division"):
+    with pytest.raises(TrackerError, match=r"^tracker wandb: step 7: ZeroDivisionError: division"):
         tracker.log(METRICS, 7, ROWS)
 
 
 def test_keys_are_those_of_the_trainer() -> None:
     """What transformers makes of them for TensorBoard, W&B and trackio."""
+    from transformers.integrations import integration_utils
+
     for key in ("eval_leakage_rate", "eval_loss", "test_x", "loss", "evaluation", "eval_eval_x"):
         assert list(integration_utils.rewrite_logs({key: 0})) == [shown_key(key)]
         assert shown_key("eval_leakage_worst") == WORST
@@ -180,6 +194,8 @@ def test_keys_are_those_of_the_trainer() -> None:
 
 def test_every_tracker_is_one_of_the_trainers() -> None:
     """Under the name that report_to has for it."""
+    from transformers.integrations import integration_utils
+
     assert TRACKERS.keys() <= integration_utils.INTEGRATION_TO_CALLBACK.keys()
 
 
@@ -242,12 +258,27 @@ def test_scalars_and_the_table_stand_beside_the_trainers(tmp_path: Path) -> None
     assert table.tensor_proto.string_val[0].decode() == markdown(ROWS)
 
 
-def test_values_can_be_seen_before_the_end(tmp_path: Path) -> None:
-    """A training takes days."""
+def test_values_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training takes days; at its end the file is closed."""
+    told: list[str] = []
+
+    def noted(name: str) -> None:
+        method = getattr(SummaryWriter, name)
+
+        def note(own: SummaryWriter) -> None:
+            told.append(name)
+            method(own)
+
+        monkeypatch.setattr(SummaryWriter, name, note)
+
+    noted("flush")
+    noted("close")
     (tracker,) = trackers(["tensorboard"], tmp_path)
     tracker.log(METRICS, 10, [])
+    assert told == ["flush"]
     assert events(tmp_path).Scalars("eval/leakage_rate")
     tracker.close()
+    assert told == ["flush", "close"]
 
 
 def test_a_closed_one_can_be_used_again(tmp_path: Path) -> None:
@@ -289,6 +320,7 @@ def test_the_folder_is_where_the_trainers_callback_writes(
 ) -> None:
     """Asked of the installed transformers."""
     from transformers import TrainerControl, TrainerState, TrainingArguments
+    from transformers.integrations import integration_utils
 
     monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
     args = TrainingArguments(output_dir=str(tmp_path), report_to="tensorboard")
@@ -330,6 +362,20 @@ def test_wandb_begins_and_ends_a_run_of_its_own(
         ("log", {STEP: 20}),
         ("finish", None),
     ]
+
+
+def test_a_run_that_others_begin_later_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after one that was begun and ended here."""
+    fake = FakeWandB("wandb", monkeypatch)
+    (tracker,) = trackers(["wandb"], tmp_path)
+    tracker.log({}, 10, [])
+    tracker.close()
+    run = fake.init()
+    tracker.log({}, 20, [])
+    tracker.close()
+    assert fake.run is run
 
 
 # MLflow
