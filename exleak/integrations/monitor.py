@@ -263,10 +263,12 @@ def _made(kind: Any, given: Any) -> Any:
     """Settings that are given as a record, as a mapping of its fields, or not at all.
 
     Raises:
-        SettingsError: A field is unknown.
+        SettingsError: A field is unknown, or it is something else.
     """
-    if given is not None and not isinstance(given, Mapping):
+    if isinstance(given, kind):
         return given
+    if not isinstance(given, Mapping | None):
+        raise SettingsError(f"{kind.__name__} or a mapping of its fields is needed, not {given!r}")
     given = dict(given or {})
     if unknown := sorted(set(given) - {item.name for item in fields(kind)}):
         known = ", ".join(item.name for item in fields(kind))

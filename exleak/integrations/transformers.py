@@ -14,7 +14,8 @@ import functools
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -182,6 +183,7 @@ class LeakageCallback(TrainerCallback, ExportableState):
         self._events, self._checked, self._judged = [], {}, set()
         self._is_training = True
         self._prepare(args)
+        self._track({}, None, args, state)
         if warning := self.monitor.resume(state.global_step):
             self._warn(state, warning)
         if self.at_start and not state.global_step:
@@ -229,9 +231,8 @@ class LeakageCallback(TrainerCallback, ExportableState):
             is_best = args.load_best_model_at_end and state.best_model_checkpoint
             step = _step_of(state.best_model_checkpoint) if is_best else state.global_step
             self._at(step, args, state, control, known)
-        for tracker in self._trackers or ():
-            tracker.close()
-        self._trackers, self._is_training = None, False
+        self._close(state)
+        self._is_training = False
 
     def evaluated(
         self, args: TrainingArguments, state: TrainerState, known: Mapping[str, Any]
@@ -279,13 +280,9 @@ class LeakageCallback(TrainerCallback, ExportableState):
             return self._checked[step]
         self._prepare(args)
         self._judged.discard(step)
-        try:
+        self._checked[step] = None
+        with self._warned(state, f"step {step} was not measured"):
             self._checked[step] = self._measured(step, args, known)
-        except Exception as error:
-            if self.on_error == "raise":
-                raise
-            self._checked[step] = None
-            self._warn(state, f"step {step} was not measured: {one_line(error)}")
         return self._checked[step]
 
     def _measured(self, step: int, args: TrainingArguments, known: Mapping[str, Any]) -> Checked:
@@ -318,22 +315,36 @@ class LeakageCallback(TrainerCallback, ExportableState):
     def _track(
         self,
         metrics: dict[str, float],
-        checked: Checked,
+        checked: Checked | None,
         args: TrainingArguments,
         state: TrainerState,
     ) -> None:
+        """Hand over to the trackers, made when the training begins: their runs are open then."""
         if not state.is_world_process_zero:
             return
-        rows = checked.measurement.worst[: self.samples]
-        try:
+        with self._warned(state, "metrics were not logged"):
             if self._trackers is None:
                 self._trackers = _trackers_of(args)
-            for tracker in self._trackers:
-                tracker.log(metrics, state.global_step, rows)
+            if checked is not None:
+                for tracker in self._trackers:
+                    rows = checked.measurement.worst[: self.samples]
+                    tracker.log(metrics, state.global_step, rows)
+
+    def _close(self, state: TrainerState) -> None:
+        for tracker in self._trackers or ():
+            with self._warned(state, "metrics may not have been logged"):
+                tracker.close()
+        self._trackers = None
+
+    @contextmanager
+    def _warned(self, state: TrainerState, what: str) -> Iterator[None]:
+        """Turn an error into a warning, unless ``on_error`` is ``"raise"``."""
+        try:
+            yield
         except Exception as error:
             if self.on_error == "raise":
                 raise
-            self._warn(state, f"metrics were not logged: {one_line(error)}")
+            self._warn(state, f"{what}: {one_line(error)}")
 
     def _judge(self, step: int, state: TrainerState, control: TrainerControl) -> None:
         """Act on the verdict of a step, once.

@@ -15,7 +15,12 @@ SMALL: dict[str, Any] = {"limit": 3, "sampling": {"generations": 2, "max_new_tok
 
 
 def trainer(
-    checkpoint: Path, folder: Path, callbacks: Sequence[Any] = (), *, dropout: float = 0, **given: Any
+    checkpoint: Path,
+    folder: Path,
+    callbacks: Sequence[Any] = (),
+    *,
+    dropout: float = 0,
+    **given: Any,
 ) -> Trainer:
     """A Trainer that evaluates after every second of four steps, on the CPU.
 

@@ -1,21 +1,21 @@
-"""The callback within transformers' Trainer: what it adds, what it refuses, what it leaves alone."""
+"""The callback within transformers' Trainer: what it adds, refuses and leaves alone."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import EarlyStoppingCallback, Trainer
 
 import exleak
-from exleak.errors import ModelError, SettingsError
-from exleak.integrations import monitor
+from exleak.errors import ModelError, SettingsError, TrackerError
+from exleak.integrations import monitor, trackers
 from exleak.integrations.metrics import METRICS
 from exleak.integrations.reactions import LeakageError
 from exleak.integrations.transformers import LeakageCallback, attach
@@ -36,14 +36,13 @@ def measured(trained: Trainer) -> list[dict[str, float]]:
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing can be measured."""
 
     def fail(*_: Any, **__: Any) -> None:
         raise ModelError("the disk is full")
 
     monkeypatch.setattr(monitor, "generate_rows", fail)
-    yield
 
 
 def test_handed_over_alone_it_measures_at_the_start_and_at_each_evaluation(
@@ -67,13 +66,13 @@ def test_handed_over_alone_it_measures_at_the_start_and_at_each_evaluation(
 
 def test_the_rates_are_those_of_the_saved_checkpoint(llama: Path, tmp_path: Path) -> None:
     """Number for number, by :func:`exleak.measure` and by scoring the generations file."""
-    settings = {"save_strategy": "steps", "save_steps": 2}
+    settings: dict[str, Any] = {"save_strategy": "steps", "save_steps": 2}
     trainer(llama, tmp_path, [LeakageCallback(**ALL)], **settings).train()
     (inside,) = read_measurements(tmp_path / "leakage" / "step-2.json")
-    data = exleak.load_dataset("hexl", limit=SMALL["limit"])  # type: ignore[arg-type]
+    data = exleak.load_dataset("hexl", limit=SMALL["limit"])
     later = exleak.measure(
         tmp_path / "checkpoint-2", data, instrument=HASHED, store=None,
-        sampling=exleak.Sampling(**SMALL["sampling"]),  # type: ignore[arg-type]
+        sampling=exleak.Sampling(**SMALL["sampling"]),
     )  # fmt: skip
     assert later.expression == inside.expression
     assert later.semantic == inside.semantic
@@ -122,7 +121,7 @@ def test_the_best_model_is_the_one_that_leaks_least(llama: Path, tmp_path: Path)
 
 
 def test_the_leakiest_checkpoint_is_never_the_best(llama: Path, tmp_path: Path) -> None:
-    """transformers takes a metric whose name does not end in loss as one to maximise."""
+    """By default a metric whose name does not end in loss is one to maximise."""
     settings = {**BEST, "greater_is_better": None}
     with pytest.raises(SettingsError, match="greater_is_better=False"):
         trainer(llama, tmp_path, [LeakageCallback(**ALL)], **settings)
@@ -161,8 +160,8 @@ def test_early_stopping_comes_after_the_metric_that_it_looks_for(
 def test_a_failing_model_warns_stops_or_raises(
     llama: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A limit of 0 fails every model that has a rate above it."""
-    settings = {**ALL, "limits": {"max_rate": 0.0, "metric": "directional"}, "at_start": False}
+    """A significant leak is required here, which nine pairs cannot be."""
+    settings = {**ALL, "limits": {"significance": "require"}, "at_start": False}
     warned = trainer(llama, tmp_path, [LeakageCallback(**settings)])
     warned.train()
     assert warned.state.global_step == 4
@@ -173,7 +172,7 @@ def test_a_failing_model_warns_stops_or_raises(
     stopped.train()
     assert stopped.state.global_step == 2
     raised = trainer(llama, tmp_path, [LeakageCallback(**settings, on_fail="raise")])
-    with pytest.raises(LeakageError, match="is above the limit 0"):
+    with pytest.raises(LeakageError, match="significance is set to require"):
         raised.train()
     assert [entry["step"] for entry in measured(raised)] == [2]
 
@@ -224,7 +223,7 @@ def test_the_training_takes_the_same_steps(
 
 @pytest.mark.filterwarnings("error:.*cannot be refilled one by one")
 def test_mixed_precision_takes_the_fast_path(llama: Path, tmp_path: Path) -> None:
-    """Logits computed in bfloat16 are kept in float32 there, and differ by the rounding of 16 bits."""
+    """Logits computed in bfloat16 are kept in float32 there, with the rounding of bfloat16."""
     given = trainer(llama, tmp_path, [LeakageCallback(**ALL, at_start=False)], bf16=True)
     given.train()
     assert [entry["step"] for entry in measured(given)] == [2, 4]
@@ -251,7 +250,7 @@ def test_a_resumed_training_keeps_its_start(
     llama: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Read from the first run's report; without one it says what increases are measured from."""
-    saves = {"save_strategy": "steps", "save_steps": 2}
+    saves: dict[str, Any] = {"save_strategy": "steps", "save_steps": 2}
     trainer(llama, tmp_path, [LeakageCallback(**ALL)], max_steps=2, **saves).train()
     callback = LeakageCallback(**ALL)
     again = trainer(llama, tmp_path, [callback], **saves)
@@ -293,6 +292,7 @@ def test_transformers_may_restore_it_from_a_checkpoint(llama: Path, tmp_path: Pa
         ({"every": 0}, "every must be at least 1"),
         ({"on_fail": "cry"}, "on_fail must be one of"),
         ({"limits": {"max": 1}}, "max: no field of Limits"),
+        ({"limits": 0.6}, "Limits or a mapping of its fields is needed, not 0.6"),
         ({"dataset": "none-such"}, "unknown dataset"),
         ({"baseline": "none-such.json"}, "none-such.json"),
     ],
@@ -316,6 +316,47 @@ def test_a_training_without_a_tokenizer_is_refused_at_its_start(
     own.callback_handler.processing_class = None
     own.train()
     assert measured(own)
+
+
+def test_a_tracker_that_fails_does_not_end_the_training(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in a log nor at the end; and its run is opened when the training begins."""
+    begun: list[int] = []
+
+    class Broken:
+        def __init__(self, folder: Path) -> None:
+            begun.append(len(list(tmp_path.glob("leakage/*"))))
+
+        def log(self, *_: Any, **__: Any) -> None:
+            raise TrackerError("its server is gone")
+
+        def close(self) -> None:
+            raise TrackerError("nor can it be closed")
+
+    monkeypatch.setitem(trackers.TRACKERS, "tensorboard", Broken)
+    given = trainer(llama, tmp_path, [LeakageCallback(**ALL, at_start=False)],
+                    report_to=["tensorboard"])  # fmt: skip
+    given.train()
+    assert begun == [0]
+    assert [entry["step"] for entry in measured(given)] == [2, 4]
+    assert "server is gone" in caplog.text
+    assert "nor can it be closed" in caplog.text
+
+
+def test_the_metrics_are_in_tensorboard_once(llama: Path, tmp_path: Path) -> None:
+    """Beside the loss; from the Trainer's log if attached, from the callback otherwise."""
+    for how in ("alone", "attached"):
+        own = [LeakageCallback(**ALL)] if how == "alone" else []
+        given = trainer(llama, tmp_path / how, own, report_to=["tensorboard"])
+        if how == "attached":
+            attach(given, **ALL)
+        given.train()
+        (folder,) = {path.parent for path in (tmp_path / how).rglob("events.out.*")}
+        found = EventAccumulator(str(folder)).Reload()
+        steps = [event.step for event in found.Scalars("eval/leakage_rate")]
+        assert steps == [0, 2, 4], how
+        assert "eval/leakage_worst/text_summary" in found.Tags()["tensors"]
 
 
 def test_every_metric_is_a_plain_number() -> None:
