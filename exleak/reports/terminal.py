@@ -15,6 +15,7 @@ from exleak.reports.formatting import interval, number, p_value, printable, tail
 _WORST = 3
 _WIDTH = 96
 _BAR = 24
+_NEXT_WIDTH = 78
 
 
 def table(
@@ -90,8 +91,24 @@ def next_steps(
         yield "every number and the worst continuations: --leakage-report out.json"
 
 
-def failure(measurement: Measurement, outcome: Outcome, reason: str) -> str:
-    """The message of a failing test: model, rates, intervals, worst continuations, next steps."""
+#: What to do after a test has failed.
+_NEXT = (
+    "--leakage-report out.json for every pair; --leakage-dataset aexl or more "
+    "--leakage-generations for a narrower interval."
+)
+
+
+def failure(
+    measurement: Measurement, outcome: Outcome, reason: str, *, what_next: str = _NEXT
+) -> str:
+    """The message of a failing test: model, rates, intervals, worst continuations, next steps.
+
+    Args:
+        measurement: The measurement.
+        outcome: The outcome of the rule that failed.
+        reason: Its reason in words.
+        what_next: What the reader may do next.
+    """
     expression = measurement.expression
     name = measurement.label
     what = "leaks expression" if outcome == "fail" else f"is {outcome}"
@@ -116,11 +133,7 @@ def failure(measurement: Measurement, outcome: Outcome, reason: str) -> str:
         lines += ["", "  The continuations that leak most:"]
         for item in measurement.worst[:_WORST]:
             lines += _example(item)
-    lines += [
-        "",
-        "  Next: --leakage-report out.json for every pair; --leakage-dataset aexl or more",
-        "  --leakage-generations for a narrower interval.",
-    ]
+    lines += ["", *(f"  {line}" for line in textwrap.wrap(f"Next: {what_next}", _NEXT_WIDTH))]
     return "\n".join(lines)
 
 
