@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -130,8 +131,18 @@ def _run(options: argparse.Namespace) -> int:
         try:
             return _follow(watch, keep_going=options.keep_going)
         finally:
-            for tracker in watch.trackers:
-                tracker.close()
+            _close(watch)
+
+
+def _close(watch: Watch) -> None:
+    """End the trackers; one that fails does not change what was found."""
+    from exleak.errors import one_line
+
+    for tracker in watch.trackers:
+        try:
+            tracker.close()
+        except Exception as error:
+            _tell(f"a tracker failed at the end: {one_line(error)}")
 
 
 def _tell(text: str) -> None:
@@ -282,8 +293,6 @@ def explanation(watch: Watch, checked: Checked) -> Iterator[str]:
     assert checked.measurement is not None
     assert checked.look is not None
     assert watch.first is not None
-    report = watch.memory.path
-    file = "REPORT" if report is None else str(report)
     yield ""
     meaning = mood_or_echo(watch.first, checked.measurement)
     yield from textwrap.wrap(f"{checked.name}: {meaning}.", _WIDTH)
@@ -292,6 +301,15 @@ def explanation(watch: Watch, checked: Checked) -> Iterator[str]:
         checked.measurement,
         "fail",
         how_far(checked.look, watch.plan.alpha),
-        what_next=f"exleak report {file} -o leakage.html to read every sentence; exleak compare "
-        f"{file} --metric residual; exleak watch {watch.folder} --keep-going to go on watching.",
+        what_next="one of these commands, or stop the training.",
     )
+    yield from (f"    {command}" for command in _what_next(watch))
+
+
+def _what_next(watch: Watch) -> Iterator[str]:
+    """Commands to type, which no line break may cut."""
+    if watch.memory.path is not None:
+        report = shlex.quote(str(watch.memory.path))
+        yield f"exleak report {report} -o leakage.html"
+        yield f"exleak compare {report} --metric residual"
+    yield f"exleak watch {shlex.quote(str(watch.folder))} --keep-going  # and your other options"
