@@ -160,7 +160,7 @@ class Completion:
             return None
         files = contents(folder)
         if not files:
-            return "it is empty"
+            return "it is gone"
         now = self._clock()
         if folder not in self._since or self._since[folder][0] != files:
             self._since[folder] = files, now
@@ -174,18 +174,17 @@ class Completion:
 def contents(folder: Path) -> frozenset[tuple[str, int, int]]:
     """The files of a folder: name, size, and time of change in nanoseconds.
 
-    Empty if there is none. The folder itself counts as a file of theirs: a copy that keeps times
-    changes it.
+    The folder itself counts as one of them, since a copy that keeps times changes it. Empty if
+    there is no such folder.
     """
     found = set()
     try:
+        found.add((".", 0, folder.stat().st_mtime_ns))
         for path in folder.rglob("*"):
             if path.is_file():
                 status = path.stat()
                 name = path.relative_to(folder).as_posix()
                 found.add((name, status.st_size, status.st_mtime_ns))
-        if found:
-            found.add((".", 0, folder.stat().st_mtime_ns))
     except OSError:  # deleted meanwhile
         return frozenset()
     return frozenset(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -128,9 +129,11 @@ def test_what_does_not_change_for_long_is_complete(folder: Path) -> None:
     assert completion.missing(folder) is None
 
 
-def test_an_empty_or_deleted_folder_is_never_complete(tmp_path: Path) -> None:
-    """There is nothing to measure."""
+def test_an_empty_folder_is_complete_after_a_while_and_a_deleted_one_never(tmp_path: Path) -> None:
+    """A trainer that was killed may have left it; measuring it tells what is wrong."""
     (tmp_path / "step-1").mkdir()
-    completion = Completion(0.0, lambda: 1e12)
-    assert completion.missing(tmp_path / "step-1") == "it is empty"
+    assert Completion(30.0, time.time).missing(tmp_path / "step-1") == "no config.json"
+    late = Completion(30.0, lambda: time.time() + 31)
+    assert late.missing(tmp_path / "step-1") is None
+    assert late.missing(tmp_path / "step-2") == "it is gone"
     assert contents(tmp_path / "step-2") == frozenset()

@@ -111,6 +111,13 @@ class Memory:
         except OSError as error:
             remark(f"report {self.path} NOT written: {error.strerror or error}")
 
+    def replace(self, measurement: Measurement) -> None:
+        """Put a measurement in the place of the one of the same checkpoint."""
+        self.measurements = [
+            measurement if known.model == measurement.model else known
+            for known in self.measurements
+        ]
+
     def set_aside(self, reason: str) -> None:
         """Begin anew, and keep the old report under another name."""
         self.measurements, self._files = [], {}
@@ -126,7 +133,8 @@ def place_of(folder: Path, plan: Plan) -> Path | None:
     """Where the report is kept if no file is named: in the store, for each folder and settings."""
     if plan.store is None:
         return None
-    settings = (folder.resolve(), plan.dataset.hash, plan.instrument.hash, plan.sampling.to_json())
+    settings = (folder.resolve(), plan.dataset.hash, plan.instrument.hash, plan.sampling.to_json(),
+                plan.chat, plan.dtype)  # fmt: skip
     name = f"watch-{folder.resolve().name}-{digest(repr(settings))[:8]}.json"
     return plan.store.runs / name
 

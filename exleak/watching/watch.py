@@ -141,7 +141,7 @@ class Watch:
         self._completion = Completion(settle, clock)
         self._series: Series | None = None
         self._broken: dict[str, object] = {}
-        _check(self)
+        _check(self, settle)
 
     @property
     def controls(self) -> int:
@@ -152,12 +152,14 @@ class Watch:
         """Yield the checkpoints: those measured earlier, then new ones as they are completed."""
         last_new = self.clock()
         for measurement in self.memory.recall(self.folder):
-            yield self._compared(measurement)
+            checked = self._compared(measurement)
+            self.memory.replace(checked.measurement or measurement)
+            yield checked
         while True:
             for path in self._complete():
-                if (checked := self._check(path)) is not None:
+                if (new := self._check(path)) is not None:
                     last_new = self.clock()
-                    yield checked
+                    yield new
             self.why_ended = self._why_end(self.clock() - last_new)
             if self.why_ended:
                 return
@@ -245,7 +247,8 @@ class Watch:
             return "all that is there is measured"
         if ending.until_step is not None and any(step >= ending.until_step for step, _ in steps):
             return f"step {ending.until_step} is reached"
-        if any(is_over for _, is_over in steps):
+        # One that was given up half-written is told about before the end.
+        if any(is_over for _, is_over in steps) and not self.waiting:
             return "the training is over"
         if ending.idle is not None and quiet >= ending.idle:
             return f"no new checkpoint for {ending.idle:g} s"
@@ -260,13 +263,15 @@ class Watch:
                     yield step, state is not None and state.is_over
 
 
-def _check(watch: Watch) -> None:
+def _check(watch: Watch, settle: float) -> None:
     if watch.folder.exists() and not watch.folder.is_dir():
         raise SettingsError(f"{watch.folder}: a training's output folder is expected, not a file")
     if watch.ending.once and not watch.folder.is_dir():
         raise SettingsError(f"{watch.folder}: there is no such folder")
     if not watch.interval > 0:
         raise SettingsError(f"interval must be above 0 seconds, not {watch.interval:g}")
+    if not settle >= 0:
+        raise SettingsError(f"settle must be at least 0 seconds, not {settle:g}")
     if watch.ending.idle is not None and not watch.ending.idle > 0:
         raise SettingsError(f"idle must be above 0 seconds, not {watch.ending.idle:g}")
 

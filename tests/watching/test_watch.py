@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +17,12 @@ from exleak import Limits, ModelError, SettingsError, reference
 from exleak.generation.local import source as sources
 from exleak.records import Continuation
 from exleak.remarks import heard
+from exleak.store.report import read_measurements
 from exleak.watching.memory import Memory
 from exleak.watching.watch import Ending, Watch
-from tests.helpers.training import nothing, plan, save, watch, write_state
+from tests.helpers.training import Training, nothing, plan, save, watch, write_state
 
+Event = Callable[[], object]
 ONCE = Ending(once=True)
 
 
@@ -48,7 +51,11 @@ def test_checkpoints_are_measured_as_they_come_until_the_training_is_over(
     save(out, 9, "clean")
     save(out, 10, "clean")
     (out / "runs").mkdir()
-    events = [nothing, partial(save, out, 20, "leaky"), partial(save, out, 30, "clean")]
+    events: list[Event] = [
+        nothing,
+        partial(save, out, 20, "leaky"),
+        partial(save, out, 30, "clean"),
+    ]
     found = watch(out, plan(store), events=events)
     checked = list(found.run())
     assert [one.name for one in checked] == [f"checkpoint-{n}" for n in (9, 10, 20, 30)]
@@ -74,11 +81,12 @@ def test_a_half_written_checkpoint_is_waited_for(store: Path, out: Path) -> None
         seen.append(found.waiting)
         then()
 
-    events = [
+    events: list[Event] = [
         partial(look, partial(weights.write_bytes, whole)),
         partial(look, partial(write_state, out / "checkpoint-10", 10, 10)),
     ]
-    found.sleep = lambda seconds: events.pop(0)()
+    training = Training(events)
+    found.sleep = training.sleep
     assert names(found) == ["checkpoint-10"]
     assert "model.safetensors is not written to the end" in seen[0]["checkpoint-10"]
     assert "no trainer_state.json" in seen[1]["checkpoint-10"]
@@ -90,7 +98,7 @@ def test_without_trainer_state_a_checkpoint_is_measured_once_nothing_changes(
     """Two rounds of twenty seconds are longer than the thirty that no file may change in."""
     save(out, 5, "clean", state=False)
     slept: list[int] = []
-    events = [partial(slept.append, 1)] * 2
+    events: list[Event] = [partial(slept.append, 1)] * 2
     found = watch(out, plan(store), ending=Ending(until_step=5), events=events)
     assert names(found) == ["checkpoint-5"]
     assert len(slept) == 2
@@ -106,10 +114,20 @@ def test_once_does_not_wait(store: Path, out: Path) -> None:
     assert list(found.waiting) == ["checkpoint-2"]
 
 
+def test_the_end_waits_for_what_is_half_written(store: Path, out: Path) -> None:
+    """A folder that a killed trainer left is told about, not passed over."""
+    save(out, 30, "clean")
+    (out / "checkpoint-20").mkdir()
+    found = watch(out, plan(store), events=[nothing, nothing])
+    checked = list(found.run())
+    assert [one.name for one in checked] == ["checkpoint-30", "checkpoint-20"]
+    assert "no config.json" in checked[1].problem
+
+
 def test_a_quiet_folder_ends_the_watch_where_asked(store: Path, out: Path) -> None:
     """After the last new checkpoint, not after the beginning; the folder may come late."""
     shutil.rmtree(out)
-    events = [partial(save, out, 1, "clean", last=None), *[nothing] * 3]
+    events: list[Event] = [partial(save, out, 1, "clean", last=None), *[nothing] * 3]
     found = watch(out, plan(store), ending=Ending(idle=55), events=events)
     assert names(found) == ["checkpoint-1"]
     assert found.why_ended == "no new checkpoint for 55 s"
@@ -121,7 +139,7 @@ def test_a_broken_checkpoint_does_not_end_the_watch(store: Path, out: Path) -> N
     broken = save(out, 2, "clean")
     config = (broken / "config.json").read_text()
     (broken / "config.json").write_text("{")
-    events = [nothing, partial((broken / "config.json").write_text, config),
+    events: list[Event] = [nothing, partial((broken / "config.json").write_text, config),
               partial(save, out, 30, "clean")]  # fmt: skip
     checked = list(watch(out, plan(store), events=events).run())
     assert [one.name.removeprefix("checkpoint-") for one in checked] == ["1", "2", "2", "30"]
@@ -153,7 +171,10 @@ def test_a_deleted_checkpoint_is_no_error(
     monkeypatch.setattr(type(how), "measure", deleting)
     save(out, 1, "clean")
     save(out, 2, "clean")
-    events = [partial(shutil.rmtree, out / "checkpoint-1"), partial(save, out, 30, "clean")]
+    events: list[Event] = [
+        partial(shutil.rmtree, out / "checkpoint-1"),
+        partial(save, out, 30, "clean"),
+    ]
     remarks: list[str] = []
     with heard(remarks.append):
         assert names(watch(out, how, events=events)) == ["checkpoint-1", "checkpoint-30"]
@@ -168,13 +189,13 @@ def test_a_watch_that_was_killed_goes_on(
     for step, model in ((1, "clean"), (2, "leaky"), (3, "clean")):
         save(out, step, model)
     first = watch(out, plan(store), report, ONCE)
-    running = first.run()
-    before = [next(running), next(running)]
-    running.close()
+    before = list(islice(first.run(), 2))
     shutil.rmtree(out / "checkpoint-1")
     monkeypatch.setattr(sources, "load_model", lambda *_, **__: pytest.fail("loaded again"))
     again = list(watch(out, plan(store), report, ONCE).run())
     assert [one.name for one in again] == ["checkpoint-1", "checkpoint-2", "checkpoint-3"]
+    kept = read_measurements(report)
+    assert [found.series for found in kept] == [one.look and one.look.step for one in again]
     for one, other in zip(before, again, strict=False):
         assert (one.look, one.outcome) == (other.look, other.outcome)
         assert one.measurement is not None
@@ -245,7 +266,7 @@ def test_new_measurements_are_logged(
     def flat(measurement: Any, prefix: str = "eval_leakage", **more: Any) -> dict[str, float]:
         return {"rate": measurement.expression.rate, **more}
 
-    monkeypatch.setitem(sys.modules, "exleak.integrations.metrics", SimpleNamespace(flat=flat))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "exleak.integrations.metrics", SimpleNamespace(flat=flat))
     save(out, 100, "clean")
     save(out, 200, "leaky")
     good, bad, remarks = Diary(), Diary(fails=True), list[str]()
@@ -269,9 +290,10 @@ def test_settings_out_of_range_are_told_first(out: Path, tmp_path: Path) -> None
         (out / "nowhere", {"ending": ONCE}, "there is no such folder"),
         (out, {"interval": 0.0}, "interval must be above 0"),
         (out, {"ending": Ending(idle=-1)}, "idle must be above 0"),
+        (out, {"settle": -1.0}, "settle must be at least 0"),
     ):
         with pytest.raises(SettingsError, match=said):
-            Watch(folder, how, Memory(None, how), **more)  # type: ignore[arg-type]
+            Watch(folder, how, Memory(None, how), **more)
 
 
 def test_adapters_are_checkpoints_too(store: Path, out: Path, tmp_path: Path) -> None:
