@@ -13,7 +13,7 @@ import pytest
 
 from exleak.cli import main
 from exleak.store.report import read_measurements
-from tests.helpers.training import GENERATIONS, SAMPLES, save
+from tests.helpers.watched import GENERATIONS, SAMPLES, save
 
 Command = Callable[..., int]
 

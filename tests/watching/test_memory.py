@@ -14,7 +14,7 @@ from exleak.records import Measurement
 from exleak.remarks import heard
 from exleak.reports import write_report
 from exleak.watching.memory import Memory, place_of
-from tests.helpers.training import plan, save
+from tests.helpers.watched import plan, save
 
 
 @pytest.fixture(scope="module")

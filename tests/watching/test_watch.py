@@ -20,7 +20,7 @@ from exleak.remarks import heard
 from exleak.store.report import read_measurements
 from exleak.watching.memory import Memory
 from exleak.watching.watch import Ending, Watch
-from tests.helpers.training import Training, nothing, plan, save, watch, write_state
+from tests.helpers.watched import Training, nothing, plan, save, watch, write_state
 
 Event = Callable[[], object]
 ONCE = Ending(once=True)
