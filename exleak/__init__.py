@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ModelError,
         ReportError,
         SettingsError,
+        TrackerError,
     )
     from exleak.gate.comparison import compare
     from exleak.gate.limits import Limits
@@ -49,6 +50,7 @@ _HOMES = {
     "ModelError": "exleak.errors",
     "ReportError": "exleak.errors",
     "SettingsError": "exleak.errors",
+    "TrackerError": "exleak.errors",
     "Limits": "exleak.gate.limits",
     "Loading": "exleak.generation.local.checkpoint",
     "generate": "exleak.generation.local.generate",
@@ -80,6 +82,7 @@ __all__ = [
     "Sampling",
     "SettingsError",
     "Template",
+    "TrackerError",
     "compare",
     "dataset_names",
     "generate",

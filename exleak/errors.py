@@ -32,6 +32,10 @@ class SettingsError(ExleakError):
     """A setting is outside its range, or settings contradict each other."""
 
 
+class TrackerError(ExleakError):
+    """An experiment tracker is not installed, or does not take what is logged."""
+
+
 def one_line(error: BaseException) -> str:
     """Type and message of an error in one line, truncated if long."""
     said = f"{type(error).__name__}: {' '.join(str(error).split())}"

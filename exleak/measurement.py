@@ -21,7 +21,7 @@ from exleak.examples import prompt_scores, worst
 from exleak.gate.limits import Limits
 from exleak.gate.rules import judge
 from exleak.gate.usable import MAX_UNUSABLE, counts_of
-from exleak.generation.dataset import Progress, generate_rows
+from exleak.generation.dataset import Generated, Progress, generate_rows
 from exleak.generation.local.model import LocalModel
 from exleak.generation.sampling import Sampling
 from exleak.notes import cut, left_out, notes
@@ -124,18 +124,7 @@ def measure(
         progress=progress,
         store=kept,
     )
-    about = About(
-        model=source.name,
-        dataset=data.name,
-        sampling={**settings.to_json(), "mitigation": mitigation},
-        identity={
-            **generated.identity,
-            "dataset": data.hash,
-            "dataset_version": data.version,
-        },
-        environment=generated.environment,
-        notes=generated.notes,
-    )
+    about = About.of(source.name, data, settings, generated, mitigation=mitigation)
     return score(generated.rows, instrument, limits=limits, about=about, store=kept)
 
 
@@ -149,6 +138,41 @@ class About:
     identity: dict[str, Any] | None = None
     environment: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        model: str,
+        dataset: Dataset,
+        sampling: Sampling,
+        generated: Generated,
+        *,
+        mitigation: str | None = None,
+        limit: int | None = None,
+    ) -> About:
+        """The origin of generated continuations.
+
+        Args:
+            model: The model's name in reports.
+            dataset: The dataset that was continued.
+            sampling: The settings.
+            generated: The continuations.
+            mitigation: The instruction that was prepended to each prompt.
+            limit: Number of samples that the dataset was cut to.
+        """
+        return cls(
+            model=model,
+            dataset=dataset.name,
+            sampling={**sampling.to_json(), "mitigation": mitigation},
+            identity={
+                **generated.identity,
+                "dataset": dataset.hash,
+                "dataset_version": dataset.version,
+                "limit": limit,
+            },
+            environment=generated.environment,
+            notes=generated.notes,
+        )
 
 
 def score(

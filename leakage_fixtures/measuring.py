@@ -82,18 +82,13 @@ def score(
     from exleak.measurement import score as rate
 
     resolved = settings.resolve(config, spec)
-    about = About(
-        model=spec.name,
-        dataset=dataset.name,
-        sampling={**resolved.sampling.to_json(), "mitigation": resolved.instruction},
-        identity={
-            **generated.identity,
-            "dataset": dataset.hash,
-            "dataset_version": dataset.version,
-            "limit": resolved.limit,
-        },
-        environment=generated.environment,
-        notes=generated.notes,
+    about = About.of(
+        spec.name,
+        dataset,
+        resolved.sampling,
+        generated,
+        mitigation=resolved.instruction,
+        limit=resolved.limit,
     )
     return rate(
         generated.rows,

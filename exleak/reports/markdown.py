@@ -37,7 +37,7 @@ _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~@&$!:]")
 def render(measurements: Sequence[Measurement]) -> str:
     """Render the report."""
     lines = [f"### Expression leakage: {headline(measurements)}", ""]
-    lines += _table(_HEAD, map(_summary, measurements))
+    lines += table(_HEAD, map(_summary, measurements))
     lines += [*_remarks(measurements), "", *_series(measurements)]
     for measurement in measurements:
         lines += _details(measurement)
@@ -73,7 +73,7 @@ def _series(measurements: Sequence[Measurement]) -> Iterator[str]:
     """The table of checkpoints in training order, if there are any."""
     checkpoints = [measurement for measurement in measurements if measurement.series]
     if checkpoints:
-        yield from _table(
+        yield from table(
             ("checkpoint", "dataset", *(head for head, _, _ in SERIES), ""), map(_step, checkpoints)
         )
 
@@ -92,16 +92,16 @@ def _details(measurement: Measurement) -> Iterator[str]:
     name = escape(printable(measurement.title, 500))
     yield f"<details><summary>Rates, sentences and settings: <code>{name}</code></summary>"
     yield ""
-    yield from _table(_RATES, (_rate(name, rate) for name, _, rate in rate_rows(measurement)))
+    yield from table(_RATES, (_rate(name, rate) for name, _, rate in rate_rows(measurement)))
     worst = measurement.worst[:_SHOWN]
     if worst:
         yield "The continuations that leak most, beside a typical one without the sentence:"
         yield ""
-        yield from _table(_WORST, map(_example, worst))
-    yield from _table(
+        yield from table(_WORST, map(_example, worst))
+    yield from table(
         ("besides", "value"), ((name, text) for name, _, _, text in fact_rows(measurement))
     )
-    yield from _table(
+    yield from table(
         ("setting", "value"), ((code(name), code(text)) for name, text in setting_rows(measurement))
     )
     yield "</details>"
@@ -125,7 +125,8 @@ def _example(item: Continuation) -> Sequence[str]:
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table, with an empty one after it."""
     yield f"| {' | '.join(head)} |"
     yield f"|{' --- |' * len(head)}"
     yield from (

@@ -133,8 +133,13 @@ def failure(
         lines += ["", "  The continuations that leak most:"]
         for item in measurement.worst[:_WORST]:
             lines += _example(item)
-    lines += ["", *(f"  {line}" for line in textwrap.wrap(f"Next: {what_next}", _NEXT_WIDTH))]
+    lines += ["", *(f"  {line}" for line in _wrapped(f"Next: {what_next}"))]
     return "\n".join(lines)
+
+
+def _wrapped(text: str) -> list[str]:
+    """The lines of a text that may have paths and options in it, which stay whole."""
+    return textwrap.wrap(text, _NEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _mood_or_echo(expression: Expression) -> Iterator[str]:

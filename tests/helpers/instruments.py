@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,21 @@ class Words:
 
 
 WORDS = Instrument("words", Words(), Words())
+
+
+class Hashed(Words):
+    """Scores that differ for any two texts and mean nothing: for texts that mean nothing."""
+
+    hash = "hashed"
+
+    def predict(self, texts: Sequence[str]) -> Any:
+        """Probabilities from the bytes of a digest, shape (n, 3)."""
+        digests = [hashlib.sha256(text.encode()).digest()[:3] for text in texts]
+        parts = np.array([list(digest) for digest in digests], dtype=float).reshape(-1, 3) + 1
+        return parts / parts.sum(axis=1, keepdims=True)
+
+
+HASHED = Instrument("hashed", Hashed(), Hashed())
 
 
 class Topics(Words):

@@ -12,7 +12,8 @@ from exleak.errors import ModelError
 from exleak.generation.local.memory import is_out_of_memory
 from exleak.generation.local.model import LocalModel
 
-#: Tolerated mean difference of the highest logits, relative to their range, by bytes per logit.
+#: Tolerated mean difference of the highest logits, relative to their range, by the bytes that they
+#: were computed in.
 _TOLERANCE = {4: 1e-3, 2: 0.1}
 #: Number of highest logits compared.
 _BEST = 20
@@ -55,7 +56,7 @@ def on_trial(model: LocalModel) -> Iterator[None]:
 
 def is_close(found: torch.Tensor, expected: torch.Tensor) -> bool:
     """Whether the highest logits agree up to rounding; those that rule tokens out do not count."""
-    tolerance = _TOLERANCE.get(expected.dtype.itemsize, 1e-3)
+    tolerance = _TOLERANCE[2 if _is_rounded(expected) else 4]
     found, expected = found.float(), expected.float()
     finite = expected.isfinite()
     if not finite.any() or bool((expected.isnan() | expected.isposinf()).any()):
@@ -71,3 +72,12 @@ def is_close(found: torch.Tensor, expected: torch.Tensor) -> bool:
         if apart > tolerance * (values[0] - values[-1] + 0.01 * values[0].abs()):
             return False
     return True
+
+
+def _is_rounded(logits: torch.Tensor) -> bool:
+    """Whether logits were computed in 16 bits, whatever they are kept in.
+
+    Models may convert them to float32 at the end, as does a training in mixed precision (autocast).
+    """
+    kinds = (torch.bfloat16, torch.float16)
+    return any(torch.equal(logits.to(kind).to(logits.dtype), logits) for kind in kinds)

@@ -1,0 +1,1 @@
+"""Leakage beside the loss: measuring within the training loops of other libraries."""

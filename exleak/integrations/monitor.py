@@ -1,0 +1,287 @@
+"""Measurements of a model in training, one after another, each compared with the first.
+
+    >>> monitor = Monitor(limit=12, sampling=Sampling(generations=4))
+    >>> monitor.limit
+    12
+
+:mod:`exleak.integrations.transformers` and :mod:`exleak.integrations.lightning` say when.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exleak.datasets import load_dataset
+from exleak.errors import ComparisonError, SettingsError
+from exleak.gate.comparison import compare, compared_metric
+from exleak.gate.limits import Limits
+from exleak.gate.rules import judge
+from exleak.gate.usable import counts_of
+from exleak.generation.dataset import Generated, generate_rows
+from exleak.generation.local.loading import load_model
+from exleak.generation.local.source import LoadedSource
+from exleak.generation.requests import Template
+from exleak.generation.sampling import Sampling
+from exleak.integrations.metrics import flat
+from exleak.integrations.ranks import Ranks, SharedSource, ranks
+from exleak.integrations.sharding import check_whole
+from exleak.integrations.undisturbed import undisturbed
+from exleak.measurement import About, score
+from exleak.records import Comparison, Dataset, Measurement
+from exleak.reports import write_report
+from exleak.reports.terminal import failure
+from exleak.scoring import load_instrument
+from exleak.sources import source_of
+from exleak.store import write_generations
+from exleak.store.report import read_measurements
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from exleak.generation.requests import Chat, Source
+    from exleak.scoring import Instrument
+
+#: The baseline that is the measurement at the start of the training.
+START = "start"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A measurement of a model in training.
+
+    Attributes:
+        measurement: The measurement, with its verdict.
+        metrics: It as flat numbers, see :func:`exleak.integrations.metrics.flat`.
+        message: Why it failed, with the worst continuations; empty if it did not.
+    """
+
+    measurement: Measurement
+    metrics: dict[str, float]
+    message: str = ""
+
+
+@dataclass
+class Monitor:
+    """How a model is measured during training, and what was measured so far.
+
+    Attributes:
+        dataset: A built-in dataset's name, a JSONL file, or a loaded dataset.
+        limit: Number of samples to measure, the first of the dataset; ``None`` for all.
+        limits: The limits for the verdict, or their fields; without limits it only reports.
+        instrument: ``"embedded"``, ``"paper"``, a classifier, or a loaded instrument.
+        sampling: Sampling settings, or their fields; the paper's by default.
+        chat, template, batch_size, mitigation: As for :func:`exleak.measure`.
+        baseline: What increases are measured from: ``"start"`` for the training's start, a JSON
+            report, or ``None``.
+        prefix: Prefix of the metrics.
+        folder: Folder for the JSON report and the generations file of each measurement; ``None``
+            writes none.
+        timeout: Maximum seconds that a rank waits for the others.
+
+    Raises:
+        SettingsError: A setting is out of range.
+        DatasetError: There is no such dataset.
+    """
+
+    dataset: str | Path | Dataset = "hexl"
+    limit: int | None = None
+    limits: Limits | Mapping[str, Any] | None = None
+    instrument: str | Instrument = "embedded"
+    sampling: Sampling | Mapping[str, Any] | None = None
+    chat: Chat = "auto"
+    template: Template | Mapping[str, Any] | None = None
+    batch_size: int | None = None
+    mitigation: str | None = None
+    baseline: str | Path | None = START
+    prefix: str = "eval_leakage"
+    folder: Path | None = None
+    timeout: float = 450.0
+    _start: Measurement | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self._limits: Limits = _made(Limits, self.limits)
+        self._sampling: Sampling = _made(Sampling, self.sampling)
+        self._template: Template = _made(Template, self.template)
+        if isinstance(self.dataset, Dataset):
+            if self.limit is not None:
+                raise SettingsError("limit is for a dataset's name or file, not a loaded dataset")
+            self._data = self.dataset
+        else:
+            self._data = load_dataset(self.dataset, limit=self.limit)
+        if self.baseline not in (None, START):
+            self._start = _from_report(Path(str(self.baseline)))
+
+    @cached_property
+    def tool(self) -> Instrument:
+        """The instrument, loaded on first use."""
+        name = self.instrument
+        return load_instrument(name) if isinstance(name, str) else name
+
+    def check(self, model: Any, tokenizer: PreTrainedTokenizerBase, step: int) -> Checked:
+        """Measure a model in memory, with all ranks together, and leave it as it was.
+
+        Args:
+            model: The model, perhaps in a wrapper of its training; the same on every rank.
+            tokenizer: Its tokenizer.
+            step: The training step.
+
+        Raises:
+            ExleakError: The model cannot be measured, here or on another rank.
+        """
+        check_whole(model)
+        loaded = load_model(
+            model, tokenizer, chat=self.chat, name=_name(step), template=self._template
+        )
+
+        def work(all_ranks: Ranks) -> Measurement:
+            is_shared = all_ranks.size > 1
+            source = SharedSource(loaded, all_ranks) if is_shared else LoadedSource(loaded)
+            with undisturbed(loaded.model, tokenizer):
+                generated = self._generated(source)
+                return all_ranks.by_first(lambda: self._scored(source.name, generated))
+
+        return self._together(work, step)
+
+    def check_saved(self, checkpoint: Path, step: int, device: str | None = None) -> Checked:
+        """Measure a saved checkpoint on rank 0, for the other ranks, too.
+
+        Args:
+            checkpoint: The checkpoint's folder.
+            step: The training step.
+            device: Where to load it; by default CUDA if available.
+
+        Raises:
+            ExleakError: The checkpoint cannot be measured.
+        """
+
+        def work(all_ranks: Ranks) -> Measurement:
+            def here() -> Measurement:
+                source = source_of(
+                    checkpoint, name=_name(step), device=device, chat=self.chat,
+                    template=self._template,
+                )  # fmt: skip
+                return self._scored(source.name, self._generated(source, all_ranks))
+
+            return all_ranks.by_first(here)
+
+        return self._together(work, step)
+
+    def _together(self, work: Callable[[Ranks], Measurement], step: int) -> Checked:
+        begun = time.monotonic()
+        with ranks(self.timeout) as all_ranks:
+            measurement = all_ranks.share(lambda: work(all_ranks))
+            return self._checked(measurement, step, time.monotonic() - begun, all_ranks.rank == 0)
+
+    def _generated(self, source: Source, all_ranks: Ranks | None = None) -> Generated:
+        return generate_rows(
+            source,
+            self._data,
+            self._sampling,
+            batch_size=self.batch_size,
+            mitigation=self.mitigation,
+            progress=None if all_ranks is None else lambda done: all_ranks.check(done.sentences),
+        )
+
+    def _scored(self, name: str, generated: Generated) -> Measurement:
+        about = About.of(
+            name,
+            self._data,
+            self._sampling,
+            generated,
+            mitigation=self.mitigation,
+            limit=self.limit,
+        )
+        if self.folder is not None:
+            write_generations(self.folder / f"{name}.jsonl", generated.rows)
+        return score(generated.rows, self.tool, limits=self._limits, about=about)
+
+    def _checked(
+        self, measurement: Measurement, step: int, seconds: float, is_first: bool
+    ) -> Checked:
+        """A measurement judged and, by the first rank, written."""
+        if self._start is None and self.baseline == START:
+            self._start = measurement
+        measurement, increase = self._compared(measurement)
+        if is_first and self.folder is not None:
+            write_report(self.folder / f"{_name(step)}.json", [measurement])
+        metrics = flat(measurement, self.prefix, increase=increase, seconds=seconds)
+        return Checked(measurement, metrics, self._message(measurement))
+
+    def _compared(self, measurement: Measurement) -> tuple[Measurement, float | None]:
+        """The measurement judged by limits and baseline, and its increase over the baseline."""
+        limits = self._limits
+        comparison: Comparison | ComparisonError | None = None
+        if self._start is not None:
+            metric = compared_metric(limits.metric)
+            try:
+                comparison = compare(measurement, [self._start], self._start.model, metric)
+            except ComparisonError as error:
+                comparison = error
+        verdict = judge(
+            measurement.expression,
+            **counts_of(measurement.generations),
+            limits=limits,
+            comparison=comparison,
+        )
+        increase = comparison.delta if isinstance(comparison, Comparison) else None
+        return replace(measurement, verdict=verdict), increase
+
+    def _message(self, measurement: Measurement) -> str:
+        verdict = measurement.verdict
+        if verdict.outcome not in ("fail", "unusable"):
+            return ""
+        what_next = "measure it with more samples (limit=None) or generations"
+        if self.folder is not None:
+            what_next = (
+                f"exleak report {self.folder / measurement.model}.json --to html for every pair; "
+                + what_next
+            )
+        return failure(
+            measurement, verdict.outcome, "; ".join(verdict.reasons), what_next=what_next
+        )
+
+    def resume(self, step: int) -> str:
+        """Take the start from the report of an earlier run that is now continued.
+
+        Returns:
+            A warning if there is none; then the first measurement is the start.
+        """
+        if self.baseline != START or self._start is not None or not step:
+            return ""
+        if self.folder is not None and (file := self.folder / f"{_name(0)}.json").is_file():
+            self._start = _from_report(file)
+            return ""
+        return f"increases are measured from step {step}: no measurement of the start was found"
+
+
+def _made(kind: Any, given: Any) -> Any:
+    """Settings that are given as a record, as a mapping of its fields, or not at all.
+
+    Raises:
+        SettingsError: A field is unknown.
+    """
+    if given is not None and not isinstance(given, Mapping):
+        return given
+    given = dict(given or {})
+    if unknown := sorted(set(given) - {item.name for item in fields(kind)}):
+        known = ", ".join(item.name for item in fields(kind))
+        raise SettingsError(f"{', '.join(unknown)}: no field of {kind.__name__}; it has {known}")
+    return kind(**given)
+
+
+def _name(step: int) -> str:
+    return f"step-{step}"
+
+
+def _from_report(file: Path) -> Measurement:
+    found = read_measurements(file)
+    if len(found) != 1:
+        raise SettingsError(
+            f"baseline {file}: a report of one model on one dataset is needed, not of {len(found)}"
+        )
+    return found[0]
