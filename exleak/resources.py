@@ -6,7 +6,9 @@ processor count and free memory do not show these limits. Parent groups limit th
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +53,14 @@ def limit_torch(processes: int = 1) -> None:
 
     if (most := threads(processes)) < torch.get_num_threads():
         torch.set_num_threads(most)
+
+
+def drop_unused_models() -> None:
+    """Free models that nothing refers to any more, and what torch keeps of a GPU's memory."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def free_memory(root: Path | None = None) -> int | None:

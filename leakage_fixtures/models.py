@@ -74,10 +74,12 @@ def _named(config: pytest.Config, name: str, entries: tuple[ModelSpec, ...]) -> 
         return [ModelSpec(name, name)]
     if (revisions := _revisions(name)) is not None:
         return [ModelSpec(found, found, series=name) for found in revisions]
-    found = sorted(glob.glob(name), key=_natural)  # noqa: PTH207 (absolute patterns too)
+    from exleak.checkpoints import natural, no_checkpoint
+
+    found = sorted(glob.glob(name), key=natural)  # noqa: PTH207 (absolute patterns too)
     if not found:
         raise pytest.UsageError(f"--leakage-model {name}: nothing matches this pattern")
-    reasons = {path: reason for path in found if (reason := _no_checkpoint(Path(path)))}
+    reasons = {path: reason for path in found if (reason := no_checkpoint(Path(path)))}
     session_of(config).left_out.update(reasons)
     whole = [path for path in found if path not in reasons]
     if not whole:
@@ -88,6 +90,7 @@ def _named(config: pytest.Config, name: str, entries: tuple[ModelSpec, ...]) -> 
 
 def _revisions(name: str) -> list[str] | None:
     """The revisions on the hub that match ``NAME@PATTERN``; ``None`` for a pattern of paths."""
+    from exleak.checkpoints import natural
     from exleak.errors import ModelError
     from exleak.hub import revisions
     from exleak.model_names import spelled
@@ -96,28 +99,10 @@ def _revisions(name: str) -> list[str] | None:
     if named.revision is None or adapter is not None or glob.has_magic(named.name):
         return None
     try:
-        found = sorted(revisions(named.name, named.revision), key=_natural)
+        found = sorted(revisions(named.name, named.revision), key=natural)
     except ModelError as error:
         raise pytest.UsageError(f"--leakage-model {name}: {error}") from None
     return [f"{named.name}@{revision}" for revision in found]
-
-
-def _no_checkpoint(path: Path) -> str | None:
-    """Why a path matched by a pattern is no complete checkpoint; ``None`` if it is one."""
-    if not path.is_dir():
-        return None if path.suffix == ".gguf" else "a file"
-    if not ((path / "config.json").is_file() or (path / "adapter_config.json").is_file()):
-        return "no config.json"
-    if not any(True for kind in ("*.safetensors", "*.bin") for _ in path.glob(kind)):
-        return "no weights yet"
-    return None
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    """A sort key that puts step-9 before step-10."""
-    digits = "".join(c if c.isdecimal() else " " for c in text).split()
-    letters = "".join(" " if c.isdecimal() else c for c in text).split()
-    return [(0, letter) for letter in letters] + [(int(digit), "") for digit in digits]
 
 
 def read_toml(path: Path) -> tuple[ModelSpec, ...]:

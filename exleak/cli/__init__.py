@@ -23,12 +23,15 @@ from exleak.cli import (
     score,
     selfcheck,
     store,
+    watch,
 )
 from exleak.environment import version
 from exleak.errors import ExleakError
 
 #: The commands, in the order of ``--help``; each module has ``add_parser``.
-COMMANDS = (score, gate, compare, report, dataset, aexl, annotate, paper, selfcheck, store)
+COMMANDS = (
+    score, gate, watch, compare, report, dataset, aexl, annotate, paper, selfcheck, store,
+)  # fmt: skip
 #: Exit statuses after SIGPIPE and SIGINT, as shells report them.
 _CLOSED_PIPE, _INTERRUPTED = 141, 130
 

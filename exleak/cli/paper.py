@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exleak.cli.progress import generating
-from exleak.cli.shared import add_instrument, add_placement, add_seed, add_store
+from exleak.cli.shared import (
+    add_instrument,
+    add_placement,
+    add_seed,
+    add_store,
+    check_placement,
+)
 
 if TYPE_CHECKING:
     from exleak.paper.runs import Plan, Results
@@ -94,7 +100,7 @@ def _plan(options: argparse.Namespace) -> Plan:
             raise SettingsError(f"--{name.replace('_', '-')} must be at least 1")
     check_folder(options.out)
     if options.endpoint is None:
-        _check_placement(options.device, options.dtype)
+        check_placement(options.device, options.dtype)
     else:
         base_url(options.endpoint)
     if not options.no_figures:
@@ -139,28 +145,6 @@ def _check_sample(sample: str | None, dataset: Dataset) -> None:
             f"--sample {sample!r}: {dataset.name} has no such sample among the {len(ids)} that are "
             f"measured; its ids are like {ids[0]!r}"
         )
-
-
-def _check_placement(device: str | None, dtype: str | None) -> None:
-    """Refuse a device that this machine lacks, and an unknown dtype."""
-    from exleak.errors import SettingsError
-    from exleak.generation.local.devices import AUTO, devices
-
-    if device is None and dtype is None:
-        return
-    import torch
-
-    for name in devices(device or "cpu"):
-        try:
-            where = torch.device("cpu" if name == AUTO else name)
-        except RuntimeError:
-            raise SettingsError(f"--device {name!r} is unknown; use cpu, cuda or cuda:1") from None
-        if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
-            count = torch.cuda.device_count()
-            raise SettingsError(f"--device {name}: not here; there are {count} CUDA devices")
-    kind = getattr(torch, dtype or "float32", None)
-    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
-        raise SettingsError(f"--dtype {dtype!r} is unknown; use float32, bfloat16 or float16")
 
 
 def write_all(

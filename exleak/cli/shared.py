@@ -41,6 +41,32 @@ def add_placement(parser: Parser) -> None:
     )
 
 
+def check_placement(device: str | None, dtype: str | None) -> None:
+    """Refuse a device that this machine lacks, and an unknown dtype.
+
+    Raises:
+        SettingsError: One of them cannot be used; the message says what can.
+    """
+    from exleak.errors import SettingsError
+    from exleak.generation.local.devices import AUTO, devices
+
+    if device is None and dtype is None:
+        return
+    import torch
+
+    for name in devices(device or "cpu"):
+        try:
+            where = torch.device("cpu" if name == AUTO else name)
+        except RuntimeError:
+            raise SettingsError(f"--device {name!r} is unknown; use cpu, cuda or cuda:1") from None
+        if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
+            count = torch.cuda.device_count()
+            raise SettingsError(f"--device {name}: not here; there are {count} CUDA devices")
+    kind = getattr(torch, dtype or "float32", None)
+    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+        raise SettingsError(f"--dtype {dtype!r} is unknown; use float32, bfloat16 or float16")
+
+
 def add_seed(parser: Parser, what: str = "the continuations") -> None:
     """Add ``--seed``."""
     parser.add_argument(

@@ -141,12 +141,13 @@ def sign_flip(differences: Sequence[float], flips: int = FLIPS, seed: int = 0) -
     # Equal sums can differ in the last bits, depending on the order.
     threshold = observed - 1e-9
     if 2 ** len(values) <= flips:
-        return float(np.mean(_all_signs(len(values)) @ values >= threshold))
+        return float(np.mean(all_signs(len(values)) @ values >= threshold))
     signs = np.random.default_rng(seed).integers(0, 2, (flips, len(values)), dtype=np.int8) * 2 - 1
     return (1 + int(np.sum(signs @ values >= threshold))) / (flips + 1)
 
 
-def _all_signs(count: int) -> NDArray[np.int8]:
+def all_signs(count: int) -> NDArray[np.int8]:
+    """All sign patterns of so many values, shape (2**count, count); the last flips nothing."""
     import numpy as np
 
     patterns = np.arange(2**count)[:, None] >> np.arange(count) & 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 from exleak.errors import ExleakError
 from exleak.generation.requests import Source
 from exleak.measurement import MITIGATION, measure
+from exleak.resources import drop_unused_models
 from exleak.sources import source_of
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ def _run_model(
                 say(_line(run))
     finally:
         vars(source).pop("backend", None)
-        _free_memory()
+        drop_unused_models()
 
 
 def _source(plan: Plan, preset: Preset) -> Source:
@@ -170,10 +169,3 @@ def _gate_hint(preset: Preset, plan: Plan) -> str:
         f"; {preset.hub} is gated: accept its licence on the hub and log in (hf auth login, or "
         "HF_TOKEN in the environment)"
     )
-
-
-def _free_memory() -> None:
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

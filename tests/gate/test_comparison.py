@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +14,7 @@ from exleak import ComparisonError
 from exleak.gate import baselines
 from exleak.gate.comparison import compare, difference, sign_flip
 from exleak.gate.series import series
-from exleak.records import Measurement, from_json
-from tests.helpers.measurements import measurement
-
-
-def measured(values: Sequence[float], model: str = "m", **changes: Any) -> Measurement:
-    """A measurement with these directional values, one per control."""
-    found: dict[str, Any] = {
-        "model": model,
-        "dataset": "hexl",
-        "instrument": "embedded",
-        "sampling": {"generations": 10, "seed": 0, "top_p": 0.9, "mitigation": None},
-        "generations": {"prompts": 240, "per_prompt": 10, "unusable": 0},
-        "identity": {"instrument": "abc", "dataset": "d", "dataset_version": "1", "chat": False},
-        "by_control": {f"c{number}": float(value) for number, value in enumerate(values)},
-        "pairs": [
-            {"id": f"c{number}:positive", "condition": "positive", "difference": float(value) - 0.5}
-            for number, value in enumerate(values)
-        ],
-    }
-    for key, value in changes.items():
-        part, _, name = key.partition("__")
-        if name:
-            found[part] = {**found[part], name: value}
-        else:
-            found[part] = value
-    return from_json(Measurement, found)  # type: ignore[no-any-return]
-
-
-def spread(seed: int, shift: float = 0.0, count: int = 60) -> list[float]:
-    """Directional values around one half."""
-    values = np.random.default_rng(seed).normal(0.5 + shift, 0.1, count)
-    return [float(value) for value in values.clip(0, 1)]
+from tests.helpers.measurements import measured, measurement, spread
 
 
 def test_sign_flip_is_exact_where_all_patterns_can_be_tried() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
+
+import numpy as np
 
 import exleak
 from exleak import Limits
 from exleak.gate.comparison import compare
 from exleak.gate.series import series
 from exleak.measurement import About
-from exleak.records import Condition, Example, Measurement, PromptGenerations
+from exleak.records import Condition, Example, Measurement, PromptGenerations, from_json
 from tests.helpers.instruments import WORDS
 from tests.helpers.pages import HOSTILE as MARKUP
 
@@ -146,3 +150,33 @@ def compared() -> Measurement:
         found.verdict, adjusted_p_value=0.0123, comparison=compare(found, [first, last], "main")
     )
     return replace(found, verdict=verdict, series=series([first, found, last])[1])
+
+
+def measured(values: Sequence[float], model: str = "m", **changes: Any) -> Measurement:
+    """A measurement with these directional values, one per control."""
+    found: dict[str, Any] = {
+        "model": model,
+        "dataset": "hexl",
+        "instrument": "embedded",
+        "sampling": {"generations": 10, "seed": 0, "top_p": 0.9, "mitigation": None},
+        "generations": {"prompts": 240, "per_prompt": 10, "unusable": 0},
+        "identity": {"instrument": "abc", "dataset": "d", "dataset_version": "1", "chat": False},
+        "by_control": {f"c{number}": float(value) for number, value in enumerate(values)},
+        "pairs": [
+            {"id": f"c{number}:positive", "condition": "positive", "difference": float(value) - 0.5}
+            for number, value in enumerate(values)
+        ],
+    }
+    for key, value in changes.items():
+        part, _, name = key.partition("__")
+        if name:
+            found[part] = {**found[part], name: value}
+        else:
+            found[part] = value
+    return from_json(Measurement, found)  # type: ignore[no-any-return]
+
+
+def spread(seed: int, shift: float = 0.0, count: int = 60) -> list[float]:
+    """Directional values around one half."""
+    values = np.random.default_rng(seed).normal(0.5 + shift, 0.1, count)
+    return [float(value) for value in values.clip(0, 1)]

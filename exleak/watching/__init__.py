@@ -1,0 +1,1 @@
+"""The watch over a running training: measures its checkpoints as they are completed."""
