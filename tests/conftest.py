@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +16,7 @@ from tests.helpers.browser import browser
 
 if TYPE_CHECKING:
     from exleak.generation.local.model import LocalModel
+    from tests.helpers.warm import Zygote
 
 __all__ = ["browser"]
 
@@ -38,3 +42,25 @@ def llama_model(llama: Path) -> LocalModel:
     from exleak.generation.local.loading import load_model
 
     return load_model(llama)
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote | None]:
+    """What starts processes whose imports are done; ``None`` where that is not possible."""
+    if sys.platform != "linux":
+        yield None
+        return
+    from tests.helpers.warm import Zygote
+
+    found = Zygote()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def warm(zygote: Zygote | None) -> Iterator[None]:
+    """Python processes start with their imports done, unless the environment is another."""
+    with pytest.MonkeyPatch.context() as patch:
+        if zygote is not None:
+            patch.setattr(subprocess, "Popen", zygote.popen)
+        yield
