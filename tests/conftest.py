@@ -22,6 +22,8 @@ __all__ = ["browser"]
 
 # Figures and texts of the tests are those of the CPU in float32. CUDA_VISIBLE_DEVICES=0 overrides.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+# Several processes test at once: threads that wait for others leave the core to them.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A shell starts background jobs with SIGINT ignored, and so would be what the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -113,10 +113,8 @@ def cores():
 
 
 @pytest.fixture
-def own_test(llama: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+def own_test(llama: Path, pytester: pytest.Pytester) -> Run:
     """Runs a test of so many threads on one of two workers."""
-    # Threads that are more than the cores here must not wait busily for each other.
-    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
 
     def run(threads: int) -> pytest.RunResult:
         pytester.makeconftest(CORES)
