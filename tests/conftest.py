@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +16,14 @@ from tests.helpers.browser import browser
 
 if TYPE_CHECKING:
     from exleak.generation.local.model import LocalModel
+    from tests.helpers.warm import Zygote
 
 __all__ = ["browser"]
 
 # Figures and texts of the tests are those of the CPU in float32. CUDA_VISIBLE_DEVICES=0 overrides.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+# Several processes test at once: threads that wait for others leave the core to them.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A shell starts background jobs with SIGINT ignored, and so would be what the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -38,3 +44,25 @@ def llama_model(llama: Path) -> LocalModel:
     from exleak.generation.local.loading import load_model
 
     return load_model(llama)
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote | None]:
+    """What starts processes whose imports are done; ``None`` where that is not possible."""
+    if sys.platform != "linux":
+        yield None
+        return
+    from tests.helpers.warm import Zygote
+
+    found = Zygote()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def warm(zygote: Zygote | None) -> Iterator[None]:
+    """Python processes start with their imports done, unless the environment is another."""
+    with pytest.MonkeyPatch.context() as patch:
+        if zygote is not None:
+            patch.setattr(subprocess, "Popen", zygote.popen)
+        yield

@@ -24,10 +24,11 @@ from tests.helpers import checkpoints
 from tests.helpers.runs import PROMPTS, SHORT
 
 LONG = "so " * 1000
+pytestmark = pytest.mark.usefixtures("warm")
 
 
 @pytest.fixture(scope="module")
-def two(llama: Path) -> LocalModel:
+def two(warm: None, llama: Path) -> LocalModel:
     """The tiny Llama in this process and in another one, which is started again if it has ended."""
     return load_model(llama, device="cpu,cpu")
 

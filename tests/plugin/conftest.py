@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
@@ -43,6 +45,17 @@ def _modules_stay(llama: Path) -> None:
     data = exleak.load_dataset("hexl", limit=1)
     found = exleak.measure(str(llama), data, sampling=exleak.Sampling(max_new_tokens=4))
     write_report(llama.with_name("report.html"), [found])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm: None) -> None:
+    """Start the sessions' processes with their imports done."""
+
+
+@pytest.fixture
+def cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start processes that have imported nothing."""
+    monkeypatch.setattr(subprocess, "Popen", Popen)
 
 
 @pytest.fixture

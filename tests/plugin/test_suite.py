@@ -212,7 +212,7 @@ def test_workers_change_nothing(measure: Run, llama: Path, pytester: pytest.Pyte
 
 
 def test_a_second_run_loads_no_model(
-    toy: pytest.Pytester, llama: Path, pytester: pytest.Pytester
+    cold: None, toy: pytest.Pytester, llama: Path, pytester: pytest.Pytester
 ) -> None:
     """With everything stored, the same report comes without torch."""
     toy.makeconftest(

@@ -46,6 +46,7 @@ def test_pinned(number, worker_id):
     ],
 )
 def test_each_worker_gets_its_own_gpu(
+    cold: None,
     visible: str | None,
     device: str,
     expected: str,
@@ -59,9 +60,10 @@ def test_each_worker_gets_its_own_gpu(
     (pytester.path / "leakage.toml").write_text(
         f'[models.reference-clean]\nmax_rate = 1.0\ndevice = "{device}"'
     )
+    monkeypatch.setattr(workers, "_DEVICES", workers._DEVICES)  # the conftest sets it here, too
     pytester.makeconftest(GPUS)
     pytester.makepyfile(test_own=OWN.format(expected=expected))
-    result = pytester.runpytest_subprocess("-n2", "-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess("-n2", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=6)
 
 
@@ -97,49 +99,47 @@ def test_a_measurement_stays_on_one_worker(
 
 
 CORES = """
-import os, torch
+import os
+import pytest
 from exleak import resources
-os.cpu_count = lambda: 64
-resources.cpus = lambda: 20
-torch.set_num_threads(20)
+
+@pytest.fixture(scope="session", autouse=True)
+def cores():
+    import torch
+    os.cpu_count = lambda: 64
+    resources.cpus = lambda: 20
+    torch.set_num_threads(20)
 """
 
 
-def test_workers_share_the_cores(
-    llama: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def own_test(llama: Path, pytester: pytest.Pytester) -> Run:
+    """Runs a test of so many threads on one of two workers."""
+
+    def run(threads: int) -> pytest.RunResult:
+        pytester.makeconftest(CORES)
+        pytester.makepyfile(
+            test_own=f"""
+            def test_own(leakage_generations):
+                import torch
+                assert torch.get_num_threads() == {threads}
+            """
+        )
+        return pytester.runpytest_inprocess(
+            f"--leakage-model={llama}", "--leakage-report-only", "--leakage-limit=3",
+            "--leakage-generations=2", "-n2",
+        )  # fmt: skip
+
+    return run
+
+
+def test_workers_share_the_cores(own_test: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two workers compute on ten each of the twenty cores that they may use, of 64."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    pytester.makeconftest(CORES)
-    pytester.makepyfile(
-        test_own="""
-        def test_own(leakage_generations):
-            import torch
-            assert torch.get_num_threads() == 10
-        """
-    )
-    result = pytester.runpytest_subprocess(
-        f"--leakage-model={llama}", "--leakage-report-only", "--leakage-limit=3",
-        "--leakage-generations=2", "-n2",
-    )  # fmt: skip
-    result.assert_outcomes(passed=1)
+    own_test(10).assert_outcomes(passed=1)
 
 
-def test_workers_heed_the_environment(
-    llama: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_workers_heed_the_environment(own_test: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """``OMP_NUM_THREADS`` is not raised to a worker's share of the cores."""
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    pytester.makeconftest(CORES)
-    pytester.makepyfile(
-        test_own="""
-        def test_own(leakage_generations):
-            import torch
-            assert torch.get_num_threads() == 3
-        """
-    )
-    result = pytester.runpytest_subprocess(
-        f"--leakage-model={llama}", "--leakage-report-only", "--leakage-limit=3",
-        "--leakage-generations=2", "-n2",
-    )  # fmt: skip
-    result.assert_outcomes(passed=1)
+    own_test(3).assert_outcomes(passed=1)

@@ -1,0 +1,242 @@
+"""New Python processes without the seconds that importing torch and transformers takes.
+
+A process that has imported them waits, and forks for each process that a test wants. The fork gets
+arguments, environment, folder and standard streams of its own, and is a child of the test's
+process: it has a process id and an exit status, and can be killed. It differs from a new
+interpreter in one thing only: some of its imports are done. Those are none of exleak's or of a
+pytest plugin's modules, which pytest imports in its own way.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import gc
+import importlib
+import inspect
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from importlib.metadata import entry_points
+from itertools import takewhile
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+_REAL = subprocess.Popen
+_ROOT = Path(__file__).parents[2]
+_IMPORTED = (
+    "execnet",
+    "pytest",
+    "safetensors.torch",
+    "scipy.stats",
+    "sentencex",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.models.llama.modeling_llama",
+)
+#: Beginnings of the names of variables that are read when Python starts, or while importing.
+_READ_EARLY = ("CUDA", "HF_", "KMP_", "LANG", "LC_", "MKL_", "OMP_", "PYTHON", "TORCH", "TRANSF")
+#: What is started warm: execnet's workers, copies of a model, and pytest.
+_WARM = (
+    ["-u", "-c", "import sys;exec(eval(sys.stdin.readline()))"],
+    ["-P", "-c", "from exleak.generation.local.replicas import serve; serve()"],
+    ["-mpytest"],
+)
+_PR_SET_CHILD_SUBREAPER = 36
+_LONGEST = 2**17
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A process to start: its command without the interpreter, and what it finds around it."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: str
+    own_session: bool
+
+
+class Zygote:
+    """The process that has imported; started when it is first needed, it ends with this one."""
+
+    def __init__(self) -> None:
+        self._environment = dict(os.environ)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.popen = type("Popen", (_Popen,), {"zygote": self})
+
+    def starts(self, command: Sequence[str], environment: Mapping[str, str]) -> bool:
+        """Whether the process of a command may be a fork."""
+        return (
+            command[:1] == [sys.executable]
+            and any(command[1 : 1 + len(warm)] == warm for warm in _WARM)
+            and _early(environment) == _early(self._environment)
+        )
+
+    def start(self, start: _Start, streams: list[int]) -> int:
+        """Start a process with these standard streams; its id."""
+        if self._process is None:
+            self._begin()
+        _adopt_orphans(True)
+        try:
+            socket.send_fds(self._ours, [json.dumps(astuple(start)).encode()], streams)
+            pid = int(self._ours.recv(_LONGEST))
+            self._ours.recv(_LONGEST)  # now it is our child
+        finally:
+            _adopt_orphans(False)
+        return pid
+
+    def _begin(self) -> None:
+        self._process = _REAL(
+            [sys.executable, "-m", "tests.helpers.warm", str(self._theirs.fileno())],
+            pass_fds=[self._theirs.fileno()],
+            cwd=_ROOT,
+            # Paths come with each start.
+            env={name: self._environment[name] for name in {*self._environment} - {"PYTHONPATH"}},
+        )
+        self._theirs.close()
+
+    def close(self) -> None:
+        """End it; what it has started goes on."""
+        self._ours.close()
+        if self._process is not None:
+            self._process.wait()
+
+
+class _Popen(_REAL[Any]):
+    """Starts some Python processes as forks; otherwise as its base class does."""
+
+    zygote: Zygote
+
+    def _execute_child(self, *given: Any) -> None:
+        start = super()._execute_child  # type: ignore[misc]
+        wanted = inspect.signature(start).bind(*given).arguments
+        command = wanted["args"]
+        environment = wanted["env"] or os.environ
+        if not isinstance(command, (list, tuple)):
+            start(*given)
+            return
+        command = [*map(os.fsdecode, command)]
+        environment = {os.fsdecode(k): os.fsdecode(v) for k, v in environment.items()}
+        if not self.zygote.starts(command, environment):
+            start(*given)
+            return
+        streams = [wanted[name] for name in ("p2cread", "c2pwrite", "errwrite")]
+        streams = [own if own != -1 else number for number, own in enumerate(streams)]
+        folder = str(wanted["cwd"] or Path.cwd())
+        made = _Start(command[1:], environment, folder, wanted["start_new_session"])
+        try:
+            self.pid = self.zygote.start(made, streams)
+            self._child_created = True
+        finally:
+            ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+            self._close_pipe_fds(*map(wanted.get, ends))  # type: ignore[attr-defined]
+
+
+def _early(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(_READ_EARLY) and name != "PYTHONPATH"
+    }
+
+
+def _adopt_orphans(wanted: bool) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)
+
+
+def main() -> None:
+    """Import, and fork; returns in a fork, when it has done what was asked of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asked = socket.socket(fileno=int(sys.argv[1]))
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    gc.freeze()
+    start, streams = _forked(asked)
+    asked.close()
+    _prepare(start, streams)
+    status = 0
+    try:
+        _run(start.arguments)
+    except SystemExit as end:
+        status = int(end.code or 0)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    _end(status)
+
+
+def _forked(asked: socket.socket) -> tuple[_Start, list[int]]:
+    """Fork for each message. Returns in the forks, with the message and the streams."""
+    while True:
+        message, streams, _, _ = socket.recv_fds(asked, _LONGEST, 3)
+        if not message:
+            sys.exit()
+        # When a parent ends, the child becomes one of the process that adopts orphans.
+        parent = os.fork()
+        if not parent:
+            if not (pid := os.fork()):
+                return _Start(*json.loads(message)), streams
+            asked.send(str(pid).encode())
+            os._exit(0)
+        for stream in streams:
+            os.close(stream)
+        os.waitpid(parent, 0)
+        asked.send(b"done")
+
+
+def _prepare(start: _Start, streams: list[int]) -> None:
+    """Be a process that was just started."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    if start.own_session:
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(start.folder)
+    os.environ.clear()
+    os.environ.update(start.environment)
+    given = start.environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:1] = filter(None, given)
+    plugins = {entry.value.partition(".")[0] for entry in entry_points(group="pytest11")}
+    # Hypothesis looks for the references to a generator of trio's, and finds none that is frozen.
+    others = {"tests", "trio", *plugins}
+    for name in [name for name in sys.modules if name.partition(".")[0] in others]:
+        del sys.modules[name]
+
+
+def _run(arguments: list[str]) -> None:
+    """What ``python`` does with these arguments."""
+    options = [*takewhile(lambda part: part in ("-u", "-P"), arguments)]
+    what, *rest = arguments[len(options) :]
+    if "-P" not in options:
+        sys.path.insert(0, str(Path.cwd()) if what.startswith("-m") else "")
+    if what == "-mpytest":
+        sys.argv = ["pytest", *rest]
+        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [what, *rest[1:]]
+        sys.modules["__main__"] = main = ModuleType("__main__")
+        exec(compile(rest[0], "<string>", "exec"), main.__dict__)
+
+
+def _end(status: int) -> NoReturn:
+    """End as Python does, without freeing what was imported one by one."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
