@@ -95,6 +95,14 @@ class LeakageCallback(Callback):
         )
         self._validations = 0
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check that the module has a model and a tokenizer.
+
+        Raises:
+            SettingsError: It has none under these names.
+        """
+        self._parts(pl_module)
+
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, except in the sanity check before the training."""
         if trainer.sanity_checking:

@@ -237,10 +237,8 @@ class Monitor:
             return ""
         what_next = "measure it with more samples (limit=None) or generations"
         if self.folder is not None:
-            what_next = (
-                f"exleak report {self.folder / measurement.model}.json --to html for every pair; "
-                + what_next
-            )
+            report = self.folder / f"{measurement.model}.json"
+            what_next = f"exleak report {report} -o leakage.html for every pair; {what_next}"
         return failure(
             measurement, verdict.outcome, "; ".join(verdict.reasons), what_next=what_next
         )

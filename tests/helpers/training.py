@@ -45,13 +45,14 @@ def trainer(
         TrainingArguments(str(folder), **{**usual, **given}),
         train_dataset=rows,
         eval_dataset=rows[:2],
-        data_collator=_padded,
+        data_collator=padded,
         processing_class=tokenizer,
         callbacks=list(callbacks),
     )
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+def padded(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+    """A batch whose labels are its tokens."""
     longest = max(map(len, rows))
     ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows])
     there = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
