@@ -45,13 +45,6 @@ _IMPORTED = (
 )
 #: Beginnings of the names of variables that are read when Python starts, or while importing.
 _READ_EARLY = ("CUDA", "HF_", "KMP_", "LANG", "LC_", "MKL_", "OMP_", "PYTHON", "TORCH", "TRANSF")
-#: What is started warm, besides scripts: execnet's workers, copies of a model, and pytest.
-_WARM = (
-    ["-u", "-c", "import sys;exec(eval(sys.stdin.readline()))"],
-    ["-P", "-c", "from exleak.generation.local.replicas import serve; serve()"],
-    ["-mpytest"],
-    ["-m", "pytest"],
-)
 _PR_SET_CHILD_SUBREAPER = 36
 _LONGEST = 2**17
 
@@ -80,12 +73,12 @@ class Zygote:
         self.popen = type("Popen", (_Popen,), {"zygote": self})
 
     def starts(self, command: Sequence[str], environment: Mapping[str, str]) -> bool:
-        """Whether the process of a command may be a fork."""
-        return (
-            command[:1] == [sys.executable]
-            and (command[1].endswith(".py") or any(_begins(command[1:], warm) for warm in _WARM))
-            and _early(environment) == _early(self._environment)
-        )
+        """Whether a command runs code, a script or pytest, as they would run in this process."""
+        _, what, *rest = _parts(command[1:])
+        is_code = what in ("-c", "-mpytest") or [what, *rest[:1]] == ["-m", "pytest"]
+        is_known = is_code or what.endswith(".py")
+        same = _early(environment) == _early(self._environment)
+        return command[0] == sys.executable and is_known and same
 
     def start(self, start: _Start, streams: list[int]) -> int:
         """Start a process with these standard streams; its id."""
@@ -153,8 +146,10 @@ def _pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def _begins(command: Sequence[str], beginning: Sequence[str]) -> bool:
-    return command[: len(beginning)] == beginning
+def _parts(arguments: Sequence[str]) -> tuple[Any, ...]:
+    """The options that are understood here, what is to be run, and its arguments."""
+    options = [*takewhile(lambda part: part in ("-u", "-P"), arguments)]
+    return (options, *(arguments[len(options) :] or [""]))
 
 
 def _early(environment: Mapping[str, str]) -> dict[str, str]:
@@ -238,8 +233,7 @@ def _prepare(start: _Start, streams: list[int]) -> None:
 
 def _run(arguments: list[str]) -> None:
     """What ``python`` does with these arguments."""
-    options = [*takewhile(lambda part: part in ("-u", "-P"), arguments)]
-    what, *rest = arguments[len(options) :]
+    options, what, *rest = _parts(arguments)
     if "-P" not in options:
         begin = Path.cwd() if what.startswith("-m") else Path(what).parent
         sys.path.insert(0, "" if what == "-c" else str(begin))
