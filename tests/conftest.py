@@ -54,7 +54,7 @@ def zygote() -> Iterator[Zygote | None]:
         return
     from tests.helpers.warm import Zygote
 
-    found = Zygote()
+    found = Zygote(os.environ)
     yield found
     found.close()
 

@@ -45,12 +45,6 @@ _IMPORTED = (
 )
 #: Beginnings of the names of variables that are read when Python starts, or while importing.
 _READ_EARLY = ("CUDA", "HF_", "KMP_", "LANG", "LC_", "MKL_", "OMP_", "PYTHON", "TORCH", "TRANSF")
-#: What is started warm: execnet's workers, copies of a model, and pytest.
-_WARM = (
-    ["-u", "-c", "import sys;exec(eval(sys.stdin.readline()))"],
-    ["-P", "-c", "from exleak.generation.local.replicas import serve; serve()"],
-    ["-mpytest"],
-)
 _PR_SET_CHILD_SUBREAPER = 36
 _LONGEST = 2**17
 
@@ -66,48 +60,54 @@ class _Start:
 
 
 class Zygote:
-    """The process that has imported; started when it is first needed, it ends with this one."""
+    """The process that has imported; started when it is first needed, it ends with this one.
 
-    def __init__(self) -> None:
-        self._environment = dict(os.environ)
+    Args:
+        environment: What it was, or will be, started with.
+        asked: The way to one that is there already.
+    """
+
+    def __init__(self, environment: Mapping[str, str], asked: socket.socket | None = None) -> None:
+        self._environment, self._asked = dict(environment), asked
         self._process: subprocess.Popen[bytes] | None = None
-        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.popen = type("Popen", (_Popen,), {"zygote": self})
 
     def starts(self, command: Sequence[str], environment: Mapping[str, str]) -> bool:
-        """Whether the process of a command may be a fork."""
-        return (
-            command[:1] == [sys.executable]
-            and any(command[1 : 1 + len(warm)] == warm for warm in _WARM)
-            and _early(environment) == _early(self._environment)
-        )
+        """Whether a command runs code, a script or pytest, as they would run in this process."""
+        _, what, *rest = _parts(command[1:])
+        is_code = what in ("-c", "-mpytest") or [what, *rest[:1]] == ["-m", "pytest"]
+        is_known = is_code or what.endswith(".py")
+        same = _early(environment) == _early(self._environment)
+        return command[0] == sys.executable and is_known and same
 
     def start(self, start: _Start, streams: list[int]) -> int:
         """Start a process with these standard streams; its id."""
-        if self._process is None:
-            self._begin()
+        asked = self._asked or self._begin()
         _adopt_orphans(True)
         try:
-            socket.send_fds(self._ours, [json.dumps(astuple(start)).encode()], streams)
-            pid = int(self._ours.recv(_LONGEST))
-            self._ours.recv(_LONGEST)  # now it is our child
+            socket.send_fds(asked, [json.dumps(astuple(start)).encode()], streams)
+            pid = int(asked.recv(_LONGEST))
+            asked.recv(_LONGEST)  # now it is our child
         finally:
             _adopt_orphans(False)
         return pid
 
-    def _begin(self) -> None:
-        self._process = _REAL(
-            [sys.executable, "-m", "tests.helpers.warm", str(self._theirs.fileno())],
-            pass_fds=[self._theirs.fileno()],
-            cwd=_ROOT,
-            # Paths come with each start.
-            env={name: self._environment[name] for name in {*self._environment} - {"PYTHONPATH"}},
-        )
-        self._theirs.close()
+    def _begin(self) -> socket.socket:
+        self._asked, theirs = _pair()
+        with theirs:
+            self._process = _REAL(
+                [sys.executable, "-m", "tests.helpers.warm", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                cwd=_ROOT,
+                # Paths come with each start.
+                env={k: v for k, v in self._environment.items() if k != "PYTHONPATH"},
+            )
+        return self._asked
 
     def close(self) -> None:
         """End it; what it has started goes on."""
-        self._ours.close()
+        if self._asked is not None:
+            self._asked.close()
         if self._process is not None:
             self._process.wait()
 
@@ -142,6 +142,16 @@ class _Popen(_REAL[Any]):
             self._close_pipe_fds(*map(wanted.get, ends))  # type: ignore[attr-defined]
 
 
+def _pair() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def _parts(arguments: Sequence[str]) -> tuple[Any, ...]:
+    """The options that are understood here, what is to be run, and its arguments."""
+    options = [*takewhile(lambda part: part in ("-u", "-P"), arguments)]
+    return (options, *(arguments[len(options) :] or [""]))
+
+
 def _early(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
@@ -161,9 +171,10 @@ def main() -> None:
     for name in _IMPORTED:
         importlib.import_module(name)
     gc.freeze()
-    start, streams = _forked(asked)
-    asked.close()
+    environment = dict(os.environ)
+    start, streams, further = _forked(asked)
     _prepare(start, streams)
+    subprocess.Popen = Zygote(environment, further).popen  # type: ignore[assignment,misc]
     status = 0
     try:
         _run(start.arguments)
@@ -175,23 +186,29 @@ def main() -> None:
     _end(status)
 
 
-def _forked(asked: socket.socket) -> tuple[_Start, list[int]]:
-    """Fork for each message. Returns in the forks, with the message and the streams."""
+def _forked(asked: socket.socket) -> tuple[_Start, list[int], socket.socket]:
+    """Fork for each message. Returns in the forks: message, streams, the way to further ones."""
     while True:
         message, streams, _, _ = socket.recv_fds(asked, _LONGEST, 3)
         if not message:
-            sys.exit()
+            os._exit(0)
         # When a parent ends, the child becomes one of the process that adopts orphans.
         parent = os.fork()
         if not parent:
-            if not (pid := os.fork()):
-                return _Start(*json.loads(message)), streams
-            asked.send(str(pid).encode())
-            os._exit(0)
+            if pid := os.fork():
+                asked.send(str(pid).encode())
+                os._exit(0)
+            asked.close()
+            further, asked = _pair()
+            if os.fork():
+                asked.close()
+                return _Start(*json.loads(message)), streams, further
+            further.close()
+        else:
+            os.waitpid(parent, 0)
+            asked.send(b"done")
         for stream in streams:
             os.close(stream)
-        os.waitpid(parent, 0)
-        asked.send(b"done")
 
 
 def _prepare(start: _Start, streams: list[int]) -> None:
@@ -216,17 +233,20 @@ def _prepare(start: _Start, streams: list[int]) -> None:
 
 def _run(arguments: list[str]) -> None:
     """What ``python`` does with these arguments."""
-    options = [*takewhile(lambda part: part in ("-u", "-P"), arguments)]
-    what, *rest = arguments[len(options) :]
+    options, what, *rest = _parts(arguments)
     if "-P" not in options:
-        sys.path.insert(0, str(Path.cwd()) if what.startswith("-m") else "")
-    if what == "-mpytest":
-        sys.argv = ["pytest", *rest]
-        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = [what, *rest[1:]]
+        begin = Path.cwd() if what.startswith("-m") else Path(what).parent
+        sys.path.insert(0, "" if what == "-c" else str(begin))
+    if what == "-c":
+        sys.argv = ["-c", *rest[1:]]
         sys.modules["__main__"] = main = ModuleType("__main__")
         exec(compile(rest[0], "<string>", "exec"), main.__dict__)
+    elif what.startswith("-m"):
+        sys.argv = ["pytest", *rest[what == "-m" :]]
+        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [what, *rest]
+        runpy.run_path(what, run_name="__main__")
 
 
 def _end(status: int) -> NoReturn:

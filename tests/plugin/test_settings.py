@@ -196,7 +196,7 @@ def test_a_suite_without_a_model_changes_nothing(toy: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*no model: pass --leakage-model*"])
 
 
-def test_who_does_not_use_the_plugin_pays_nothing(pytester: pytest.Pytester) -> None:
+def test_who_does_not_use_the_plugin_pays_nothing(cold: None, pytester: pytest.Pytester) -> None:
     """No heavy import, and no output."""
     pytester.makepyfile(
         conftest=f"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import random
 import re
@@ -313,18 +312,30 @@ def generate_in_process(path: str, store: str) -> None:
     measured(Path(path), Store(store))
 
 
-def test_two_processes_write_at_once(llama: Path, tmp_path: Path) -> None:
+def generating(path: Path, store: Path, number: int = 1) -> list[subprocess.Popen[bytes]]:
+    """Processes that begin at the same time to generate into a store."""
+    code = (
+        "import sys; from tests.store.test_store import generate_in_process as g; "
+        "print('ready', flush=True); sys.stdin.readline(); g(*sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, str(path), str(store)]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    root = Path(__file__).parents[2]
+    found = [subprocess.Popen(command, cwd=root, **pipes) for _ in range(number)]
+    for process in found:
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in found:
+        assert process.stdin is not None
+        process.stdin.close()
+    return found
+
+
+def test_two_processes_write_at_once(warm: None, llama: Path, tmp_path: Path) -> None:
     """Both end well, and what is stored is what one process alone would have made."""
-    context = multiprocessing.get_context("spawn")
-    workers = [
-        context.Process(target=generate_in_process, args=(str(llama), str(tmp_path)))
-        for _ in range(2)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(120)
-        assert worker.exitcode == 0
+    for process in generating(llama, tmp_path, 2):
+        with process:
+            assert process.wait(120) == 0
     source = NoModel("m", str(llama), device="cpu")
     assert (
         generate_rows(source, DATA, SETTINGS, store=Store(tmp_path)).rows
@@ -332,16 +343,9 @@ def test_two_processes_write_at_once(llama: Path, tmp_path: Path) -> None:
     )
 
 
-def test_a_killed_run_resumes(llama: Path, tmp_path: Path) -> None:
+def test_a_killed_run_resumes(warm: None, llama: Path, tmp_path: Path) -> None:
     """Killed while it writes: nothing is wrong afterwards, and what was flushed is kept."""
-    code = (
-        "import sys; from tests.store.test_store import generate_in_process as g; "
-        "print('go', flush=True); g(*sys.argv[1:])"
-    )
-    command = [sys.executable, "-c", code, str(llama), str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
-    assert process.stdout is not None
-    process.stdout.readline()
+    (process,) = generating(llama, tmp_path)
     about = CheckpointSource("m", str(llama), device="cpu").about(SETTINGS, Store(tmp_path))
     stored = Store(tmp_path).generations(about)
     deadline = time.monotonic() + 60
