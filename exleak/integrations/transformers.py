@@ -87,7 +87,6 @@ class LeakageCallback(TrainerCallback, ExportableState):
         on_fail: What a failing or unusable measurement does: warn, stop the training, or raise
             :class:`exleak.integrations.reactions.LeakageError`.
         on_error: Whether an error while measuring is a warning, or raised.
-        distributed: ``"auto"`` shares the prompts among the ranks of a distributed training.
         prefix: The keys begin with ``eval_`` and this.
         samples: Number of worst pairs in the table for the trackers.
         report: Folder for reports within the output folder; ``None`` writes none.
@@ -117,7 +116,6 @@ class LeakageCallback(TrainerCallback, ExportableState):
         baseline: str | Path | None = START,
         on_fail: OnFail = "warn",
         on_error: OnError = "warn",
-        distributed: Literal["auto"] = "auto",
         prefix: str = "leakage",
         samples: int = 16,
         report: str | None = "leakage",
@@ -399,7 +397,9 @@ class LeakageCallback(TrainerCallback, ExportableState):
                 )
 
 
-def attach(trainer: Trainer, callback: LeakageCallback | None = None, **settings: Any) -> Any:
+def attach(
+    trainer: Trainer, callback: LeakageCallback | None = None, **settings: Any
+) -> LeakageCallback:
     """Measure leakage in a Trainer's evaluations, before it logs them.
 
     The metrics then stand beside the loss in the Trainer's own log entry, so that everything it
