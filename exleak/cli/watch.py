@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from exleak.cli.gate import EXIT, exit_status
 from exleak.cli.shared import (
@@ -20,6 +20,7 @@ from exleak.cli.shared import (
     check_placement,
 )
 from exleak.gate.limits import METRICS
+from exleak.generation.requests import Chat
 
 if TYPE_CHECKING:
     from exleak.watching.plan import Plan
@@ -31,7 +32,6 @@ Ends when a checkpoint leaks more than the first, or when the training is over. 
 nothing wrong; 1 a checkpoint leaks more than the first, or fails --max-rate; 2 usage; 10 a
 checkpoint could not be measured, or none was there."""
 _TRACKERS = ("tensorboard", "mlflow", "wandb", "trackio")
-_CHATS = ("auto", "always", "never", "prefill")
 _NAME, _WIDTH = 24, 96
 _HEAD = ("checkpoint", "μ_EL", "95% interval", "directional", "residual", "carry-over", "increase",
          "outcome")  # fmt: skip
@@ -62,7 +62,9 @@ def _add_measuring(group: argparse._ArgumentGroup) -> None:
     )
     add_seed(group)
     add_placement(group)
-    group.add_argument("--chat", choices=_CHATS, default="auto", help="use of the chat template")
+    group.add_argument(
+        "--chat", choices=get_args(Chat), default="auto", help="use of the chat template"
+    )
 
 
 def _add_judging(group: argparse._ArgumentGroup) -> None:

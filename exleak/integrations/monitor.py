@@ -244,12 +244,18 @@ class Monitor:
         )
 
     def resume(self, step: int) -> str:
-        """Take the start from the report of an earlier run that is now continued.
+        """Begin a training: forget another one's start, or read that of the run now continued.
+
+        Args:
+            step: The step that the training begins at.
 
         Returns:
             A warning if there is none; then the first measurement is the start.
         """
-        if self.baseline != START or self._start is not None or not step:
+        if self.baseline != START:
+            return ""
+        self._start = None
+        if not step:
             return ""
         if self.folder is not None and (file := self.folder / f"{_name(0)}.json").is_file():
             self._start = _from_report(file)

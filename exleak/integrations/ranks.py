@@ -90,10 +90,7 @@ class Ranks:
         try:
             dist.all_gather_object(answers, told, group=self.group)
         except Exception as error:  # a time-out, or the connection of a process that is gone
-            raise ModelError(
-                f"rank {self.rank}: another rank failed, or did not come within "
-                f"{self.timeout:.0f} s: {one_line(error)}"
-            ) from error
+            raise _alone(self.rank, self.timeout, error) from error
         return answers
 
     def share(self, work: Callable[[], Result]) -> Result:
@@ -147,14 +144,18 @@ def ranks(timeout: float) -> Iterator[Ranks]:
     try:
         group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout))
     except Exception as error:
-        raise ModelError(
-            f"rank {dist.get_rank()}: another rank failed, or did not come within "
-            f"{timeout:.0f} s: {one_line(error)}"
-        ) from error
+        raise _alone(dist.get_rank(), timeout, error) from error
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size(), timeout, group)
     finally:
         dist.destroy_process_group(group)
+
+
+def _alone(rank: int, timeout: float, error: Exception) -> ModelError:
+    return ModelError(
+        f"rank {rank}: another rank failed, or did not come within {timeout:.0f} s: "
+        f"{one_line(error)}"
+    )
 
 
 @dataclass(frozen=True)

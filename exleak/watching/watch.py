@@ -7,11 +7,11 @@ there, also those of checkpoints that the trainer has deleted since (``save_tota
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from exleak.checkpoints import Completion, checkpoints_in, contents, step_of, trainer_state
 from exleak.errors import (
@@ -23,7 +23,7 @@ from exleak.errors import (
 )
 from exleak.gate.comparison import compared_metric
 from exleak.gate.sequential import Look, Series
-from exleak.records import Continuation, Measurement
+from exleak.records import Measurement
 from exleak.remarks import remark
 from exleak.resources import drop_unused_models
 from exleak.watching.memory import Memory
@@ -31,21 +31,12 @@ from exleak.watching.plan import Plan
 
 if TYPE_CHECKING:
     from exleak.generation.dataset import Progress
+    from exleak.integrations.trackers import Tracker
 
 #: Seconds without a change after which a checkpoint without trainer_state.json is complete.
 SETTLE = 30.0
 #: Seconds between two looks into the folder.
 INTERVAL = 20.0
-
-
-class Tracker(Protocol):
-    """An experiment tracker, see :mod:`exleak.integrations.trackers`."""
-
-    def log(self, metrics: Mapping[str, float], step: int, rows: Sequence[Continuation]) -> None:
-        """Log a checkpoint's metrics and its worst continuations."""
-
-    def close(self) -> None:
-        """End the tracker's run."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from exleak import load_dataset, reference
 from exleak.generation.sampling import Sampling
+from exleak.integrations.trackers import Tracker
 from exleak.scoring import load_instrument
 from exleak.store import Store
 from exleak.watching.memory import Memory
 from exleak.watching.plan import Plan
-from exleak.watching.watch import Ending, Tracker, Watch
+from exleak.watching.watch import Ending, Watch
 
 #: Enough that a leaky model is marked at the first look.
 SAMPLES, GENERATIONS = 16, 4

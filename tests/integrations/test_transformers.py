@@ -268,6 +268,16 @@ def test_a_resumed_training_keeps_its_start(
     assert "measured from step 2" in caplog.text
 
 
+def test_a_second_training_has_a_start_of_its_own(llama: Path, tmp_path: Path) -> None:
+    """Also with the same callback."""
+    callback = LeakageCallback(**ALL)
+    given = trainer(llama, tmp_path, [callback])
+    given.train()
+    given.train()
+    starts = [entry for entry in measured(given) if entry["step"] == 0]
+    assert [entry["eval_leakage_increase"] for entry in starts] == [0.0]
+
+
 def test_transformers_may_restore_it_from_a_checkpoint(llama: Path, tmp_path: Path) -> None:
     """From the settings in trainer_state.json; objects cannot be in there, and it says so."""
     saves: dict[str, Any] = {"save_strategy": "steps", "save_steps": 2}
