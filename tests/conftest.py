@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = ["browser"]
 
+#: Files with one long step each come first: at the end, other workers would wait for them.
+_LONG = (
+    "test_selfcheck.py",
+    "test_leakage.py",
+    "test_paper.py",
+    "test_no_difference.py",
+    "test_simulation.py",
+    "test_transformers_serve.py",
+    "test_shipped.py",
+)
+
 # Figures and texts of the tests are those of the CPU in float32. CUDA_VISIBLE_DEVICES=0 overrides.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 # Several processes test at once: threads that wait for others leave the core to them.
@@ -28,6 +39,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # A shell starts background jobs with SIGINT ignored, and so would be what the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest files first."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 @pytest.fixture(scope="session")
