@@ -2,9 +2,9 @@
 
 A process that has imported them waits, and forks for each process that a test wants. The fork gets
 arguments, environment, folder and standard streams of its own, and is a child of the test's
-process: it has a process id and an exit status, and can be killed. It differs from a new
-interpreter in one thing only: some of its imports are done. Those are none of exleak's or of a
-pytest plugin's modules, which pytest imports in its own way.
+process: it has a process id and an exit status, and can be killed. What it starts is warm, too. It
+differs from a new interpreter in that some imports are done, and that at the end it does not free
+what was imported. Nothing of exleak is imported, nor of a pytest plugin, which pytest rewrites.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ _IMPORTED = (
 )
 #: Beginnings of the names of variables that are read when Python starts, or while importing.
 _READ_EARLY = ("CUDA", "HF_", "KMP_", "LANG", "LC_", "MKL_", "OMP_", "PYTHON", "TORCH", "TRANSF")
+#: Those that each start has of its own, or that torch sets itself.
+_FREE = ("PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR")
 _PR_SET_CHILD_SUBREAPER = 36
 _LONGEST = 2**17
 
@@ -72,13 +74,12 @@ class Zygote:
         self._process: subprocess.Popen[bytes] | None = None
         self.popen = type("Popen", (_Popen,), {"zygote": self})
 
-    def starts(self, command: Sequence[str], environment: Mapping[str, str]) -> bool:
-        """Whether a command runs code, a script or pytest, as they would run in this process."""
-        _, what, *rest = _parts(command[1:])
+    def starts(self, start: _Start) -> bool:
+        """Whether code, a script or pytest is to run, with what was there while importing."""
+        _, what, *rest = _parts(start.arguments)
         is_code = what in ("-c", "-mpytest") or [what, *rest[:1]] == ["-m", "pytest"]
         is_known = is_code or what.endswith(".py")
-        same = _early(environment) == _early(self._environment)
-        return command[0] == sys.executable and is_known and same
+        return is_known and _early(start.environment) == _early(self._environment)
 
     def start(self, start: _Start, streams: list[int]) -> int:
         """Start a process with these standard streams; its id."""
@@ -118,28 +119,38 @@ class _Popen(_REAL[Any]):
     zygote: Zygote
 
     def _execute_child(self, *given: Any) -> None:
-        start = super()._execute_child  # type: ignore[misc]
-        wanted = inspect.signature(start).bind(*given).arguments
-        command = wanted["args"]
-        environment = wanted["env"] or os.environ
-        if not isinstance(command, (list, tuple)):
-            start(*given)
-            return
-        command = [*map(os.fsdecode, command)]
-        environment = {os.fsdecode(k): os.fsdecode(v) for k, v in environment.items()}
-        if not self.zygote.starts(command, environment):
-            start(*given)
+        cold = super()._execute_child  # type: ignore[misc]
+        wanted = inspect.signature(cold).bind(*given).arguments
+        start = _start_of(wanted)
+        if start is None or not self.zygote.starts(start):
+            cold(*given)
             return
         streams = [wanted[name] for name in ("p2cread", "c2pwrite", "errwrite")]
         streams = [own if own != -1 else number for number, own in enumerate(streams)]
-        folder = str(wanted["cwd"] or Path.cwd())
-        made = _Start(command[1:], environment, folder, wanted["start_new_session"])
         try:
-            self.pid = self.zygote.start(made, streams)
+            self.pid = self.zygote.start(start, streams)
             self._child_created = True
         finally:
             ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
             self._close_pipe_fds(*map(wanted.get, ends))  # type: ignore[attr-defined]
+
+
+def _start_of(wanted: Mapping[str, Any]) -> _Start | None:
+    """What a process is started with; ``None`` if that is not this Python, or more is wanted."""
+    command = wanted["args"]
+    if isinstance(command, (str, bytes, os.PathLike)):
+        return None
+    command = [*map(os.fsdecode, command)]
+    more = ("executable", "preexec_fn", "pass_fds", "shell")
+    if command[0] != sys.executable or any(wanted[name] for name in more):
+        return None
+    environment = os.environ if wanted["env"] is None else wanted["env"]
+    return _Start(
+        command[1:],
+        {os.fsdecode(name): os.fsdecode(value) for name, value in environment.items()},
+        str(wanted["cwd"] or Path.cwd()),
+        wanted["start_new_session"],
+    )
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:
@@ -156,7 +167,7 @@ def _early(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(_READ_EARLY) and name != "PYTHONPATH"
+        if name.startswith(_READ_EARLY) and name not in _FREE
     }
 
 
