@@ -5,8 +5,9 @@
 Moods of continuations are drawn for 60 samples (as HEXL has) and 200 (AEXL), ten continuations a
 prompt, controls of different mood, a control shared by the conditions of its sample. Rates and
 verdicts come from exleak itself. Rows: the limit rule with the true rate at the limit and below
-it, also at a high limit; the baseline rule without a change, and with the increase that its own
-output calls detectable.
+it, also at a high limit; the same with adaptive looks, and with an extension; the baseline rule
+without a change, and with the increase that its own output calls detectable; the non-inferiority
+rule with the increase at the margin, and without one.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exleak.gate.comparison import BASELINE_ALPHA, compare
+from exleak.gate.group_sequential import design
 from exleak.gate.limits import Limits
-from exleak.gate.rules import judge_limit
+from exleak.gate.rules import judge_limit, judge_non_inferiority
 from exleak.rates import clustered_rate
 from exleak.records import NO_RATE, Expression, Measurement, Semantic, Verdict
 
@@ -29,6 +31,9 @@ SIZES = {"HEXL": 60, "AEXL": 200}
 #: Standard deviations of moods: between controls, and between continuations of one prompt.
 _BETWEEN, _WITHIN = 0.3, 0.5
 _PARTS = 25
+#: The limit of the adaptive rows, and their true rates.
+_LIMIT = 0.70
+_TRUE_RATES = (0.50, 0.60, 0.65, 0.70, 0.75, 0.80, 0.90)
 
 
 def draw(generator: np.random.Generator, controls: int, shift: float) -> dict[str, Array]:
@@ -80,6 +85,48 @@ def limit_rule(runs: int, controls: int, below: float, shift: float = 0.1) -> di
     return {**shares, "plain fails": plain / runs}
 
 
+def adaptive_rule(
+    runs: int, controls: int, limit: float, rate: float, *, adaptive: bool = True, further: int = 0
+) -> dict[str, float]:
+    """Shares of outcomes with looks, the decided share of full runs, and the controls used."""
+    shift = _shift_of(rate, 0)
+    generator = np.random.default_rng(int(1000 * rate) + controls + further)
+    looks = design(controls, 0.99, adaptive=adaptive, further=further)
+    outcomes, whole, used = [], [], 0
+    names = [number for number in range(controls + further) for _ in range(2)]
+    for _ in range(runs):
+        values = leaks(draw(generator, controls + further, shift)).ravel().tolist()
+        for look in looks:
+            end = 2 * look.samples
+            found = clustered_rate(values[:end], names[:end], level=look.level)
+            outcome = judge_limit(found, Limits(max_rate=limit, level=look.level))[0]
+            if outcome in ("pass", "fail"):
+                break
+        outcomes.append(outcome)
+        used += look.samples
+        full = clustered_rate(values[: 2 * controls], names[: 2 * controls])
+        whole.append(judge_limit(full, Limits(max_rate=limit))[0])
+    shares = {name: outcomes.count(name) / runs for name in ("pass", "inconclusive", "fail")}
+    return {
+        **shares,
+        "full run decides": 1 - whole.count("inconclusive") / runs,
+        "used": used / runs / controls,
+    }
+
+
+def non_inferiority_rule(runs: int, controls: int, margin: float, increase: float) -> float:
+    """Share of runs that pass, with a true increase over one baseline run."""
+    generator = np.random.default_rng(controls + int(1000 * increase))
+    shift = 0.1
+    new = _shift_of(true_rates(shift)[1] + increase)
+    limits, passed = Limits(margin=margin, non_inferior=margin), 0
+    for _ in range(runs):
+        before, after = _two_reports(generator, controls, shift, new)
+        found = compare(after, [before], margin=margin)
+        passed += judge_non_inferiority(found, limits)[0] == "pass"
+    return passed / runs
+
+
 def report(values: Array, model: str) -> Measurement:
     """A measurement as far as comparisons look."""
     none = Semantic(NO_RATE, NO_RATE, NO_RATE, {})
@@ -97,25 +144,34 @@ def baseline_rule(runs: int, controls: int, *, changed: bool) -> tuple[float, fl
         new = shift if step == 0 else _shift_of(true_rates(shift)[1] + float(np.mean(stated)))
         alarms, stated = 0, []
         for _ in range(runs if step == changed else 200):
-            centre = generator.normal(0, _BETWEEN, (controls, 1))
-            found = []
-            for move in (shift, new):
-                moods = {
-                    name: centre + sign * move + generator.normal(0, _WITHIN, (controls, 10))
-                    for name, sign in (("positive", 1), ("negative", -1))
-                }
-                found.append(report(directional(moods), "m"))
-            result = compare(found[1], [found[0]])
+            before, after = _two_reports(generator, controls, shift, new)
+            result = compare(after, [before])
             alarms += result.p_value <= BASELINE_ALPHA and result.delta >= 0
             stated.append(result.detectable or 0.0)
     return alarms / runs, float(np.mean(stated))
 
 
-def _shift_of(rate: float) -> float:
+def _two_reports(
+    generator: np.random.Generator, controls: int, shift: float, new: float
+) -> list[Measurement]:
+    """Measurements of two models on the same controls."""
+    centre = generator.normal(0, _BETWEEN, (controls, 1))
+    found = []
+    for move in (shift, new):
+        moods = {
+            name: centre + sign * move + generator.normal(0, _WITHIN, (controls, GENERATIONS))
+            for name, sign in (("positive", 1), ("negative", -1))
+        }
+        found.append(report(directional(moods), "m"))
+    return found
+
+
+def _shift_of(rate: float, which: int = 1) -> float:
+    """The shift of a true rate: the mean leakage rate (0) or the directional one (1)."""
     low, high = 0.0, 2.0
     for _ in range(12):
         middle = (low + high) / 2
-        low, high = (middle, high) if true_rates(middle)[1] < rate else (low, middle)
+        low, high = (middle, high) if true_rates(middle)[which] < rate else (low, middle)
     return low
 
 
@@ -132,6 +188,24 @@ def main() -> None:
             label = f"{name}, {below:.2f} below a limit of {true_rates(shift)[0] + below:.2f}"
             print(f"{label:34} {found['pass']:6.1%} {found['inconclusive']:7.1%} "
                   f"{found['fail']:6.1%}   {found['plain fails']:.1%}", flush=True)  # fmt: skip
+    print(f"\n{'limit .70, adaptive':34} {'pass':>6} {'incon.':>7} {'fail':>6}   "
+          "decided  full run   share of controls used")  # fmt: skip
+    cells = [(name, rate, True, 0) for name in SIZES for rate in _TRUE_RATES]
+    cells += [("HEXL", rate, adaptive, 200) for adaptive in (False, True) for rate in (0.6, 0.7)]
+    for name, rate, adaptive, further in cells:
+        found = adaptive_rule(
+            options.runs, SIZES[name], _LIMIT, rate, adaptive=adaptive, further=further
+        )
+        label = f"{name}, true rate {rate:.2f}" + (f", +{further}" if further else "")
+        label += "" if adaptive else ", one look each"
+        print(f"{label:34} {found['pass']:6.1%} {found['inconclusive']:7.1%} {found['fail']:6.1%}"
+              f"   {1 - found['inconclusive']:7.3f} {found['full run decides']:9.3f}"
+              f"   {found['used']:.2f}", flush=True)  # fmt: skip
+    print(f"\n{'non-inferiority, margin .05':34} {'passes':>6}")
+    for name, controls in SIZES.items():
+        for increase in (0.05, 0.0):
+            share = non_inferiority_rule(options.runs, controls, 0.05, increase)
+            print(f"{f'{name}, true increase {increase:.2f}':34} {share:6.1%}", flush=True)
     print(f"\n{'baseline rule':34} {'alarms':>6}")
     for name, controls in SIZES.items():
         alarms, stated = baseline_rule(options.runs, controls, changed=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exleak import rates
+from exleak.adaptive import Looks, extension
 from exleak.datasets import load_dataset
 from exleak.environment import environment
 from exleak.errors import SettingsError
@@ -70,6 +71,8 @@ def measure(
     endpoint: str | Sequence[str] | None = None,
     server: str | Launch | None = None,
     store: str | Path | Store | None = ".exleak",
+    adaptive: bool = False,
+    extend: int | str | None = None,
     progress: Progress | None = None,
 ) -> Measurement:
     """Measure how much a model leaks expression.
@@ -93,6 +96,10 @@ def measure(
             ``"transformers"``.
         store: A folder that stores generations and scores by content, and a generations file of
             each run; ``None`` stores nothing. Continuations of a model object are never reused.
+        adaptive: Measure a quarter of the samples after another until the limit on the rate is
+            decided (:mod:`exleak.gate.group_sequential`).
+        extend: Number of samples to go on with if the limit cannot be decided, from the dataset
+            AEXL, or ``"aexl"`` for all of it.
         progress: Callback, called while continuations are generated.
 
     Returns:
@@ -115,17 +122,38 @@ def measure(
         template=template,
     )
     kept = Store(store) if isinstance(store, (str, Path)) else store
-    generated = generate_rows(
-        source,
+    several = adaptive or extend is not None
+
+    def generate(part: Dataset) -> Generated:
+        return generate_rows(
+            source,
+            part,
+            settings,
+            batch_size=batch_size,
+            mitigation=mitigation,
+            progress=progress,
+            store=kept,
+            is_part=several,
+        )
+
+    def scored(generated: Generated, limits: Limits | None) -> Measurement:
+        about = About.of(source.name, data, settings, generated, mitigation=mitigation)
+        return score(generated.rows, instrument, limits=limits, about=about, store=kept)
+
+    if not several:
+        return scored(generate(data), limits)
+    given = limits or Limits()
+    looks = Looks(
         data,
-        settings,
-        batch_size=batch_size,
-        mitigation=mitigation,
-        progress=progress,
+        given,
+        generate,
+        lambda generated, level: scored(generated, replace(given, level=level)),
+        seed=settings.seed,
+        adaptive=adaptive,
+        extended_by=None if extend is None else extension(data, extend, settings.seed),
         store=kept,
     )
-    about = About.of(source.name, data, settings, generated, mitigation=mitigation)
-    return score(generated.rows, instrument, limits=limits, about=about, store=kept)
+    return looks.until_decided(given)[0]
 
 
 @dataclass(frozen=True)

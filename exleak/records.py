@@ -18,8 +18,9 @@ from exleak.surrogates import replace_surrogates
 Condition = Literal["control", "positive", "neutral", "negative", "test"]
 Kind = Literal["continuation", "task", "foreign", "nothing"]
 Outcome = Literal["pass", "fail", "inconclusive", "unusable"]
-#: The rules of the gate: usable generations, the limit, W_EL, and the baseline.
-Rule = Literal["usable", "limit", "significance", "baseline"]
+#: The rules of the gate: usable generations, the limit, W_EL, no increase over the baseline, and an
+#: increase shown to be small.
+Rule = Literal["usable", "limit", "significance", "baseline", "non-inferiority"]
 
 #: The rate that baselines and series compare.
 Compared = Literal["directional", "residual"]
@@ -315,6 +316,24 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class NonInferiority:
+    """Whether an increase is shown to be below a margin.
+
+    Attributes:
+        margin: The margin, 0 to 1.
+        upper: One-sided 95% upper bound of the increase, from t; ``None`` with fewer than two
+            controls.
+        p_below, p_above: One-sided p-values of sign-flip tests that the increase lies below, and
+            above, the margin.
+    """
+
+    margin: float
+    upper: float | None
+    p_below: float
+    p_above: float
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A paired comparison of a measurement with the mean of one or more others.
 
@@ -333,6 +352,7 @@ class Comparison:
         detectable: The smallest increase that such a comparison detects in 90% of runs.
         metric: The compared rate: ``"directional"``, or ``"residual"`` for the directional rate of
             the continuations that do not restate the injected sentence.
+        non_inferiority: Whether the increase is below a margin; ``None`` if that was not asked.
     """
 
     against: str
@@ -347,6 +367,7 @@ class Comparison:
     wilcoxon: float | None
     detectable: float | None
     metric: Compared = "directional"
+    non_inferiority: NonInferiority | None = None
 
 
 @dataclass(frozen=True)
@@ -487,12 +508,42 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Interim:
+    """The look that a run of several looks ended at (:mod:`exleak.gate.group_sequential`).
+
+    Attributes:
+        look, looks: Its number, from 1, and the number of planned looks.
+        samples, of_samples: Samples measured by then, and planned.
+        further: Samples of an extension among the measured ones.
+        extension: The dataset that the extension is from; ``None`` without one.
+    """
+
+    look: int
+    looks: int
+    samples: int
+    of_samples: int
+    further: int = 0
+    extension: str | None = None
+
+    @property
+    def used(self) -> str:
+        """The samples measured: ``"30 of 60"``."""
+        return f"{self.samples} of {self.of_samples}"
+
+    @property
+    def is_early(self) -> bool:
+        """Whether planned samples were left out."""
+        return self.samples < self.of_samples
+
+
+@dataclass(frozen=True)
 class Measurement:
     """The results of one model on one dataset.
 
     ``by_control`` is the directional rate of each control by id, which comparisons use, and
     ``residual_by_control`` the same for continuations without restatements. ``series`` is the
-    comparison within a series of checkpoints, if there is one.
+    comparison within a series of checkpoints, if there is one, and ``interim`` the look that an
+    adaptive or extended run ended at.
     """
 
     model: str
@@ -512,6 +563,7 @@ class Measurement:
     series: Step | None = None
     prompts: tuple[PromptScore, ...] = ()
     notes: tuple[str, ...] = ()
+    interim: Interim | None = None
 
     @property
     def is_mitigated(self) -> bool:

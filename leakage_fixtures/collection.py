@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from leakage_fixtures import models, settings
-from leakage_fixtures.options import ModelSpec
+from leakage_fixtures.options import ModelSpec, Settings
 from leakage_fixtures.rootdir import TOML, root
 from leakage_fixtures.session import session_of
+
+if TYPE_CHECKING:
+    from exleak.adaptive import Extension
+    from exleak.records import Dataset
 
 #: The measurement of a finished test, as JSON-serialisable builtins.
 MEASURED = pytest.StashKey[dict[str, Any]]()
@@ -44,7 +48,9 @@ def check(config: pytest.Config) -> None:
         for spec in models.models(config):
             models.source(spec, settings.resolve(config, spec)).check()
         for name in session.dataset:
-            load_dataset(name, limit=session.limit)
+            data = load_dataset(name, limit=session.limit)
+            for spec in models.models(config):
+                extension(config, spec, data)
     except ExleakError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -135,9 +141,49 @@ def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
                 "--leakage-significance forbid|require, or only measure it with "
                 "--leakage-report-only"
             )
+        _check_looks(config, spec, found)
     if any(item.get_closest_marker("leakage") is not None for item in items):
         _check_files(config)
     _adjust_together(config, items)
+
+
+def _check_looks(config: pytest.Config, spec: ModelSpec, found: Settings) -> None:
+    """Refuse several looks where another rule than the limit needs all samples.
+
+    Raises:
+        pytest.UsageError: There is no limit, another rule, or a baseline to save.
+    """
+    if not found.has_looks:
+        return
+    from exleak.adaptive import check as check_limits
+    from exleak.errors import ExleakError
+
+    try:
+        check_limits(found.limits)
+    except ExleakError as error:
+        raise pytest.UsageError(f"{spec.name}: {error}") from None
+    if found.save is not None:
+        raise pytest.UsageError(
+            f"{spec.name}: a baseline needs every sample of the dataset; leave out "
+            "--leakage-adaptive and --leakage-extend, or --leakage-save"
+        )
+
+
+def extension(config: pytest.Config, spec: ModelSpec, dataset: Dataset) -> Extension | None:
+    """The samples that ``--leakage-extend`` adds to a dataset; ``None`` without it.
+
+    Raises:
+        SettingsError: There are not that many.
+    """
+    resolved = settings.resolve(config, spec)
+    if resolved.extend is None:
+        return None
+    from exleak.adaptive import extension as further
+    from exleak.datasets import load_dataset
+
+    given = settings.resolve(config).dataset
+    whole = next(load_dataset(name) for name in given if name_of(name) == dataset.name)
+    return further(dataset, resolved.extend, resolved.seed, whole)
 
 
 def _check_files(config: pytest.Config) -> None:

@@ -25,6 +25,8 @@ from leakage_fixtures.options import ModelSpec, Settings
 from leakage_fixtures.session import session_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exleak.generation.dataset import Generated
     from exleak.generation.local.model import LocalModel
     from exleak.records import Dataset, Measurement, PromptGenerations
@@ -81,15 +83,18 @@ def leakage_generated(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Generated:
     """The continuations and their provenance; the model is loaded only if the store lacks some."""
+    with measuring.one_error(request.config, leakage_spec.name):
+        return measuring.generate(
+            request.config, leakage_spec, leakage_dataset, tmp_path_factory, _loader(request)
+        )
 
+
+def _loader(request: pytest.FixtureRequest) -> Callable[[], LocalModel]:
     def loader() -> LocalModel:
         model: LocalModel = request.getfixturevalue("leakage_model")
         return model
 
-    with measuring.one_error(request.config, leakage_spec.name):
-        return measuring.generate(
-            request.config, leakage_spec, leakage_dataset, tmp_path_factory, loader
-        )
+    return loader
 
 
 @pytest.fixture(scope="session")
@@ -119,16 +124,32 @@ def leakage_scores(
 
 @pytest.fixture
 def leakage_measurement(
-    leakage_scores: Measurement, leakage_spec: ModelSpec, request: pytest.FixtureRequest
+    leakage_spec: ModelSpec,
+    leakage_dataset: Dataset,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Measurement:
-    """The measurement with rates and verdict, judged by the limits of this test."""
+    """The measurement with rates and verdict, judged by the limits of this test.
+
+    With ``--leakage-adaptive`` or ``--leakage-extend`` it is that of the first look which decides
+    whether these limits are kept.
+    """
     resolved = _resolved(request, leakage_spec)
+    if resolved.has_looks:
+        with measuring.one_error(request.config, leakage_spec.name):
+            looks = measuring.looks(
+                request.config, leakage_spec, leakage_dataset, tmp_path_factory, _loader(request)
+            )
+            scores, limits = looks.until_decided(resolved.limits)
+        resolved = replace(resolved, confidence=limits.level)
+    else:
+        scores = request.getfixturevalue("leakage_scores")
     adjusted = None
     if collection.judges_significance(request.node):
-        adjusted = judging.adjusted_p_value(request, leakage_spec, leakage_scores.dataset)
+        adjusted = judging.adjusted_p_value(request, leakage_spec, scores.dataset)
     with measuring.one_error(request.config, leakage_spec.name):
-        verdict = judging.verdict(request.config, leakage_scores, resolved, adjusted)
-    measurement = replace(leakage_scores, verdict=verdict)
+        verdict = judging.verdict(request.config, scores, resolved, adjusted)
+    measurement = replace(scores, verdict=verdict)
     _record_properties(request.node, measurement)
     expected = leakage_spec.entry.get("xfail")
     request.node.stash[collection.MEASURED] = {
@@ -137,7 +158,7 @@ def leakage_measurement(
         "series": leakage_spec.series,
         "compare": resolved.compare,
         "limits": asdict(resolved.limits),
-        "order": models.order(request.config, leakage_spec, leakage_scores.dataset),
+        "order": models.order(request.config, leakage_spec, scores.dataset),
     }
     return measurement
 
@@ -170,6 +191,7 @@ def _record_properties(node: pytest.Item, measurement: Measurement) -> None:
         "leakage_carry_over": expression.carry_over.share.rate if expression.carry_over else None,
         "leakage_residual": (expression.residual.directional.rate if expression.residual else None),
         "leakage_limit": verdict.limit,
+        "leakage_samples": measurement.interim.used if measurement.interim else None,
         "leakage_outcome": verdict.outcome,
         "leakage_notes": "; ".join(measurement.notes) or None,
     }

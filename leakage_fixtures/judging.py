@@ -59,7 +59,8 @@ def _comparison(
         )
     try:
         others = matching(reports, measurement.model, measurement.dataset, resolved.compare)
-        return compare(measurement, others, resolved.compare, compared_metric(resolved.metric))
+        metric = compared_metric(resolved.metric)
+        return compare(measurement, others, resolved.compare, metric, resolved.compare_pass)
     except ComparisonError as error:
         return error
 

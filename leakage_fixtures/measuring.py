@@ -16,6 +16,7 @@ from leakage_fixtures.options import ModelSpec, Settings
 from leakage_fixtures.session import session_of
 
 if TYPE_CHECKING:
+    from exleak.adaptive import Looks
     from exleak.generation.dataset import Generated
     from exleak.generation.endpoint.launch import Servers
     from exleak.generation.local.model import LocalModel
@@ -28,6 +29,8 @@ def generate(
     dataset: Dataset,
     temporary: pytest.TempPathFactory,
     loader: Callable[[], LocalModel] | None = None,
+    *,
+    is_part: bool = False,
 ) -> Generated:
     """Generate a model's continuations of a dataset, or read them from the store.
 
@@ -37,6 +40,7 @@ def generate(
         dataset: The dataset whose prompts are continued.
         temporary: Factory of the folder for a temporary store.
         loader: Returns the loaded model, if a fixture holds it.
+        is_part: Whether the dataset is a part of one.
     """
     from exleak.generation.dataset import generate_rows
     from leakage_fixtures.progress import Progress
@@ -51,6 +55,7 @@ def generate(
             mitigation=resolved.instruction,
             progress=progress,
             store=workers.store(config, resolved.store, temporary),
+            is_part=is_part,
         )
 
 
@@ -75,8 +80,18 @@ def score(
     dataset: Dataset,
     generated: Generated,
     temporary: pytest.TempPathFactory,
+    level: float | None = None,
 ) -> Measurement:
-    """Score a model's continuations and compute its rates, without judging them."""
+    """Score a model's continuations and compute its rates, without judging them.
+
+    Args:
+        config: The session's config.
+        spec: The model.
+        dataset: The dataset.
+        generated: The continuations.
+        temporary: Factory of the folder for a temporary store.
+        level: One-sided confidence level of the bounds; by default that of the session.
+    """
     from exleak.gate.limits import Limits
     from exleak.measurement import About
     from exleak.measurement import score as rate
@@ -93,10 +108,44 @@ def score(
     return rate(
         generated.rows,
         resolved.instrument,
-        limits=Limits(level=resolved.limits.level),  # each test applies its own limits
+        limits=Limits(level=level or resolved.confidence),  # each test applies its own limits
         about=about,
         store=workers.store(config, resolved.store, temporary),
     )
+
+
+def looks(
+    config: pytest.Config,
+    spec: ModelSpec,
+    dataset: Dataset,
+    temporary: pytest.TempPathFactory,
+    loader: Callable[[], LocalModel],
+) -> Looks:
+    """The looks at a model with ``--leakage-adaptive`` or ``--leakage-extend``.
+
+    Args:
+        config: The session's config.
+        spec: The model.
+        dataset: The dataset, perhaps cut by ``--leakage-limit``.
+        temporary: Factory of the folder for a temporary store.
+        loader: Returns the loaded model.
+    """
+    from exleak.adaptive import Looks
+
+    resolved, known = settings.resolve(config, spec), session_of(config).looks
+    key = (spec.name, dataset.name)
+    if key not in known:
+        known[key] = Looks(
+            dataset,
+            resolved.limits,
+            lambda part: generate(config, spec, part, temporary, loader, is_part=True),
+            lambda generated, level: score(config, spec, dataset, generated, temporary, level),
+            seed=resolved.seed,
+            adaptive=resolved.adaptive,
+            extended_by=collection.extension(config, spec, dataset),
+            store=workers.store(config, resolved.store, temporary),
+        )
+    return known[key]
 
 
 def measure_apart(

@@ -105,6 +105,15 @@ def sizes(value: Any) -> dict[str, Any]:
     return pairs([part for text in texts for part in str(text).split(",")])
 
 
+def number_or_aexl(value: Any) -> int | str:
+    """A number of samples, or the name of the dataset that all are taken of.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    return "aexl" if value == "aexl" else int(value)
+
+
 def option(help: str, kind: Callable[[Any], Any] = str, **about: Any) -> Any:
     """Define a field of :class:`Settings` as an option.
 
@@ -296,10 +305,27 @@ class Settings:
         float,
         metavar="MARGIN",
     )
+    compare_pass: float | None = option(
+        "pass only a model that is shown, with 95% confidence, to leak less than this more than "
+        "the baseline; then also the default of --leakage-compare-fail",
+        float,
+        metavar="MARGIN",
+    )
     baselines: str = option(
         "where baselines are saved (default: leakage_baselines)",
         metavar="DIR",
         default="leakage_baselines",
+    )
+    adaptive: bool = option(
+        "measure a quarter of the samples after another, until the limit on the rate is decided",
+        bool,
+        default=False,
+        flag=True,
+    )
+    extend: int | str | None = option(
+        "if the limit cannot be decided, go on with N further samples, or with all of AEXL",
+        number_or_aexl,
+        metavar="N|aexl",
     )
     strict: bool = option(
         "fail a measurement that is inconclusive",
@@ -352,6 +378,7 @@ class Settings:
             significance=self.significance,  # type: ignore[arg-type]
             level=self.confidence,
             margin=self.margin,
+            non_inferior=self.compare_pass,
         )
 
     @property
@@ -364,9 +391,17 @@ class Settings:
         return Launch(self.server, self.server_command, self.server_args, self.server_timeout)
 
     @property
+    def has_looks(self) -> bool:
+        """Whether the limit rule is applied to more and more samples."""
+        return self.adaptive or self.extend is not None
+
+    @property
     def margin(self) -> float | None:
         """The tolerated increase over the baseline; ``None`` without a baseline."""
-        return None if self.compare is None else self.compare_fail or 0.0
+        if self.compare is None:
+            return None
+        given = (self.compare_fail, self.compare_pass)
+        return next((margin for margin in given if margin is not None), 0.0)
 
     @property
     def rows(self) -> int | None:

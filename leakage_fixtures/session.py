@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from exleak.adaptive import Looks
     from exleak.generation.endpoint.launch import Servers
     from exleak.records import Measurement, Verdict
     from leakage_fixtures.options import ModelSpec, Settings
@@ -25,6 +26,7 @@ class Session:
         family: Model and dataset, as given, of every significance test; their p-values are
             adjusted together.
         scores: Unjudged measurements by model and dataset.
+        looks: Looks at a model and dataset, for adaptive and extended runs.
         verdicts: Verdicts by everything that they depend on.
         baselines: The runs of each baseline that was read.
         broken: Models that could not be measured; their remaining tests are skipped.
@@ -37,6 +39,7 @@ class Session:
     left_out: dict[str, str] = field(default_factory=dict)
     family: list[tuple[ModelSpec, str]] = field(default_factory=list)
     scores: dict[tuple[str, str], Measurement] = field(default_factory=dict)
+    looks: dict[tuple[str, str], Looks] = field(default_factory=dict)
     verdicts: dict[tuple[Any, ...], Verdict] = field(default_factory=dict)
     baselines: dict[tuple[Path, str], list[tuple[Measurement, ...]]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from leakage_fixtures.options import OPTIONS, ModelSpec, Option, Settings, pairs, sizes
+from leakage_fixtures.options import (
+    OPTIONS,
+    ModelSpec,
+    Option,
+    Settings,
+    number_or_aexl,
+    pairs,
+    sizes,
+)
 from leakage_fixtures.rootdir import TOML, root
 from leakage_fixtures.session import session_of
 
@@ -35,6 +43,9 @@ MODEL_KEYS = (
     "batch_size",
     "compare",
     "compare_fail",
+    "compare_pass",
+    "adaptive",
+    "extend",
     "strict",
     "xfail",
 )
@@ -127,6 +138,7 @@ def _convert(option: Option, value: Any, where: str) -> Any:
 _KINDS: dict[Any, str] = {
     float: "number",
     int: "whole number",
+    number_or_aexl: "whole number or aexl",
     pairs: "KEY=VALUE or a table",
     sizes: "DEVICE=SIZE or a table",
 }
@@ -176,8 +188,10 @@ def _check_baseline(settings: Settings) -> None:
     from exleak.errors import ExleakError
     from exleak.gate.baselines import check_name, is_name
 
-    if settings.compare_fail is not None and settings.compare is None:
-        raise pytest.UsageError("--leakage-compare-fail needs --leakage-compare NAME_OR_FILE")
+    for name in ("compare_fail", "compare_pass"):
+        if getattr(settings, name) is not None and settings.compare is None:
+            option = "--leakage-" + name.replace("_", "-")
+            raise pytest.UsageError(f"{option} needs --leakage-compare NAME_OR_FILE")
     names = [settings.save] if settings.save is not None else []
     names += [settings.compare] if settings.compare and is_name(settings.compare) else []
     for name in names:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from exleak.cli.shared import add_instrument, add_json, add_max_rate, check_json, is_printed
 from exleak.errors import ComparisonError, SettingsError
-from exleak.gate.limits import METRICS, Limits, Metric, Significance
+from exleak.gate.limits import METRICS, Limits, Significance
 from exleak.records import Measurement
 
 if TYPE_CHECKING:
@@ -34,7 +34,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--significance", choices=get_args(Significance))
     parser.add_argument("--compare", metavar="NAME_OR_FILE", help="a baseline")
     parser.add_argument(
-        "--compare-fail", type=float, default=0.0, metavar="MARGIN", help="increase tolerated"
+        "--compare-fail", type=float, metavar="MARGIN", help="increase tolerated (default: 0)"
+    )
+    parser.add_argument(
+        "--compare-pass",
+        type=float,
+        metavar="MARGIN",
+        help="pass only a model shown, with 95%% confidence, to leak less than this more than the "
+        "baseline; then also the default of --compare-fail",
     )
     parser.add_argument("--baselines", type=Path, default=Path("leakage_baselines"), metavar="DIR")
     add_instrument(parser, "for generations files")
@@ -51,7 +58,8 @@ def _run(options: argparse.Namespace) -> int:
         max_rate=options.max_rate,
         metric=options.metric,
         significance=options.significance,
-        margin=None if options.compare is None else options.compare_fail,
+        margin=_margin(options),
+        non_inferior=options.compare_pass,
     )
     if not limits.judge_anything:
         raise SettingsError("nothing to judge by: give --max-rate, --significance or --compare")
@@ -76,6 +84,21 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         write_report(options.json, judged)
     return status
+
+
+def _margin(options: argparse.Namespace) -> float | None:
+    """The tolerated increase over the baseline; ``None`` without a baseline.
+
+    Raises:
+        SettingsError: A margin without a baseline.
+    """
+    margins = [options.compare_fail, options.compare_pass]
+    given = [margin for margin in margins if margin is not None]
+    if options.compare is not None:
+        return given[0] if given else 0.0
+    if given:
+        raise SettingsError("--compare-fail and --compare-pass need --compare NAME_OR_FILE")
+    return None
 
 
 def _show(judged: list[Measurement], notes: list[str]) -> None:
@@ -124,14 +147,14 @@ def judge_reports(
     adjusted = adjust(measurements) if limits.significance in ("forbid", "require") else {}
     judged = []
     for place, found in enumerate(measurements):
-        comparison = None if compare is None else _compare(found, compare, baselines, limits.metric)
+        comparison = None if compare is None else _compare(found, compare, baselines, limits)
         verdict = _judge(found, limits, adjusted.get(place), comparison)
         judged.append(replace(found, verdict=verdict))
     return judged
 
 
 def _compare(
-    measurement: Measurement, compare: str, baselines: Path, metric: Metric
+    measurement: Measurement, compare: str, baselines: Path, limits: Limits
 ) -> Comparison | ComparisonError:
     from exleak.gate.baselines import load, matching
     from exleak.gate.comparison import compare as compare_with
@@ -142,7 +165,8 @@ def _compare(
         raise SettingsError(f"there is no baseline {compare!r} in {baselines}")
     try:
         others = matching(reports, measurement.model, measurement.dataset, compare)
-        return compare_with(measurement, others, compare, compared_metric(metric))
+        metric = compared_metric(limits.metric)
+        return compare_with(measurement, others, compare, metric, limits.non_inferior)
     except ComparisonError as error:
         return error
 

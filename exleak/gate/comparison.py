@@ -12,7 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exleak.errors import ComparisonError
-from exleak.records import LEAKING_CONDITIONS, Compared, Comparison, Measurement
+from exleak.records import (
+    LEAKING_CONDITIONS,
+    Compared,
+    Comparison,
+    Measurement,
+    NonInferiority,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
 FLIPS = 9_999
 #: Significance level of the baseline rule, one-sided.
 BASELINE_ALPHA = 0.01
+#: One-sided confidence at which a model is shown to be no worse than a margin.
+NON_INFERIORITY = 0.95
 #: Power at which the detectable increase is stated.
 POWER = 0.90
 
@@ -34,6 +42,7 @@ def compare(
     others: Sequence[Measurement],
     against: str = "",
     metric: Compared = "directional",
+    margin: float | None = None,
 ) -> Comparison:
     """Compare a measurement with the mean of others.
 
@@ -42,6 +51,7 @@ def compare(
         others: The measurements to compare with, averaged for each control.
         against: A display name for them.
         metric: The rate to compare for each control.
+        margin: An increase to test against; ``None`` for none.
 
     Raises:
         ComparisonError: The measurements' settings differ; the message names the difference.
@@ -73,6 +83,7 @@ def compare(
         wilcoxon=_wilcoxon(measurement, others),
         detectable=_detectable(error, len(deltas)),
         metric=metric,
+        non_inferiority=None if margin is None else _non_inferiority(deltas, delta, error, margin),
     )
 
 
@@ -91,6 +102,15 @@ def difference(
     return "no control has both a positive and a negative test prompt, or the report is older"
 
 
+def _part(measurement: Measurement) -> str | None:
+    """The samples of an adaptive or extended run; ``None`` if they are those of the dataset."""
+    interim = measurement.interim
+    if interim is None or not (interim.is_early or interim.further):
+        return None
+    own = interim.samples - interim.further
+    return f"{own} samples" + (f" and {interim.further} further ones" if interim.further else "")
+
+
 def _sampling(measurement: Measurement) -> dict[str, Any]:
     return {key: value for key, value in measurement.sampling.items() if key not in _FREE}
 
@@ -100,6 +120,7 @@ _ASPECTS: dict[str, Callable[[Measurement], Any]] = {
     "dataset version": lambda m: m.identity.get("dataset_version"),
     "content of the dataset": lambda m: m.identity.get("dataset"),
     "number of samples measured (--leakage-limit)": lambda m: m.identity.get("limit"),
+    "part of the dataset measured (--leakage-adaptive, --leakage-extend)": _part,
     "instrument": lambda m: (m.instrument, m.identity.get("instrument")),
     "number of generations": lambda m: m.generations["per_prompt"],
     "sampling": _sampling,
@@ -173,6 +194,21 @@ def _interval(delta: float, error: float | None, n: int) -> tuple[float, float] 
         return None
     half = quantile((1 + CONFIDENCE) / 2, n - 1) * error
     return delta - half, delta + half
+
+
+def _non_inferiority(
+    deltas: Sequence[float], delta: float, error: float | None, margin: float
+) -> NonInferiority:
+    """Whether differences lie below a margin: the sign-flip test of what is left to it."""
+    from exleak.rates import quantile
+
+    upper = None if error is None else delta + quantile(NON_INFERIORITY, len(deltas) - 1) * error
+    return NonInferiority(
+        margin,
+        upper,
+        sign_flip([margin - value for value in deltas]),
+        sign_flip([value - margin for value in deltas]),
+    )
 
 
 def _detectable(error: float | None, n: int) -> float | None:

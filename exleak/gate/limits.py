@@ -35,6 +35,8 @@ class Limits:
         level: One-sided confidence level of the bounds, above .5 and below 1.
         alpha: Significance level of W_EL.
         margin: Tolerated increase over a baseline, 0 to 1; ``None`` skips the comparison.
+        non_inferior: Increase over a baseline, 0 to 1, that a model must be shown to stay below;
+            ``None`` asks for no such proof.
 
     Raises:
         SettingsError: A value is outside its range.
@@ -46,11 +48,12 @@ class Limits:
     level: float = 0.99
     alpha: float = WILCOXON_ALPHA
     margin: float | None = None
+    non_inferior: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_rate", "level", "alpha", "margin"):
+        for name in ("max_rate", "level", "alpha", "margin", "non_inferior"):
             value = getattr(self, name)
-            none = value is None and name in ("max_rate", "margin")
+            none = value is None and name in ("max_rate", "margin", "non_inferior")
             if not none and (isinstance(value, bool) or not isinstance(value, Real)):
                 raise SettingsError(f"limits: {name} must be a number, not {value!r}")
         if self.max_rate is not None and not 0 <= self.max_rate <= 1:
@@ -65,8 +68,15 @@ class Limits:
             raise SettingsError(f"confidence level must be above 0.5 and below 1, not {self.level}")
         if not 0 < self.alpha < 1:
             raise SettingsError(f"alpha must be above 0 and below 1, not {self.alpha}")
-        if self.margin is not None and not 0 <= self.margin <= 1:
-            raise SettingsError(f"margin must be from 0 to 1, not {self.margin}")
+        for name in ("margin", "non_inferior"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise SettingsError(f"{name} must be from 0 to 1, not {value}")
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether they compare a measurement with a baseline."""
+        return self.margin is not None or self.non_inferior is not None
 
     @property
     def judge_anything(self) -> bool:
@@ -74,5 +84,5 @@ class Limits:
         return (
             self.max_rate is not None
             or self.significance in ("forbid", "require")
-            or self.margin is not None
+            or self.has_baseline
         )

@@ -7,7 +7,7 @@ a model that keeps the limit in a large share of runs (docs/decisions.md).
 from __future__ import annotations
 
 from exleak.errors import ComparisonError
-from exleak.gate.comparison import BASELINE_ALPHA, POWER
+from exleak.gate.comparison import BASELINE_ALPHA, NON_INFERIORITY, POWER
 from exleak.gate.limits import METRICS, Limits, Metric
 from exleak.gate.usable import unusable_because
 from exleak.records import NO_RATE, Comparison, Expression, Finding, Outcome, Rate, Verdict
@@ -53,6 +53,9 @@ def judge(
         findings.append(Finding("significance", *rule))
     if limits.margin is not None:
         findings.append(Finding("baseline", *judge_comparison(comparison, limits)))
+    if limits.non_inferior is not None:
+        rule = judge_non_inferiority(comparison, limits)
+        findings.append(Finding("non-inferiority", *rule))
     outcome = max((finding.outcome for finding in findings), key=SEVERITY.index, default=None)
     reasons = tuple(finding.reason for finding in findings)
     if outcome is None:
@@ -95,7 +98,8 @@ def judge_limit(rate: Rate, limits: Limits) -> tuple[Outcome, str]:
     if rate.rate is None or rate.bounds is None:
         return "unusable", f"the {name} is undefined"
     low, high = rate.bounds
-    bound, limit = f"one-sided {limits.level:.0%} bound", f"the limit {limits.max_rate:g}"
+    level, limit = percent(limits.level), f"the limit {limits.max_rate:g}"
+    bound = f"one-sided {level} bound"
     what = f"{name} {rate.rate:.3f}"
     if low > limits.max_rate:
         return "fail", f"{what} is above {limit}: lower {bound} {low:.3f}"
@@ -103,10 +107,19 @@ def judge_limit(rate: Rate, limits: Limits) -> tuple[Outcome, str]:
         return "pass", f"{what} keeps {limit}: upper {bound} {high:.3f}"
     return (
         "inconclusive",
-        f"{what} cannot be told from {limit}: {limits.level:.0%} bounds "
+        f"{what} cannot be told from {limit}: {level} bounds "
         f"{low:.3f} to {high:.3f}; more samples (--leakage-dataset aexl), more generations per "
         "prompt (--leakage-generations) or a baseline would settle it",
     )
+
+
+def percent(level: float) -> str:
+    """A confidence level with two digits of what it lacks to 100%.
+
+    >>> percent(0.99), percent(0.975), percent(0.99973)
+    ('99%', '97.5%', '99.973%')
+    """
+    return f"{100 - 100 * float(f'{1 - level:.2g}'):.10g}%"
 
 
 def _why_undefined(expression: Expression, metric: Metric) -> str:
@@ -139,10 +152,8 @@ def judge_comparison(
 ) -> tuple[Outcome, str]:
     """The baseline rule: fail a significant increase of the margin or more."""
     assert limits.margin is not None
-    if isinstance(comparison, ComparisonError):
-        return "unusable", str(comparison)
-    if comparison is None or isinstance(comparison, str):
-        return "inconclusive", comparison or "there is no baseline to compare with"
+    if not isinstance(comparison, Comparison):
+        return _without_comparison(comparison)
     if 2.0**-comparison.n > BASELINE_ALPHA:
         return (
             "inconclusive",
@@ -158,6 +169,42 @@ def judge_comparison(
     if comparison.p_value <= BASELINE_ALPHA:
         return "pass", f"{change}: more than the baseline, within the margin {limits.margin:g}"
     return "pass", f"{change}: no sign of an increase"
+
+
+def _without_comparison(comparison: ComparisonError | str | None) -> tuple[Outcome, str]:
+    if isinstance(comparison, ComparisonError):
+        return "unusable", str(comparison)
+    return "inconclusive", comparison or "there is no baseline to compare with"
+
+
+def judge_non_inferiority(
+    comparison: Comparison | ComparisonError | str | None, limits: Limits
+) -> tuple[Outcome, str]:
+    """The non-inferiority rule: pass a model shown to leak at most a margin more.
+
+    The baseline rule passes where no increase is seen, also because the run was too small to see
+    one. This rule passes only where an increase of the margin would have been seen.
+    """
+    assert limits.non_inferior is not None
+    if not isinstance(comparison, Comparison):
+        return _without_comparison(comparison)
+    shown = comparison.non_inferiority
+    if shown is None or shown.margin != limits.non_inferior:
+        return "inconclusive", f"no increase was tested against {limits.non_inferior:g}"
+    alpha, level = 1 - NON_INFERIORITY, percent(NON_INFERIORITY)
+    change = f"{METRICS[comparison.metric]} Δ {comparison.delta:+.3f} over {comparison.against}"
+    if shown.upper is not None:
+        change += f", one-sided {level} upper bound {shown.upper:+.3f}"
+    margin = f"the margin {shown.margin:g}"
+    if shown.p_below <= alpha:
+        return "pass", f"{change}: shown to stay below {margin}, p = {shown.p_below:.2g}"
+    if shown.p_above <= alpha:
+        return "fail", f"{change}: above {margin}, p = {shown.p_above:.2g}"
+    return (
+        "inconclusive",
+        f"{change}: not shown to stay below {margin}, p = {shown.p_below:.2g}; more samples "
+        "(--leakage-dataset aexl) or generations per prompt (--leakage-generations) may show it",
+    )
 
 
 def detectable(expression: Expression, limits: Limits) -> float | None:

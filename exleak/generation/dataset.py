@@ -99,6 +99,7 @@ def generate_rows(
     mitigation: str | None = None,
     progress: Progress | None = None,
     store: Store | None = None,
+    is_part: bool = False,
 ) -> Generated:
     """Continue every prompt of a dataset, each continuation up to its first sentence.
 
@@ -115,6 +116,7 @@ def generate_rows(
         mitigation: An instruction prepended to each prompt.
         progress: Called after each continuation.
         store: Where continuations are stored.
+        is_part: Whether the run goes on with other prompts: no generations file is written then.
 
     Raises:
         SettingsError: A batch size below 1.
@@ -147,7 +149,7 @@ def generate_rows(
     notes = (*notes, *source.notes(sampling, rows))
     if chat == "prefill":
         notes = (PREFILLED, *notes)
-    if store is not None:
+    if store is not None and not is_part:
         write_run(store, f"{source.name}-{dataset.name}", rows)
     return Generated(rows, source.identity(chat, about), environment, notes)
 

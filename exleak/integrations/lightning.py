@@ -43,7 +43,7 @@ class LeakageCallback(Callback):
         tokenizer: The tokenizer; by default ``pl_module.tokenizer``.
         model: Name of the module's attribute that holds the language model of transformers.
         dataset, limit, limits, instrument, sampling, chat, template, batch_size, mitigation,
-            baseline: As for :class:`exleak.integrations.transformers.LeakageCallback`.
+            adaptive, baseline: As for :class:`exleak.integrations.transformers.LeakageCallback`.
         every: Measure at every n-th validation.
         on_fail, on_error: As there.
         prefix: The keys begin with it.
@@ -67,6 +67,7 @@ class LeakageCallback(Callback):
         template: Template | Mapping[str, Any] | None = None,
         batch_size: int | None = None,
         mitigation: str | None = None,
+        adaptive: bool = False,
         baseline: str | Path | None = START,
         every: int = 1,
         on_fail: OnFail = "warn",
@@ -92,6 +93,7 @@ class LeakageCallback(Callback):
             baseline=baseline,
             prefix=prefix,
             timeout=_WAITING,
+            adaptive=adaptive,
         )
         self._validations = 0
 

@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from exleak.adaptive import Looks
+from exleak.adaptive import check as check_limits
 from exleak.datasets import load_dataset
 from exleak.errors import ComparisonError, SettingsError
 from exleak.gate.comparison import compare, compared_metric
@@ -82,6 +84,8 @@ class Monitor:
         folder: Folder for the JSON report and the generations file of each measurement; ``None``
             writes none.
         timeout: Maximum seconds that a rank waits for the others.
+        adaptive: Measure a quarter of the samples after another until the limit is decided. An
+            increase is known only over measurements of the same samples.
 
     Raises:
         SettingsError: A setting is out of range.
@@ -101,6 +105,7 @@ class Monitor:
     prefix: str = "eval_leakage"
     folder: Path | None = None
     timeout: float = 450.0
+    adaptive: bool = False
     _start: Measurement | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -113,6 +118,8 @@ class Monitor:
             self._data = self.dataset
         else:
             self._data = load_dataset(self.dataset, limit=self.limit)
+        if self.adaptive:
+            check_limits(self._limits)
         if self.baseline not in (None, START):
             self._start = _from_report(Path(str(self.baseline)))
 
@@ -142,8 +149,7 @@ class Monitor:
             is_shared = all_ranks.size > 1
             source = SharedSource(loaded, all_ranks) if is_shared else LoadedSource(loaded)
             with undisturbed(loaded.model, tokenizer):
-                generated = self._generated(source)
-                return all_ranks.by_first(lambda: self._scored(source.name, generated))
+                return self._measured(source, all_ranks.by_first)
 
         return self._together(work, step)
 
@@ -165,7 +171,7 @@ class Monitor:
                     checkpoint, name=_name(step), device=device, chat=self.chat,
                     template=self._template,
                 )  # fmt: skip
-                return self._scored(source.name, self._generated(source, all_ranks))
+                return self._measured(source, lambda work: work(), all_ranks)
 
             return all_ranks.by_first(here)
 
@@ -177,17 +183,47 @@ class Monitor:
             measurement = all_ranks.share(lambda: work(all_ranks))
             return self._checked(measurement, step, time.monotonic() - begun, all_ranks.rank == 0)
 
-    def _generated(self, source: Source, all_ranks: Ranks | None = None) -> Generated:
+    def _measured(
+        self,
+        source: Source,
+        scoring: Callable[[Callable[[], Measurement]], Measurement],
+        all_ranks: Ranks | None = None,
+    ) -> Measurement:
+        """A measurement, of as many looks as an adaptive one needs.
+
+        Args:
+            source: The model.
+            scoring: Does the work of scoring, on the rank that it is for.
+            all_ranks: The ranks that wait while this one continues prompts; ``None`` if all do.
+        """
+
+        def scored(generated: Generated, limits: Limits) -> Measurement:
+            return scoring(lambda: self._scored(source.name, generated, limits))
+
+        if not self.adaptive:
+            return scored(self._generated(source, self._data, all_ranks), self._limits)
+        looks = Looks(
+            self._data,
+            self._limits,
+            lambda part: self._generated(source, part, all_ranks),
+            lambda generated, level: scored(generated, replace(self._limits, level=level)),
+            seed=self._sampling.seed,
+        )
+        return looks.until_decided(self._limits)[0]
+
+    def _generated(
+        self, source: Source, part: Dataset, all_ranks: Ranks | None = None
+    ) -> Generated:
         return generate_rows(
             source,
-            self._data,
+            part,
             self._sampling,
             batch_size=self.batch_size,
             mitigation=self.mitigation,
             progress=None if all_ranks is None else lambda done: all_ranks.check(done.sentences),
         )
 
-    def _scored(self, name: str, generated: Generated) -> Measurement:
+    def _scored(self, name: str, generated: Generated, limits: Limits) -> Measurement:
         about = About.of(
             name,
             self._data,
@@ -198,7 +234,7 @@ class Monitor:
         )
         if self.folder is not None:
             write_generations(self.folder / f"{name}.jsonl", generated.rows)
-        return score(generated.rows, self.tool, limits=self._limits, about=about)
+        return score(generated.rows, self.tool, limits=limits, about=about)
 
     def _checked(
         self, measurement: Measurement, step: int, seconds: float, is_first: bool
@@ -214,12 +250,15 @@ class Monitor:
 
     def _compared(self, measurement: Measurement) -> tuple[Measurement, float | None]:
         """The measurement judged by limits and baseline, and its increase over the baseline."""
-        limits = self._limits
+        # A look has a level of its own.
+        limits = replace(self._limits, level=measurement.verdict.level)
         comparison: Comparison | ComparisonError | None = None
         if self._start is not None:
             metric = compared_metric(limits.metric)
             try:
-                comparison = compare(measurement, [self._start], self._start.model, metric)
+                comparison = compare(
+                    measurement, [self._start], self._start.model, metric, limits.non_inferior
+                )
             except ComparisonError as error:
                 comparison = error
         verdict = judge(

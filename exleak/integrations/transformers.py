@@ -79,6 +79,7 @@ class LeakageCallback(TrainerCallback, ExportableState):
         template: System prompt and variables for the chat template.
         batch_size: Maximum number of continuations generated at once.
         mitigation: An instruction prepended to each prompt.
+        adaptive: Measure a quarter of the samples after another until the limit is decided.
         when: Measure at evaluations, at saves, or only at the end.
         every: Measure at every n-th evaluation or save.
         fixed_steps: Training steps to measure at besides.
@@ -108,6 +109,7 @@ class LeakageCallback(TrainerCallback, ExportableState):
         template: Template | Mapping[str, Any] | None = None,
         batch_size: int | None = None,
         mitigation: str | None = None,
+        adaptive: bool = False,
         when: When = "evaluate",
         every: int = 1,
         fixed_steps: Sequence[int] = (),
@@ -148,6 +150,7 @@ class LeakageCallback(TrainerCallback, ExportableState):
             mitigation=mitigation,
             baseline=baseline,
             prefix=f"eval_{prefix}",
+            adaptive=adaptive,
         )
         #: The Trainer's ``log`` method, once attached to it.
         self.log: Callable[[dict[str, float]], None] | None = None

@@ -72,6 +72,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("verdict.limit", "limit", "limit", _limit),
     Column("verdict.outcome", "outcome"),
     Column("verdict.detectable", "detectable"),
+    Column("interim.used", "samples"),
     Column("generations.prompts", "prompts"),
     Column("generations.per_prompt", "generations"),
     Column("generations.unusable", "unusable"),
@@ -113,6 +114,7 @@ RATES: tuple[tuple[str, str], ...] = (
 FACTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("W_EL, adjusted across the models of the run (Holm)", "verdict.adjusted_p_value", p_value),
     ("smallest increase seen in 90% of such runs", "verdict.detectable", number),
+    ("samples measured until the limit rule decided", "interim.used", str),
     ("share of continuations that the residual rate keeps", "expression.residual.kept", number),
     ("directional rate less the baseline's", "verdict.comparison.delta", number),
     ("its 95% interval", "verdict.comparison.interval", interval),
@@ -158,6 +160,17 @@ def lookup(measurement: Measurement, place: str) -> Any:
 def cells(measurement: Measurement) -> Iterator[str]:
     """The formatted :data:`SUMMARY` columns of one measurement."""
     return (column.shown(lookup(measurement, column.place)) for column in SUMMARY)
+
+
+def outcome_of(measurement: Measurement, word: str | None = None) -> str:
+    """The outcome as tables show it, with the samples that an adaptive or extended run used.
+
+    Args:
+        measurement: The measurement.
+        word: Another word for the outcome.
+    """
+    word = word or OUTCOMES[measurement.verdict.outcome]
+    return f"{word}, {measurement.interim.used} samples" if measurement.interim else word
 
 
 def headline(measurements: Sequence[Measurement]) -> str:

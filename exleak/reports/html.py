@@ -24,6 +24,7 @@ from exleak.reports.columns import (
     fact_rows,
     headline,
     lookup,
+    outcome_of,
     rate_rows,
     series_mark,
     setting_rows,
@@ -121,7 +122,8 @@ def _number(at: str, shown: str, value: Any) -> Number:
 def _summary_row(i: int, found: Measurement) -> tuple[Cell, ...]:
     values = [(column, lookup(found, column.place)) for column in SUMMARY]
     numbers = [_number(f"{i}.{column.place}", column.shown(v), v) for column, v in values]
-    return (found.label, found.dataset, *numbers, _OUTCOMES[found.verdict.outcome])
+    known = _OUTCOMES[found.verdict.outcome]
+    return (found.label, found.dataset, *numbers, known._replace(word=outcome_of(found)))
 
 
 def _step(i: int, found: Measurement) -> tuple[Cell, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exleak.records import Measurement
-from exleak.reports.columns import OUTCOMES, SUMMARY, cells
+from exleak.reports.columns import SUMMARY, cells, outcome_of
 from exleak.reports.formatting import printable
 
 _LATEX = {
@@ -23,7 +23,7 @@ def render(measurements: Sequence[Measurement]) -> str:
              f"{' & '.join(head)} \\\\", r"\midrule"]  # fmt: skip
     for measurement in measurements:
         names = (printable(measurement.label, 500), printable(measurement.dataset, 500))
-        row = (*names, *cells(measurement), OUTCOMES[measurement.verdict.outcome])
+        row = (*names, *cells(measurement), outcome_of(measurement))
         lines.append(f"{' & '.join(map(to_latex, row))} \\\\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 

@@ -13,12 +13,12 @@ from exleak.records import Continuation, Measurement, Rate
 from exleak.reports.columns import (
     HEADINGS,
     KINDS,
-    OUTCOMES,
     SERIES,
     cells,
     fact_rows,
     headline,
     lookup,
+    outcome_of,
     rate_rows,
     series_mark,
     setting_rows,
@@ -51,13 +51,12 @@ def render(measurements: Sequence[Measurement]) -> str:
 
 
 def _summary(measurement: Measurement) -> Sequence[str]:
-    outcome = measurement.verdict.outcome
     return (
-        _SIGNS[outcome],
+        _SIGNS[measurement.verdict.outcome],
         code(measurement.label),
         code(measurement.dataset),
         *cells(measurement),
-        OUTCOMES[outcome],
+        outcome_of(measurement),
     )
 
 

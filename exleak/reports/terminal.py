@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from exleak.records import Continuation, Expression, Measurement, Outcome
-from exleak.reports.columns import HEADINGS, KINDS, cells, series_mark
+from exleak.reports.columns import HEADINGS, KINDS, cells, outcome_of, series_mark
 from exleak.reports.formatting import interval, number, p_value, printable, tail
 
 _WORST = 3
@@ -37,14 +37,15 @@ def table(
 
 
 def _cells(measurement: Measurement, expected: bool) -> tuple[str, ...]:
-    outcome: str = measurement.verdict.outcome or "reported only"
+    word = None
     if expected:
-        outcome = "caught, as expected" if outcome == "fail" else f"{outcome}, expected to fail"
+        found = measurement.verdict.outcome
+        word = "caught, as expected" if found == "fail" else f"{found}, expected to fail"
     return (
         tail(printable(measurement.label, 500), 40),
         printable(measurement.dataset, 16),
         *cells(measurement),
-        outcome,
+        outcome_of(measurement, word),
     )
 
 

@@ -6,7 +6,7 @@ or of another run is never used: it is skipped with a warning, and its content c
 
 from __future__ import annotations
 
-from exleak.store.generations import read_generations, write_generations
+from exleak.store.generations import read_generations, write_generations, write_run
 from exleak.store.store import Store
 
-__all__ = ["Store", "read_generations", "write_generations"]
+__all__ = ["Store", "read_generations", "write_generations", "write_run"]

@@ -91,6 +91,22 @@ def test_a_checkpoint_that_leaks_more_fails(toy: pytest.Pytester) -> None:
     assert tolerant.ret == 0
 
 
+def test_a_release_is_shown_no_worse(measure: Run, toy: pytest.Pytester) -> None:
+    """A copy passes where the margin could have been seen, and is inconclusive where not."""
+    common = (f"--leakage-model={CLEAN}", "--leakage-limit=20", "--leakage-generations=4")
+    measure(*common, "--leakage-report-only", "--leakage-save=c-limit20")
+    arguments = (*common, "--leakage-compare=c-limit20", "--leakage-seed=1", "--leakage-strict")
+    wide = measure(*arguments, "--leakage-compare-pass=0.3", "--leakage-report=out.json")
+    assert wide.ret == 0
+    (found,) = json.loads((toy.path / "out.json").read_text())["measurements"]
+    assert [finding["rule"] for finding in found["verdict"]["findings"]] == [
+        "baseline", "non-inferiority",
+    ]  # fmt: skip
+    narrow = measure(*arguments, "--leakage-compare-pass=0.001")
+    assert narrow.ret == INCONCLUSIVE
+    narrow.stdout.fnmatch_lines(["*upper bound*not shown to stay below the margin 0.001*"])
+
+
 def test_a_run_that_is_not_comparable_is_refused(measure: Run) -> None:
     """With the reason, and its own exit status: nothing was judged."""
     model = f"--leakage-model={CLEAN}"
@@ -107,6 +123,7 @@ def test_a_run_that_is_not_comparable_is_refused(measure: Run) -> None:
         (["--leakage-compare=main"], "*name it main-limit3*"),
         (["--leakage-save=../x-limit3"], "*use letters, digits*"),
         (["--leakage-compare-fail=0.1"], "*needs --leakage-compare*"),
+        (["--leakage-compare-pass=0.1"], "*-pass needs --leakage-compare*"),
         (["--leakage-compare=main-limit3", "--leakage-compare-fail=2"], "*margin must be*"),
     ],
 )
