@@ -1,37 +1,52 @@
 #!/usr/bin/env bash
-# What only a GPU can show, on one with CUDA: the same texts, speed, memory, and the gpu tests.
+# What only a GPU can show, on one with CUDA, in under ten minutes, as one JSON.
 #
 #     benchmarks/gpu.sh MODEL [FOLDER]      (a chat model's checkpoint; a folder for a large one)
+#
+# Each step has a time limit and a log of its own in FOLDER. FOLDER/gpu.json has the command, exit
+# status, seconds and output of each step, and is written anew after each, so that a run that is cut
+# short leaves what it has.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 model=$1 folder=${2:-$(mktemp -d)}
+mkdir -p "$folder"
 export HF_HUB_OFFLINE=1
 
-step() { printf '\n=== %s (%d s)\n' "$*" "$SECONDS"; }
+run() { # NAME SECONDS COMMAND…
+    local name=$1 limit=$2 begun=$SECONDS status
+    shift 2
+    printf '\n=== %s (%d s)\n' "$name" "$SECONDS"
+    timeout "$limit" "$@" 2>&1 | tee "$folder/$name.log"
+    status=$?
+    python3 - "$folder/gpu.json" "$name" "$status" $((SECONDS - begun)) "$folder/$name.log" "$*" <<'PYTHON'
+import json, sys
+from pathlib import Path
 
-step machine
-nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
-python3 -c 'import torch, transformers; print("torch", torch.__version__, "transformers", transformers.__version__)'
+file, name, status, seconds, log, command = sys.argv[1:]
+known = json.loads(Path(file).read_text()) if Path(file).is_file() else {}
+output = Path(log).read_text(errors="replace")[-20_000:]
+known[name] = {"command": command, "status": int(status), "seconds": int(seconds), "output": output.splitlines()}
+Path(file).write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+PYTHON
+}
 
-step the gpu tests: a limit that no model keeps, and one that every model does
-for limit in 0.05 1; do
-    python3 -m pytest -q -p no:cacheprovider -m gpu --leakage-model="$model" \
-        --leakage-max-rate $limit --leakage-store="$folder/store" tests/test_leakage.py 2>&1 | tail -45
-done
-
-step float32 on the GPU against the CPU, and batch sizes
-python3 benchmarks/invariance.py "$model" --limit 20 --dtype float32 --batches 640 7 --against cpu
-step bfloat16 and batch sizes
-python3 benchmarks/invariance.py "$model" --limit 20 --batches 640 64 7
-
-step speed
-python3 benchmarks/generation.py "$model" --methods engine floor passes batched --batches 640 2400 --repeats 2
-
-step memory
-python3 benchmarks/memory.py "$model" --prompts 240 2400
-
-step out of memory
-python3 - "$model" <<'PYTHON'
+rm -f "$folder/gpu.json"
+run machine 60 bash -c 'nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
+    python3 -c "import torch, transformers; print(torch.__version__, transformers.__version__)"'
+# A limit that no model keeps, and one that every model does: red and green, from a cold store.
+run gpu-tests 150 python3 -m pytest -q -p no:cacheprovider -m gpu --leakage-model="$model" \
+    --leakage-max-rate 0.05 --leakage-store="$folder/store" tests/test_leakage.py
+run gpu-tests-again 60 python3 -m pytest -q -p no:cacheprovider -m gpu --leakage-model="$model" \
+    --leakage-max-rate 1 --leakage-store="$folder/store" tests/test_leakage.py
+run adaptive 60 python3 -m pytest -q -p no:cacheprovider -m gpu --leakage-model="$model" \
+    --leakage-max-rate 0.5 --leakage-adaptive --leakage-store="$folder/adaptive" tests/test_leakage.py
+run speed 150 python3 benchmarks/generation.py "$model" --methods engine floor passes batched \
+    --batches 640 2400 --repeats 1 --json "$folder/speed.json"
+run float32-against-the-cpu 90 python3 benchmarks/invariance.py "$model" --limit 8 --dtype float32 \
+    --batches 640 7 --against cpu
+run bfloat16-and-batch-sizes 60 python3 benchmarks/invariance.py "$model" --limit 8 --batches 640 64 7
+run memory 60 python3 benchmarks/memory.py "$model" --prompts 240
+run out-of-memory 60 python3 - "$model" <<'PYTHON'
 import sys, torch, exleak
 from exleak.generation.local.run import continue_prompts
 from exleak.generation.requests import Counts, Request
@@ -51,18 +66,24 @@ torch.cuda.set_per_process_memory_fraction(1.3 * torch.cuda.memory_allocated() /
 less, fewer = run(2048)
 print(f"rows {sizes}, then {fewer}; {sum(whole[k] != less[k] for k in whole)} of {len(whole)} texts differ")
 PYTHON
+# Would a compiled step (CUDA graphs) be faster? The forward pass of 640 rows, one token each.
+run compiled-step 90 python3 - "$model" <<'PYTHON'
+import statistics, sys, time, torch
+from transformers import AutoModelForCausalLM, StaticCache
 
-step a model of 1.7 billion random weights
-python3 - "$model" "$folder/large" <<'PYTHON'
-import sys, torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-config = AutoConfig.from_pretrained(sys.argv[1], hidden_size=2048, intermediate_size=8192,
-    num_hidden_layers=24, num_attention_heads=32, num_key_value_heads=32, head_dim=64)
-torch.set_default_dtype(torch.bfloat16)
-with torch.device("cuda"):
-    AutoModelForCausalLM.from_config(config).save_pretrained(sys.argv[2])
-AutoTokenizer.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[2])
+device = "cuda" if torch.cuda.is_available() else "cpu"
+rows, width = (640, 96) if device == "cuda" else (8, 32)
+model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.bfloat16).to(device).eval()
+synchronize = torch.cuda.synchronize if device == "cuda" else (lambda: None)
+for name, step in (("eager", model.forward), ("compiled", torch.compile(model.forward, mode="reduce-overhead"))):
+    cache, times = StaticCache(config=model.config, max_cache_len=width), []
+    with torch.inference_mode():
+        for column in range(width):
+            ids = torch.full((rows, 1), 5, device=device)
+            begun = time.perf_counter()
+            step(ids, past_key_values=cache, cache_position=torch.tensor([column], device=device))
+            synchronize()
+            times.append(time.perf_counter() - begun)
+    print(f"{name}: {1000 * statistics.median(times[width // 2 :]):.2f} ms a step, the first {times[0]:.1f} s")
 PYTHON
-python3 benchmarks/generation.py "$folder/large" --methods engine floor batched --batches 640 --repeats 1
-python3 benchmarks/memory.py "$folder/large" --prompts 240
-step done
+printf '\n=== done (%d s): %s\n' "$SECONDS" "$folder/gpu.json"

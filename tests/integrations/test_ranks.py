@@ -19,6 +19,7 @@ from exleak.errors import ModelError
 from exleak.generation.local import run
 from exleak.integrations.ranks import Ranks, ranks
 from exleak.integrations.transformers import LeakageCallback
+from exleak.store.report import read_measurements
 from tests.helpers.instruments import HASHED
 from tests.helpers.training import SMALL, trainer
 
@@ -26,7 +27,7 @@ from tests.helpers.training import SMALL, trainer
 TIMEOUT = 24
 
 
-CASES = ("shares", "fails", "is-slow", "hangs", "stops")
+CASES = ("shares", "looks", "fails", "is-slow", "hangs", "stops")
 
 
 def train(checkpoint: Path, folder: Path) -> None:
@@ -39,8 +40,9 @@ def _train(case: str, checkpoint: Path, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     rank = int(os.environ["RANK"])
     limits = {"significance": "require"} if case == "stops" else None
-    callback = LeakageCallback(**SMALL, instrument=HASHED, limits=limits, on_fail="stop",
-                               at_start=False, at_end=False)  # fmt: skip
+    looks = {"limit": 8, "limits": {"max_rate": 1.0}, "adaptive": True} if case == "looks" else {}
+    callback = LeakageCallback(**{**SMALL, "limits": limits, **looks}, instrument=HASHED,
+                               on_fail="stop", at_start=False, at_end=False)  # fmt: skip
     given = trainer(
         checkpoint, folder, [callback], ddp_backend="gloo", ddp_timeout=TIMEOUT, max_steps=3,
         per_device_train_batch_size=1,
@@ -119,6 +121,16 @@ def test_the_texts_are_those_of_one_process(
     files = [place / "leakage" / "step-2.jsonl" for place in (tmp_path, folder / "shares")]
     one, two = (file.read_text(encoding="utf-8") for file in files)
     assert one == two
+
+
+def test_all_ranks_take_the_same_looks(printed: tuple[Path, str]) -> None:
+    """They end a measurement together, at the first look that decides."""
+    folder, _ = printed
+    first, second = told(folder, "looks")
+    assert first["rates"] == second["rates"] != []
+    (found,) = read_measurements(folder / "looks" / "leakage" / "step-2.json")
+    assert found.interim is not None
+    assert (found.interim.used, found.verdict.outcome) == ("2 of 8", "pass")
 
 
 @pytest.mark.parametrize(

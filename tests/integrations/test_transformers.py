@@ -80,6 +80,18 @@ def test_the_rates_are_those_of_the_saved_checkpoint(llama: Path, tmp_path: Path
     assert scored.expression == inside.expression
 
 
+def test_it_may_end_a_measurement_early(llama: Path, tmp_path: Path) -> None:
+    """At the first look that decides its limit, which is needed then."""
+    early = {**ALL, "limit": 8, "limits": {"max_rate": 1.0}, "adaptive": True}
+    trainer(llama, tmp_path, [LeakageCallback(**early)], max_steps=1).train()
+    (found,) = read_measurements(tmp_path / "leakage" / "step-0.json")
+    assert found.interim is not None
+    assert found.interim.used == "2 of 8"
+    assert found.verdict.level > 0.99
+    with pytest.raises(SettingsError, match="need a limit on the rate"):
+        LeakageCallback(**ALL, adaptive=True)
+
+
 def test_attached_its_metrics_are_in_the_entry_of_the_loss(llama: Path, tmp_path: Path) -> None:
     """And in what ``evaluate`` returns, once, with the Trainer's own speed unchanged by it."""
     given = trainer(llama, tmp_path)
