@@ -233,3 +233,30 @@ def test_a_model_is_measured_adaptively(
     whole = run()
     assert len(made) == 8 * 4 * 2
     assert whole.interim is None
+
+
+def test_a_run_that_was_ended_in_a_look_goes_on(llama: Path, tmp_path: Path) -> None:
+    """It takes the same looks, to the same verdict, and generates nothing twice."""
+    data = exleak.load_dataset("hexl", limit=8)
+    sampling = Sampling(generations=2, max_new_tokens=4)
+    # Between the bounds of every look, so that all are taken.
+    limits = Limits(max_rate=0.5)
+    made: list[int] = []
+
+    def run(store: Path, end: int = 10_000) -> Measurement:
+        def count(done: object) -> None:
+            made.append(1)
+            if len(made) == end:
+                raise KeyboardInterrupt
+
+        return exleak.measure(llama, data, instrument=WORDS, sampling=sampling, limits=limits,
+                              store=store, adaptive=True, progress=count)  # fmt: skip
+
+    whole = run(tmp_path / "whole")
+    made.clear()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "ended", end=25)
+    resumed = run(tmp_path / "ended")
+    assert len(made) == 8 * 4 * 2
+    assert resumed.expression == whole.expression
+    assert (resumed.interim, resumed.verdict) == (whole.interim, whole.verdict)
