@@ -38,7 +38,11 @@ def test_adapters_are_a_series_like_other_checkpoints(
 
 
 def test_an_entry_says_how_its_model_is_loaded(
-    measure: Run, toy: pytest.Pytester, llama: Path, lora: Path
+    measure: Run,
+    toy: pytest.Pytester,
+    llama: Path,
+    lora: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Paths are beside leakage.toml; the load table goes to transformers."""
     shutil.copytree(llama, toy.path / "base" / "final")
@@ -52,7 +56,8 @@ def test_an_entry_says_how_its_model_is_loaded(
         '[models.adapted]\npath = "lora"\nbase = "base/final"\ndevice = "cpu"\nmax_rate = 1.0\n'
         '[models.both]\npath = "base/final:lora"\ndevice = "cpu"\nmax_rate = 1.0\n'
     )
-    result = measure()
+    monkeypatch.chdir(toy.mkdir("elsewhere"))
+    result = measure(f"--rootdir={toy.path}", toy.path / "test_leakage.py")
     result.assert_outcomes(passed=6, skipped=9)
     result.stdout.fnmatch_lines(
         ["*plain on hexl: system prompt: Be calm.", "*template variable enable_thinking = False"]
