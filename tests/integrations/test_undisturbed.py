@@ -26,11 +26,11 @@ def test_random_numbers_go_on_where_they_were(
 ) -> None:
     """Also if the model, or code that the measurement calls, draws some."""
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
     torch.manual_seed(1)
     expected = [draw(), draw()]
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
     torch.manual_seed(1)
     first = draw()
     with undisturbed(llama_model.model, llama_model.tokenizer):
@@ -44,11 +44,16 @@ def test_settings_are_put_back_also_after_an_error(llama_model: LocalModel) -> N
     model.train()
     model.config.use_cache, tokenizer.padding_side = False, "right"
     threads = torch.get_num_threads()
-    with pytest.raises(RuntimeError), undisturbed(model, tokenizer):
-        assert not model.training
-        model.config.use_cache, tokenizer.padding_side = True, "left"
-        torch.set_num_threads(threads + 1)
-        raise RuntimeError
+
+    def measure() -> None:
+        with undisturbed(model, tokenizer):
+            assert not model.training
+            model.config.use_cache, tokenizer.padding_side = True, "left"
+            torch.set_num_threads(threads + 1)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        measure()
     assert model.training
     assert (model.config.use_cache, tokenizer.padding_side) == (False, "right")
     assert torch.get_num_threads() == threads
