@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from exleak.annotate.corrected import Corrected, Prompts, estimate
+from exleak.annotate.corrected import MINIMUM, Corrected, Prompts, estimate
 from exleak.annotate.intervals import Clusters, Estimate
 
 Array = NDArray[np.float64]
@@ -180,7 +180,7 @@ def cells(runs: int, dataset: str, shift: float, case: Case) -> list[Cell]:
     """Estimates from each number of items, on the same runs."""
     controls, sizes = SIZES[dataset]
     generator = np.random.default_rng([controls, int(100 * shift), *map(ord, repr(case))])
-    found = [Cell(items) for items in sizes]
+    found = [Cell(items) for items in sizes if items * (1 - case.missing) >= MINIMUM]
     for _ in range(runs):
         run = draw(generator, controls, shift, case)
         for cell in found:

@@ -176,6 +176,16 @@ def test_agreement_without_exception_has_the_exact_interval() -> None:
     assert found.rate.interval == pytest.approx((low, 1))
 
 
+def test_rounding_is_no_error() -> None:
+    """A perfect machine, and .6 of the pairs of every prompt: the rate varies by rounding only."""
+    human = [1.0, 1.0, 0.0, 1.0, 0.0, 0.0] * 9
+    found = estimate(prompts([0.6] * 202, human, human))
+    assert near(found.weight, 1)
+    assert found.rate.value == 0.6
+    expected = stats.binomtest(16, 27).proportion_ci(0.95)
+    assert found.rate.interval == pytest.approx((expected.low, expected.high))
+
+
 def test_reused_sentences_widen_the_interval() -> None:
     """Each is used in 20 controls, and people see leakage after half of the sentences."""
     given = drawn(0.0, items=200)
@@ -237,6 +247,13 @@ def test_the_machine_decides_on_all_pairs_of_generations() -> None:
         assert draws is not None
         assert given.machine[number] == above[3 * draws[0] + draws[1]]
         assert given.human[number] == ((items[row.id].side == "left") == (sign == 1))
+
+
+def test_equal_sentences_do_not_leak() -> None:
+    """As in the paper's EL: d must be above 0."""
+    key, run = export()
+    same = [replace(row, generations=run[0].generations[:1]) for row in run]
+    assert set(prompts_of(key, answered(key.items, "left"), same, MACHINE).automatic) == {0}
 
 
 def test_undecided_items_count_one_half_and_others_not() -> None:
