@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,12 +25,10 @@ from exleak.records import PromptGenerations
 from tests.helpers.people import MACHINE, near, reference_rows, stated
 
 NAN = float("nan")
-Array = NDArray[np.float64]
+Numbers = Sequence[float] | NDArray[Any]
 
 
-def prompts(
-    automatic: Sequence[float], human: Sequence[float], machine: Sequence[float]
-) -> Prompts:
+def prompts(automatic: Numbers, human: Numbers, machine: Numbers) -> Prompts:
     """Positive and negative prompts in turn, two to a control; those after the items have none."""
     n = len(automatic)
     items = np.full((2, n), NAN)
