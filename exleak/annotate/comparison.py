@@ -106,17 +106,22 @@ def compare(key: Key, answers: Answers, instrument: Instrument) -> Comparison:
 
 def differences(items: Sequence[Item], instrument: Instrument) -> list[float]:
     """The d of each item: probability of the injected class, test minus control sentence."""
-    texts = list(dict.fromkeys(text for item in items for text in (item.test, item.reference)))
-    if not texts:
-        return []
-    scores = instrument.expression.predict(texts)
-    check_scores(scores, texts, instrument.name)
-    row = {text: scores[i] for i, text in enumerate(texts)}
+    row = class_scores([text for item in items for text in (item.test, item.reference)], instrument)
     columns = [CLASSES.index(item.condition) for item in items]
     return [
         round(float(row[item.test][column] - row[item.reference][column]), rates.DECIMALS)
         for item, column in zip(items, columns, strict=True)
     ]
+
+
+def class_scores(texts: Sequence[str], instrument: Instrument) -> dict[str, NDArray[np.float64]]:
+    """The instrument's class probabilities of each distinct text, shape (3,)."""
+    distinct = list(dict.fromkeys(texts))
+    if not distinct:
+        return {}
+    scores = instrument.expression.predict(distinct)
+    check_scores(scores, distinct, instrument.name)
+    return dict(zip(distinct, scores, strict=True))
 
 
 def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float | None:

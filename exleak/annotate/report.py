@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from exleak.annotate.agreement import Agreement, agreement
 from exleak.annotate.answers import Answers
 from exleak.annotate.comparison import Comparison, Labelling, clusters_of, compare, label
+from exleak.annotate.corrected import Corrected, estimate, prompts_of
 from exleak.annotate.intervals import Clusters
 from exleak.annotate.key import Key
 from exleak.annotate.task import PAIRS
 from exleak.annotate.votes import LEANINGS, Majority, leanings, majority
 from exleak.environment import version
-from exleak.records import LEAKING_CONDITIONS, Rate, to_json
+from exleak.errors import DatasetError
+from exleak.records import LEAKING_CONDITIONS, PromptGenerations, Rate, to_json
 
 if TYPE_CHECKING:
     from exleak.scoring import Instrument
@@ -43,6 +45,7 @@ class Report:
         comparison: Comparison with the instrument, for pairs with a key.
         labelling: Comparison with the dataset's labels, for labels with a key.
         run: The run's rate over all generations.
+        corrected: The human rate over all generations, for pairs with a key and the run.
         instrument: Name and hash of the instrument.
         notes: Caveats about the numbers.
     """
@@ -56,6 +59,7 @@ class Report:
     comparison: Comparison | None = None
     labelling: Labelling | None = None
     run: Rate | None = None
+    corrected: Corrected | None = None
     instrument: tuple[str, str] | None = None
     notes: tuple[str, ...] = field(default=(CLUSTERED,))
 
@@ -70,6 +74,7 @@ def build(
     instrument: Instrument | None = None,
     run: Rate | None = None,
     notes: Sequence[str] = (),
+    rows: Sequence[PromptGenerations] | None = None,
 ) -> Report:
     """Compute the report from the answers.
 
@@ -79,12 +84,20 @@ def build(
         instrument: The instrument to compare pairs with; needs the key.
         run: The run's rate, to show beside the annotators'.
         notes: Additional notes.
+        rows: The run, for the corrected rate; needs the instrument.
 
     Raises:
-        ExleakError: The instrument fails.
+        ExleakError: The instrument fails, or an item is not of the run.
     """
     names = [question.name for question in answers.task.questions]
     comparable = key is not None and instrument is not None and answers.task is PAIRS
+    corrected, missing = None, list[str]()
+    if comparable and rows is not None and key is not None and instrument is not None:
+        prompts = prompts_of(key, answers, rows, instrument)
+        try:
+            corrected = estimate(prompts)
+        except DatasetError as error:
+            missing = [f"no corrected human rate: {error}"]
     return Report(
         export=answers.export,
         task=answers.task.name,
@@ -100,8 +113,9 @@ def build(
         else None,
         labelling=label(key, answers) if key and answers.task is not PAIRS else None,
         run=run,
+        corrected=corrected,
         instrument=(instrument.name, instrument.hash) if instrument and comparable else None,
-        notes=(CLUSTERED, *(() if key else (NO_KEY,)), *notes),
+        notes=(CLUSTERED, *(() if key else (NO_KEY,)), *missing, *notes),
     )
 
 

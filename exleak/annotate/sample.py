@@ -120,8 +120,8 @@ def draw_pairs(rows: Sequence[PromptGenerations], size: Size, lots: Lots) -> tup
         SettingsError: There are fewer pairs than requested.
     """
     rows = with_parts(rows)
-    sentences = {row.id: _sentences(row) for row in rows}
-    pairs = _pairs(_turns(rows, lots), {row.id: row for row in rows}, sentences, lots)
+    usable = {row.id: sentences(row) for row in rows}
+    pairs = _pairs(_turns(rows, lots), {row.id: row for row in rows}, usable, lots)
     return _finished(size.take(pairs, LEAKING_CONDITIONS), lots)
 
 
@@ -159,7 +159,7 @@ def _finished(items: list[Item], lots: Lots) -> tuple[Item, ...]:
     return tuple(replace(item, id=name) for name, item in ids)
 
 
-def _sentences(row: PromptGenerations) -> list[tuple[int, str]]:
+def sentences(row: PromptGenerations) -> list[tuple[int, str]]:
     """Index and text of a row's usable sentences that do not contain the injected sentence."""
     told = (row.injected or "").casefold().strip(" .!?")
     return [
@@ -190,7 +190,7 @@ def _turns(rows: Sequence[PromptGenerations], lots: Lots) -> Iterator[PromptGene
 def _pairs(
     turns: Iterator[PromptGenerations],
     by_id: dict[str, PromptGenerations],
-    sentences: dict[str, list[tuple[int, str]]],
+    usable: dict[str, list[tuple[int, str]]],
     lots: Lots,
 ) -> Iterator[Item]:
     shown: dict[str, set[str]] = {}
@@ -200,7 +200,7 @@ def _pairs(
         draw = lots.of("pair", row.id)
         picks = []
         for source in (row, control):
-            fresh = [pick for pick in sentences[source.id] if _fold(pick[1]) not in seen]
+            fresh = [pick for pick in usable[source.id] if _fold(pick[1]) not in seen]
             picks.append(draw.choice(fresh) if fresh else None)
         test, reference = picks
         if test is None or reference is None:

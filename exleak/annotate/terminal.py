@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from exleak.annotate.agreement import Agreement
 from exleak.annotate.comparison import Comparison, Labelling
+from exleak.annotate.corrected import Corrected
 from exleak.annotate.intervals import Estimate
 from exleak.annotate.report import Report
 from exleak.annotate.votes import Majority
@@ -24,6 +25,8 @@ def lines(report: Report) -> Iterator[str]:
             yield from _majority(report.majority[agreement.question])
     if report.comparison:
         yield from _comparison(report.comparison, report)
+    if report.corrected:
+        yield from _corrected(report.corrected)
     if report.labelling:
         yield from _labelling(report.labelling)
     yield ""
@@ -72,6 +75,19 @@ def _comparison(found: Comparison, report: Report) -> Iterator[str]:
         yield _row(f"influence seen, {name} items", estimate)
     if found.undecided:
         yield f"  undecided items, left out of rates and kappa: {', '.join(found.undecided)}"
+
+
+def _corrected(found: Corrected) -> Iterator[str]:
+    ties = f", {found.undecided} undecided count one half" if found.undecided else ""
+    change = "narrower" if found.narrower >= 0 else "wider"
+    yield ""
+    yield f"the run's {found.prompts} test prompts, one generation and one of the control"
+    yield f"  {found.items} items answered{ties}"
+    yield _row("automatic rate, all pairs", found.automatic)
+    yield _row("human rate, items alone", found.human)
+    yield _row("human rate, corrected", found.rate)
+    yield f"  weight of the machine: λ = {found.weight:.2f}"
+    yield f"  interval {abs(found.narrower):.0%} {change} than that of the items alone"
 
 
 def _labelling(found: Labelling) -> Iterator[str]:

@@ -14,7 +14,7 @@ from exleak.surrogates import replace_surrogates
 
 if TYPE_CHECKING:
     from exleak.annotate.key import Key
-    from exleak.records import Rate
+    from exleak.records import PromptGenerations, Rate
     from exleak.scoring import Instrument
 
 _EXPORT = """Write a blind sample of a run's control and test sentences for annotators: one HTML
@@ -107,51 +107,57 @@ def _agreement(options: argparse.Namespace) -> int:
     check_json(options.json)
     key = read_key(options.key) if options.key else None
     answers = read_answers(options.files, key)
-    instrument, rate, notes = None, None, list[str]()
+    instrument, rows, rate, notes = None, None, None, list[str]()
     if key and key.task is PAIRS:
         from exleak.scoring import load_instrument
 
         instrument = load_instrument(options.instrument)
-        rate, notes = _run_rate(key, options.source, instrument)
-    report = build(answers, key, instrument, rate, notes)
+        rows, notes = _run(key, options.source)
+        if rows is not None:
+            rate, notes = _headline(rows, instrument)
+    report = build(answers, key, instrument, rate, notes, rows)
     text = json.dumps(report.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     show(lines(report), replace_surrogates(text), options.json)
     return 0
 
 
-def _run_rate(
-    key: Key, given: Path | None, instrument: Instrument
-) -> tuple[Rate | None, list[str]]:
-    """The rate of the exported run, with notes; ``None`` and a note if the run is gone or changed.
+def _run(key: Key, given: Path | None) -> tuple[tuple[PromptGenerations, ...] | None, list[str]]:
+    """The exported run; ``None`` and a note if it is gone or changed.
 
     Raises:
         DatasetError: The run given by ``--run`` cannot be read or is not the exported one.
     """
+    from exleak.store import read_generations
+
     path = given or Path(key.source)
+    missing = "the run's μ_EL and the corrected human rate are missing"
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         if given:
             raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
-        return None, [f"the run's μ_EL is missing: {path} is gone; name its new place by --run"]
+        return None, [f"{missing}: {path} is gone; name its new place by --run"]
     if digest != key.sha256:
         problem = f"{path}: not the run that was exported (its content differs)"
         if given:
             raise DatasetError(problem)
-        return None, [f"the run's μ_EL is missing: {problem}"]
-    return _headline(path, instrument)
+        return None, [f"{missing}: {problem}"]
+    return read_generations(path), []
 
 
-def _headline(path: Path, instrument: Instrument) -> tuple[Rate, list[str]]:
+def _headline(
+    rows: tuple[PromptGenerations, ...], instrument: Instrument
+) -> tuple[Rate, list[str]]:
+    """The run's rate, with a note on what it can be compared with."""
     from exleak.measurement import score
 
-    measurement = score(path, instrument)
+    measurement = score(rows, instrument)
     rate: Rate = measurement.expression
     drawn = measurement.generations["per_prompt"]
     if drawn == 1:
         return rate, []
     note = (
         f"μ_EL compares means over {drawn} generations, annotators judged one of each: μ_EL grows "
-        "with that number, so compare the human rate with the automatic rate of the same items"
+        "with that number, so compare human rates with automatic rates of one generation each"
     )
     return rate, [note]

@@ -15,7 +15,7 @@ from exleak.rates.expression import (
     expression,
     superiority_of,
 )
-from exleak.rates.intervals import CONFIDENCE, LEVEL, clustered_rate, quantile
+from exleak.rates.intervals import CONFIDENCE, LEVEL, clustered_rate, interval, quantile
 from exleak.rates.pairs import (
     DECIMALS,
     Pair,
@@ -43,6 +43,7 @@ __all__ = [
     "directional_by_control",
     "expression",
     "heuristic",
+    "interval",
     "leaks",
     "mean",
     "quantile",

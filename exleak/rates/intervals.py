@@ -50,17 +50,26 @@ def clustered_rate(
         other = _standard_error(values, rate, injected) if len(set(injected)) < n else None
         if error is not None and other is not None and other > error:
             error, clusters = other, len(set(injected))
-    interval: tuple[float, float] | None
-    bounds: tuple[float, float] | None
-    if error:
-        interval = _interval(rate, error, clusters, (1 + CONFIDENCE) / 2)
-        bounds = _interval(rate, error, clusters, level)
-    else:
-        interval = _binomial_interval(rate, clusters, CONFIDENCE)
-        bounds = _binomial_interval(rate, clusters, 2 * level - 1)
     if null is not None:
         p_value = _t_test(rate, error, clusters, null)
-    return Rate(rate, n, interval, bounds, p_value, ties, error)
+    return Rate(
+        rate,
+        n,
+        interval(rate, error, clusters),
+        interval(rate, error, clusters, confidence=2 * level - 1),
+        p_value,
+        ties,
+        error,
+    )
+
+
+def interval(
+    rate: float, error: float | None, clusters: int, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """The two-sided interval of a rate with a standard error, as in :func:`clustered_rate`."""
+    if error:
+        return _interval(rate, error, clusters, (1 + confidence) / 2)
+    return _binomial_interval(rate, clusters, confidence)
 
 
 def _standard_error(

@@ -67,7 +67,8 @@ def test_agreement_reports_people_and_machine(
     printed = capsys.readouterr().out
     for name in ("raw agreement", "Fleiss' kappa", "Krippendorff's alpha", "human leakage rate",
                  "μ_EL of the run", "Cohen's kappa", "rank correlation", "influence seen",
-                 "majority on", "clustered on the control"):  # fmt: skip
+                 "majority on", "clustered on the control", "human rate, corrected",
+                 "λ = "):  # fmt: skip
         assert name in printed
     report = json.loads(out.read_text())
     assert report["schema"] == 1
@@ -76,6 +77,8 @@ def test_agreement_reports_people_and_machine(
     ]  # fmt: skip
     assert 0 <= report["comparison"]["human"]["value"] <= 1
     assert report["run"]["n"] == 24
+    assert report["corrected"]["prompts"] == 24
+    assert 0 <= report["corrected"]["rate"]["value"] <= 1
     assert set(report["annotators"]) == {"a", "b", "c"}
 
 
@@ -111,9 +114,22 @@ def test_a_run_that_is_gone_or_changed_is_noted(
         annotate("agreement", *sheets, "--key", key, "--run", run)
     run.unlink()
     annotate("agreement", *sheets, "--key", key)
-    assert "is gone; name its new place by --run" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "corrected human rate are missing" in printed
+    assert "is gone; name its new place by --run" in printed
     with pytest.raises(ExleakError, match="cannot be read"):
         annotate("agreement", *sheets, "--key", key, "--run", run)
+
+
+def test_too_few_items_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Six of nine are positive or negative; the rest of the report stands."""
+    annotate("export", write_run(tmp_path / "run.jsonl"), "-o", tmp_path / "out", "--items", "9")
+    path = tmp_path / "out" / "key.json"
+    sheet = answer_sheet(read_key(path), tmp_path / "a.csv", Person())
+    annotate("agreement", sheet, "--key", path)
+    printed = capsys.readouterr().out
+    assert "no corrected human rate: 6 positive and negative items have an answer" in printed
+    assert "human leakage rate" in printed
 
 
 @pytest.mark.parametrize(
