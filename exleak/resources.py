@@ -92,6 +92,19 @@ def _available(root: Path) -> int | None:
         return None
 
 
+def held_memory(root: Path | None = None) -> int | None:
+    """Bytes of memory that this process holds now (resident).
+
+    Args:
+        root: Folder of ``proc``; by default the machine's.
+
+    Returns:
+        ``None`` where the system does not tell.
+    """
+    held = _table((root or _ROOT) / "proc/self/status").get("VmRSS:")
+    return None if held is None else 1024 * held
+
+
 def _left(group: Path, version: int) -> int | None:
     """Bytes below a group's limit, with inactive file cache; ``None`` without a limit."""
     names = ("memory.max", "memory.high") if version == 2 else ("memory.limit_in_bytes",)

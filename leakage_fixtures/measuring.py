@@ -39,10 +39,11 @@ def generate(
         loader: Returns the loaded model, if a fixture holds it.
     """
     from exleak.generation.dataset import generate_rows
+    from leakage_fixtures.announcement import label
     from leakage_fixtures.progress import Progress
 
     resolved = settings.resolve(config, spec)
-    with Progress(config, f"{spec.name} on {dataset.name}") as progress:
+    with Progress(config, label(spec.name, dataset.name)) as progress:
         return generate_rows(
             models.source(spec, resolved, loader, _servers(config, resolved, temporary)),
             dataset,

@@ -53,8 +53,8 @@ def clustered_rate(
     interval: tuple[float, float] | None
     bounds: tuple[float, float] | None
     if error:
-        interval = _interval(rate, error, clusters, (1 + CONFIDENCE) / 2)
-        bounds = _interval(rate, error, clusters, level)
+        interval = interval_around(rate, error, clusters, (1 + CONFIDENCE) / 2)
+        bounds = interval_around(rate, error, clusters, level)
     else:
         interval = _binomial_interval(rate, clusters, CONFIDENCE)
         bounds = _binomial_interval(rate, clusters, 2 * level - 1)
@@ -77,7 +77,7 @@ def _standard_error(
     return round(math.sqrt(squares * count / (count - 1)) / len(values), DECIMALS)
 
 
-def _interval(rate: float, error: float, clusters: int, level: float) -> tuple[float, float]:
+def interval_around(rate: float, error: float, clusters: int, level: float) -> tuple[float, float]:
     """The wider, on each side, of the t and Wilson's (1927) interval with the same error.
 
     Near 0 or 1 the standard error shrinks with the rate, and t intervals miss the true rate
