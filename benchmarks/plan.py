@@ -12,6 +12,7 @@ benchmarks/gate.py, and set beside the predicted shares.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def run(model: str, limit: int | None, generations: int) -> dict[str, Any]:
     times.append(time.perf_counter())
     exleak.score(rows, load_instrument())
     times.append(time.perf_counter())
-    took = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    took = [later - earlier for earlier, later in itertools.pairwise(times)]
     return {**dict(zip(PARTS, [*took, sum(took)], strict=True)), "memory": highest()}
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -23,6 +26,7 @@ from exleak.gate.limits import METRICS, Limits
 from exleak.generation.requests import Chat
 
 if TYPE_CHECKING:
+    from exleak.gate.limits import Metric
     from exleak.planning.cost import Cost
     from exleak.planning.scatter import Scatter
     from exleak.records import Dataset, Measurement
@@ -87,7 +91,6 @@ def _run(options: argparse.Namespace) -> int:
     from exleak.datasets import load_dataset
     from exleak.generation.sampling import Sampling, check_batch_size
     from exleak.planning.plan import make_plan
-    from exleak.planning.power import typical
     from exleak.planning.words import lines
 
     check_json(options.json)
@@ -95,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     check_placement(options.device, options.dtype)
     Limits(max_rate=options.max_rate, margin=options.margin, metric=options.metric)
     _check_expected(options)
-    scatter = typical(options.metric) if options.report is None else _scatter(options)
+    scatter, compared = _typical(options) if options.report is None else _measured(options)
     dataset = load_dataset(options.dataset or "hexl", limit=options.limit)
     generations = options.generations
     if generations is None:
@@ -103,6 +106,7 @@ def _run(options: argparse.Namespace) -> int:
     sampling = Sampling(generations=generations, seed=options.seed)
     plan = make_plan(
         scatter,
+        compared,
         dataset=dataset.name,
         controls=len({sample.control for sample in dataset.samples}),
         prompts=len(dataset.prompts),
@@ -128,21 +132,38 @@ def _check_expected(options: argparse.Namespace) -> None:
         raise SettingsError("--expected: give --max-rate, too: what is it to be told from?")
 
 
-def _scatter(options: argparse.Namespace) -> Scatter:
-    """The scatter of the finished run."""
+def _typical(options: argparse.Namespace) -> tuple[Scatter, Scatter]:
+    """The scatter of the metric, and of the rate that baselines compare, where no run is known."""
+    from exleak.gate.comparison import compared_metric
+    from exleak.planning.power import typical
+
+    return typical(options.metric), typical(compared_metric(options.metric))
+
+
+def _measured(options: argparse.Namespace) -> tuple[Scatter, Scatter | None]:
+    """The same of the finished run."""
+    from exleak.gate.comparison import compared_metric
+
+    path, of = options.report, _reader(options)
+    try:
+        scatter = of(options.metric)
+    except ReportError as error:
+        raise ReportError(f"{path}: {error}") from None
+    with suppress(ReportError):
+        return scatter, of(compared_metric(options.metric))
+    return scatter, None
+
+
+def _reader(options: argparse.Namespace) -> Callable[[Metric], Scatter]:
+    """What gives the scatter of each rate of the finished run."""
     from exleak.planning.scatter import of_pairs, of_report
     from exleak.store import read_generations
     from exleak.store.report import read_measurements
 
-    path = options.report
-    try:
-        if path.suffix != ".jsonl":
-            return of_report(_only(path, read_measurements(path)), options.metric)
-        rows = read_generations(path)
-        return of_pairs(_pairs(options, rows), options.metric, len(rows[0].generations))
-    except ReportError as error:
-        said = str(error)
-        raise ReportError(said if said.startswith(str(path)) else f"{path}: {said}") from None
+    if options.report.suffix != ".jsonl":
+        return partial(of_report, _only(options.report, read_measurements(options.report)))
+    rows = read_generations(options.report)
+    return partial(of_pairs, _pairs(options, rows), generations=len(rows[0].generations))
 
 
 def _only(path: Path, found: tuple[Measurement, ...]) -> Measurement:
@@ -150,8 +171,8 @@ def _only(path: Path, found: tuple[Measurement, ...]) -> Measurement:
         return found[0]
     titles = ", ".join(one.title for one in found) or "none"
     raise ReportError(
-        f"it holds {len(found)} measurements ({titles}); give the report or the generations file "
-        "of one"
+        f"{path}: it holds {len(found)} measurements ({titles}); give the report, or the "
+        "generations file, of one"
     )
 
 

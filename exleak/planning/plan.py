@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from exleak.planning import power
 from exleak.planning.power import Limited
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from exleak.planning.cost import Cost
     from exleak.planning.scatter import Scatter
 
+RateIs = Literal["expected", "measured", "assumed"]
 #: Further continuations per prompt, and further controls, whose gain is stated.
 MORE_GENERATIONS, MORE_CONTROLS = 10, 60
 
@@ -28,9 +29,9 @@ class AgainstLimit:
         limit: The highest rate allowed.
         fails_from: The lowest true rate that fails in 90% of runs; ``None`` if none does.
         passes_up_to: The highest true rate that passes in 90% of runs; ``None`` if none does.
-        expected: Shares of runs by outcome at the expected rate; ``None`` without one.
-        controls_needed: Controls with which 90% of runs tell the expected rate from the limit;
-            ``None`` without an expected rate, or if no reasonable number is enough.
+        expected: Shares of runs by outcome at the expected or measured rate; ``None`` without one.
+        controls_needed: Controls with which 90% of runs tell that rate from the limit; ``None``
+            without such a rate, or if no reasonable number is enough.
         generations_needed: Continuations per prompt with which they do, with as many controls as
             planned; ``None`` if more continuations do not help or are not enough.
     """
@@ -69,15 +70,15 @@ class Plan:
         dataset: The dataset's name.
         controls, prompts, generations: Their numbers; generations are per prompt.
         metric: The rate that is judged.
-        rate: The expected rate, or a typical or measured one.
-        is_expected: Whether the user expects that rate.
+        rate: The rate that the plan is made for.
+        rate_is: Whether it is expected by the user, measured, or only assumed.
         deviation: Standard deviation of a control's value at that rate.
         half_width: Half the width of the 95% interval at that rate.
         how: Where the deviation is from.
         limit: Against a limit; ``None`` without one.
         margin: Increase over a baseline that is tolerated.
-        detectable: Smallest increase over a baseline that fails in 90% of runs; ``None`` if it is
-            not known.
+        detectable: Smallest increase over a baseline of one run, of the rate that baselines
+            compare, that fails in 90% of runs; ``None`` if it is not known.
         parts: Of a measurement's uncertainty; ``None`` without a measurement.
         cost: Seconds and memory; ``None`` without a model.
     """
@@ -88,7 +89,7 @@ class Plan:
     generations: int
     metric: Metric
     rate: float
-    is_expected: bool
+    rate_is: RateIs
     deviation: float
     half_width: float
     how: str
@@ -111,6 +112,7 @@ class Plan:
 
 def make_plan(
     scatter: Scatter,
+    compared: Scatter | None,
     *,
     dataset: str,
     controls: int,
@@ -128,6 +130,7 @@ def make_plan(
 
     Args:
         scatter: How values of controls vary.
+        compared: The same for the rate that baselines compare; ``None`` if it is undefined.
         dataset, controls, prompts, generations: The dataset's name and the numbers of the run.
         metric: The rate to judge.
         max_rate: The highest rate allowed, 0 to 1.
@@ -137,8 +140,11 @@ def make_plan(
         is_measured: Whether the scatter was measured, so that its parts mean something.
         cost: What the run takes.
     """
-    rate = scatter.rate_with(generations) if expected is None else expected
     own = scatter.rate_with(generations)
+    rate_is: RateIs = "expected" if expected is not None else "assumed"
+    if expected is None and is_measured:
+        rate_is, expected = "measured", own
+    rate = own if expected is None else expected
     relative = scatter.variance_with(generations) / (own * (1 - own))
     deviation = math.sqrt(relative * rate * (1 - rate))
     half = quantile((1 + CONFIDENCE) / 2, max(1, controls - 1)) * deviation / math.sqrt(controls)
@@ -146,10 +152,9 @@ def make_plan(
     if max_rate is not None:
         limit = _against_limit(scatter, controls, generations, max_rate, expected, metric, level)
     return Plan(
-        dataset, controls, prompts, generations, metric, rate, expected is not None, deviation,
+        dataset, controls, prompts, generations, metric, rate, rate_is, deviation,
         half, scatter.how, limit, margin,
-        power.detectable_increase(scatter, controls, generations, margin)
-        if metric != "rate" else None,
+        power.detectable_increase(compared, controls, generations, margin) if compared else None,
         parts_of(scatter) if is_measured else None,
         cost,
     )  # fmt: skip

@@ -134,8 +134,10 @@ def tried(
         parts.append(_run(model, some, sampling, size))
         taken, count = taken + count, count * _GROWTH
     texts = {prompt: found for part in parts for prompt, found in part.texts.items()}
+    most = sampling.max_new_tokens
     lengths = sorted(
-        len(model.tokenizer(text, add_special_tokens=False)["input_ids"])
+        # Broken characters have more tokens than were generated.
+        min(most, len(model.tokenizer(text, add_special_tokens=False)["input_ids"]))
         for found in texts.values()
         for text in found
     )

@@ -23,9 +23,8 @@ def lines(plan: Plan) -> Iterator[str]:
         f"run: {plan.dataset}, {plan.controls} controls, {plan.prompts} prompts, "
         f"{plan.generations} continuations each: {plan.continuations:,}"
     )
-    about = "expected" if plan.is_expected else "assumed"
     yield (
-        f"precision: {METRICS[plan.metric]} {plan.rate:.2f} ({about}) would be known to "
+        f"precision: {METRICS[plan.metric]} {plan.rate:.2f} ({plan.rate_is}) would be known to "
         f"± {plan.half_width:.3f} (95%); a control's value varies by {plan.deviation:.2f} "
         f"({plan.how})"
     )
@@ -58,8 +57,8 @@ def _limit(plan: Plan, limit: AgainstLimit) -> Iterator[str]:
     if limit.expected is not None:
         found = limit.expected
         yield (
-            f"expected {plan.rate:g}: {found.fails:.0%} of runs fail, {found.passes:.0%} pass, "
-            f"{found.inconclusive:.0%} are inconclusive"
+            f"{plan.rate_is} {plan.rate:.3g}: {found.fails:.0%} of runs fail, {found.passes:.0%} "
+            f"pass, {found.inconclusive:.0%} are inconclusive"
         )
 
 
@@ -129,7 +128,7 @@ def _next(plan: Plan) -> str:
         return "give --max-rate X, and --expected X, to learn how often a run would tell them apart"
     if limit.expected is None:
         return "give --expected X to learn how often such a model fails, and what would be enough"
-    found, what = limit.expected, f"to tell {plan.rate:g} from {limit.limit:g}"
+    found, what = limit.expected, f"to tell {plan.rate:.3g} from {limit.limit:g}"
     if max(found.fails, found.passes) >= POWER:
         return f"run it: {plan.controls} controls are enough {what}"
     if plan.rate == limit.limit:
