@@ -101,7 +101,16 @@ def held_memory(root: Path | None = None) -> int | None:
     Returns:
         ``None`` where the system does not tell.
     """
-    held = _table((root or _ROOT) / "proc/self/status").get("VmRSS:")
+    return _own_memory("VmRSS:", root)
+
+
+def highest_memory(root: Path | None = None) -> int | None:
+    """Bytes of memory that this process has held at most (resident); as :func:`held_memory`."""
+    return _own_memory("VmHWM:", root)
+
+
+def _own_memory(name: str, root: Path | None) -> int | None:
+    held = _table((root or _ROOT) / "proc/self/status").get(name)
     return None if held is None else 1024 * held
 
 

@@ -86,6 +86,7 @@ def test_held_memory_is_that_of_the_process(tmp_path: Path) -> None:
     assert resources.held_memory(machine(tmp_path, {"proc/self/status": "VmRSS:  300 kB"})) == (
         300 * 1024
     )
+    assert resources.highest_memory(machine(tmp_path, {"proc/self/status": "VmHWM: 9 kB"})) == 9216
     assert resources.held_memory(tmp_path / "nowhere") is None
 
 

@@ -3,7 +3,8 @@
 The lengths of the trial's sentences say how many steps and tokens the run needs, and its times what
 they take. The same sentences are scored, for the time that the instrument takes. Memory is what the
 process holds once the model has run, and what the rows of the run hold at their most, by
-:func:`exleak.generation.local.memory.row_bytes`.
+:func:`exleak.generation.local.memory.row_bytes`; or what loading, trial and scoring held, if that
+was more. It is that of a process that does nothing else.
 """
 
 from __future__ import annotations
@@ -128,12 +129,12 @@ def _tried(
     size = batch_size or size_of_batch(model, requests, sampling)
     threads = threads_for(model, min(size, count))
     warm = warm_up(model, samples[0], sampling, size)
-    held = _memory(model)
+    held = _held(model)
     trial = tried(model, samples, sampling, size, warm=warm, threads=threads, seconds=seconds)
     prompts = [len(model.encode(request.text)) for request in requests]
     copies = 1 + len(model.replicas)
     steps = _steps(count, trial, size * copies, copies * max(1, threads))
-    scoring, at_scoring = _scored(model, samples, trial, count, instrument)
+    scoring = _scored(samples, trial, count, instrument)
     peak = None
     if held is not None:
         peak = held + _rows_bytes(model, max(prompts), trial, min(size, count), count > size)
@@ -146,7 +147,7 @@ def _tried(
         rows=min(size, count),
         generating=trial.step * steps + trial.token * (count * trial.mean + sum(prompts)),
         scoring=scoring,
-        memory=max(filter(None, (peak, at_scoring)), default=None),
+        memory=max(filter(None, (peak, _highest(model))), default=None),
         tokens=trial.mean,
         tried=len(trial.lengths),
     )
@@ -161,13 +162,22 @@ def _steps(count: int, trial: Trial, size: int, engines: int) -> float:
     return engines * (refilled + trial.longest)
 
 
-def _memory(model: LocalModel) -> int | None:
+def _held(model: LocalModel) -> int | None:
     """Bytes that the model's device, or this process, holds now."""
     if model.device.type == "cuda":
         import torch
 
         return int(torch.cuda.memory_allocated(model.device))
     return resources.held_memory()
+
+
+def _highest(model: LocalModel) -> int | None:
+    """Bytes that it has held at most: while loading, in the trial or while scoring."""
+    if model.device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(model.device))
+    return resources.highest_memory()
 
 
 def _rows_bytes(model: LocalModel, prompt: int, trial: Trial, rows: int, is_refilled: bool) -> int:
@@ -192,10 +202,8 @@ def _rows_bytes(model: LocalModel, prompt: int, trial: Trial, rows: int, is_refi
     return int(needed[model.device] * rows * alive)
 
 
-def _scored(
-    model: LocalModel, samples: Sequence[Sample], trial: Trial, count: int, instrument: str
-) -> tuple[float, int | None]:
-    """Seconds of scoring so many continuations, and the memory held afterwards."""
+def _scored(samples: Sequence[Sample], trial: Trial, count: int, instrument: str) -> float:
+    """Seconds of scoring so many continuations."""
     loading, tool = timed(lambda: load_instrument(instrument))
     rows = [_rows(sample, trial) for sample in samples]
     rows = [found for found in rows if any(row.control is None for row in found)]
@@ -206,10 +214,10 @@ def _scored(
             seconds.append(timed(lambda given=given: score(given, tool))[0])  # type: ignore[misc]
             made.append(sum(len(row.generations) for row in given))
     if not made:
-        return loading, _memory(model)
+        return loading
     a_sentence = seconds[-1] / made[-1]
     first = max(0.0, seconds[0] - a_sentence * made[0])
-    return loading + first + a_sentence * count, _memory(model)
+    return loading + first + a_sentence * count
 
 
 def _rows(sample: Sample, trial: Trial) -> list[PromptGenerations]:

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from exleak.gate.comparison import POWER
 from exleak.planning import power
 from exleak.planning.power import Limited
 from exleak.rates import CONFIDENCE, LEVEL, quantile
@@ -202,4 +203,4 @@ def _against_limit(
 
 
 def _tells(found: Limited) -> bool:
-    return max(found.fails, found.passes) >= power.POWER
+    return max(found.fails, found.passes) >= POWER

@@ -128,8 +128,10 @@ def tried(
     """
     rows = sum(len(request.indices) for _, request in samples[0])
     parts: list[Part] = []
-    taken, count = 0, max(1, ceil(_ROWS * threads / rows))
-    while taken < len(samples) and (not parts or parts[-1].seconds * _GROWTH <= seconds):
+    taken, count = 0, min(len(samples), max(1, ceil(_ROWS * threads / rows)))
+    while taken + count <= len(samples):
+        if parts and parts[-1].seconds * _GROWTH > seconds:
+            break
         some = [pair for sample in samples[taken : taken + count] for pair in sample]
         parts.append(_run(model, some, sampling, size))
         taken, count = taken + count, count * _GROWTH

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from exleak.gate.comparison import POWER
 from exleak.gate.limits import METRICS
 from exleak.planning.plan import MORE_CONTROLS, MORE_GENERATIONS, AgainstLimit, Parts, Plan
-from exleak.planning.power import MOST_CONTROLS, POWER
+from exleak.planning.power import MOST_CONTROLS
 
 if TYPE_CHECKING:
     from exleak.planning.cost import Cost
