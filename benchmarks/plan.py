@@ -1,11 +1,12 @@
 """What `exleak plan` predicts, beside what a run then takes, and what simulations of the gate say.
 
-    python benchmarks/plan.py MODEL... [--limit N] [--generations K]
+    python benchmarks/plan.py MODEL... [--limit N] [--generations K] [--cpu]
     python benchmarks/plan.py --power [--runs 500]
 
 Each prediction and each run is a process of its own, without a store. Seconds are those of loading,
 of generation and of scoring; memory is the kernel's figure for the highest of the process, or on
-CUDA that of torch's allocator. With --power, outcomes of the limit rule are simulated as in
+CUDA that of torch's allocator. With --cpu, seconds are those of the processors, added up: they
+are comparable on a machine that others use, too. With --power, outcomes of the limit rule are simulated as in
 benchmarks/gate.py, and set beside the predicted shares.
 """
 
@@ -22,6 +23,11 @@ from typing import Any
 
 PARTS = ("loading", "generating", "scoring", "seconds")
 MIB = 2**20
+
+
+def on_cpu_time() -> None:
+    """Let predictions and measurements count the seconds of the processors."""
+    time.perf_counter = time.process_time
 
 
 def predict(model: str, limit: int | None, generations: int) -> dict[str, Any]:
@@ -73,6 +79,7 @@ def apart(what: str, model: str, options: argparse.Namespace) -> dict[str, Any]:
     """Do one of the two in a process of its own."""
     command = [sys.executable, __file__, model, "--worker", what]
     command += ["--generations", str(options.generations)]
+    command += ["--cpu"] if options.cpu else []
     command += [] if options.limit is None else ["--limit", str(options.limit)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -133,11 +140,14 @@ def main() -> None:
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--generations", type=int, default=10)
+    parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--power", action="store_true")
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--worker", choices=("predict", "run"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
+        if options.cpu:
+            on_cpu_time()
         work = predict if options.worker == "predict" else run
         print(json.dumps(work(options.models[0], options.limit, options.generations)))
         return

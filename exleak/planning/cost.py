@@ -10,8 +10,10 @@ was more. It is that of a process that does nothing else.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +34,11 @@ if TYPE_CHECKING:
     from exleak.store import Store
 
 #: Seconds that the longest part of a trial may be expected to take.
-TRIAL_SECONDS = 15.0
+TRIAL_SECONDS = 20.0
 #: Samples whose sentences are scored, after the first.
 _SCORED = 8
+#: Power of the number of sentences that their scoring takes, unless measured; and the least power.
+_GROWTH, _LEAST_GROWTH = 0.85, 0.6
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ def _steps(count: int, trial: Trial, size: int, engines: int) -> float:
     An engine refills its rows until no prompt is left, and then waits for the longest.
     """
     refilled = ceil(max(0, count - size) * trial.mean / size)
-    return engines * (refilled + trial.longest)
+    return engines * (refilled + trial.longest(ceil(count / engines)))
 
 
 def _held(model: LocalModel) -> int | None:
@@ -189,7 +193,7 @@ def _rows_bytes(model: LocalModel, prompt: int, trial: Trial, rows: int, is_refi
     from exleak.generation.local.memory import row_bytes
     from exleak.generation.local.model import evaluating
 
-    width, alive = prompt + trial.longest, 1.0
+    width, alive = prompt + trial.longest(rows), 1.0
     if not is_refilled:
         lengths = trial.lengths
         shares = [(len(lengths) - place) / len(lengths) for place in range(len(lengths))]
@@ -203,21 +207,27 @@ def _rows_bytes(model: LocalModel, prompt: int, trial: Trial, rows: int, is_refi
 
 
 def _scored(samples: Sequence[Sample], trial: Trial, count: int, instrument: str) -> float:
-    """Seconds of scoring so many continuations."""
+    """Seconds of scoring so many continuations.
+
+    Sentences share words, and some are equal, so twice as many take less than twice as long.
+    """
     loading, tool = timed(lambda: load_instrument(instrument))
     rows = [_rows(sample, trial) for sample in samples]
-    rows = [found for found in rows if any(row.control is None for row in found)]
-    seconds, made = [], []
-    for some in (rows[:1], rows[1 : 1 + _SCORED]):
-        given = [row for found in some for row in found]
-        if any(row.control is not None for row in given):
-            seconds.append(timed(lambda given=given: score(given, tool))[0])  # type: ignore[misc]
-            made.append(sum(len(row.generations) for row in given))
-    if not made:
+    rows = [found for found in rows if {None} < {row.control for row in found}]
+    if not rows:
         return loading
-    a_sentence = seconds[-1] / made[-1]
-    first = max(0.0, seconds[0] - a_sentence * made[0])
-    return loading + first + a_sentence * count
+    # The first pays for what is loaded on first use; the encoder remembers what it has seen.
+    some = [rows[:1], rows[1:2], rows[2 : 2 + _SCORED]]
+    took, made = [], []
+    for given in ([row for found in part for row in found] for part in some if part):
+        took.append(timed(partial(score, given, tool))[0])
+        made.append(sum(len(row.generations) for row in given))
+    growth = _GROWTH
+    if len(took) == 3 and made[2] > made[1]:
+        measured = math.log(took[2] / took[1]) / math.log(made[2] / made[1])
+        growth = min(1.0, max(_LEAST_GROWTH, measured))
+    first = max(0.0, took[0] - took[1]) if len(took) > 1 else 0.0
+    return loading + first + took[-1] * float((count / made[-1]) ** growth)
 
 
 def _rows(sample: Sample, trial: Trial) -> list[PromptGenerations]:

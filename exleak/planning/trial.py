@@ -7,6 +7,7 @@ follows from two parts, since the later one has more tokens a step.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -62,6 +63,7 @@ class Trial:
     Attributes:
         texts: The continuations by prompt id.
         lengths: Their numbers of tokens, ascending.
+        most: Maximum number of tokens.
         mean: Mean number of steps of a continuation.
         step: Seconds of a step, however many rows share it.
         token: Seconds of a token.
@@ -69,14 +71,18 @@ class Trial:
 
     texts: dict[str, tuple[str, ...]]
     lengths: list[int]
+    most: int
     mean: float
     step: float
     token: float
 
-    @property
-    def longest(self) -> int:
-        """Number of tokens of the longest continuation."""
-        return self.lengths[-1]
+    def longest(self, count: int) -> int:
+        """Number of tokens of the longest of so many continuations, as far as can be told.
+
+        Long ones are about as frequent as if each token ended a sentence with equal probability.
+        """
+        more = self.mean * math.log(max(1.0, count / len(self.lengths)))
+        return min(self.most, round(self.lengths[-1] + more))
 
 
 def timed(work: Callable[[], Result]) -> tuple[float, Result]:
@@ -127,14 +133,17 @@ def tried(
         seconds: Seconds that the longest part may be expected to take.
     """
     rows = sum(len(request.indices) for _, request in samples[0])
-    parts: list[Part] = []
+    parts = [warm]
     taken, count = 0, min(len(samples), max(1, ceil(_ROWS * threads / rows)))
     while taken + count <= len(samples):
-        if parts and parts[-1].seconds * _GROWTH > seconds:
+        if taken and _next_part(parts[-2], parts[-1]) > seconds:
             break
         some = [pair for sample in samples[taken : taken + count] for pair in sample]
         parts.append(_run(model, some, sampling, size))
         taken, count = taken + count, count * _GROWTH
+    one = parts[1] if len(parts) > 2 else warm
+    step, token = _prices(one, parts[-1])
+    del parts[0]
     texts = {prompt: found for part in parts for prompt, found in part.texts.items()}
     most = sampling.max_new_tokens
     lengths = sorted(
@@ -144,8 +153,7 @@ def tried(
         for text in found
     )
     useful = sum(part.counts.useful for part in parts)
-    step, token = _prices(parts[0] if len(parts) > 1 else warm, parts[-1])
-    return Trial(texts, lengths, useful / len(lengths), step, token)
+    return Trial(texts, lengths, most, useful / len(lengths), step, token)
 
 
 def _run(model: LocalModel, sample: Sample, sampling: Sampling, size: int) -> Part:
@@ -163,6 +171,12 @@ def _run(model: LocalModel, sample: Sample, sampling: Sampling, size: int) -> Pa
         name = sample[item.request][0].id
         texts[name] = (*texts.get(name, ()), item.text)
     return Part(seconds, counts, texts)
+
+
+def _next_part(before: Part, last: Part) -> float:
+    """Seconds that the part after the last one will take, by the prices of the last two."""
+    step, token = _prices(before, last)
+    return step * last.counts.steps + token * last.tokens * _GROWTH
 
 
 def _prices(one: Part, other: Part) -> tuple[float, float]:

@@ -110,7 +110,7 @@ def test_a_server_cannot_be_tried() -> None:
 
 def rows_bytes(model: LocalModel, lengths: Sequence[int], *, is_refilled: bool) -> int:
     """Bytes of a hundred rows with prompts of ten tokens."""
-    found = Trial({}, list(lengths), 0, 0, 0)
+    found = Trial({}, list(lengths), 90, 0, 0, 0)
     return planning._rows_bytes(model, 10, found, 100, is_refilled)
 
 

@@ -64,7 +64,9 @@ def test_a_detectable_increase_is_detected() -> None:
     alarms = 0
     for seed in range(100):
         few = moods.Controls(60, between=0.0, seed=seed)
-        before, after = (measured(moods.directional(few.draw(10, rise))) for rise in (0, more))
+        before, after = (
+            measured(moods.directional(few.draw(10, rise)).tolist()) for rise in (0, more)
+        )
         alarms += compare(after, [before]).p_value <= BASELINE_ALPHA
     assert alarms == pytest.approx(90, abs=9)
 

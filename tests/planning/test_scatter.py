@@ -98,7 +98,7 @@ def reported(generations: int) -> Measurement:
     drawn = moods.Controls(MANY).draw(generations)
     pairs = moods.pairs(drawn)
     values = moods.directional(drawn)
-    report = measured(values, generations={"per_prompt": generations})
+    report = measured(values.tolist(), generations={"per_prompt": generations})
     scores = tuple(
         PairScore(pair.id, pair.control, pair.condition, None, None, None) for pair in pairs
     )

@@ -49,7 +49,7 @@ def test_a_plan_says_what_a_run_can_tell() -> None:
         ({"max_rate": 0.7, "expected": 0.7001}, "choose another limit"),
     ],
 )
-def test_the_last_line_says_what_to_do_next(settings: dict[str, float], said: str) -> None:
+def test_the_last_line_says_what_to_do_next(settings: dict[str, Any], said: str) -> None:
     """More controls, another limit, or nothing."""
     assert said in last(plan(**settings))
 
