@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exleak import rates
 from exleak.adaptive import Looks, extension
@@ -38,7 +38,7 @@ from exleak.records import (
     Verdict,
 )
 from exleak.scoring.restatements import Restatements
-from exleak.scoring.scores import score_rows
+from exleak.scoring.scores import Scored, score_rows
 from exleak.sources import source_of
 from exleak.store import Store, read_generations
 
@@ -242,11 +242,7 @@ def score(
     about = about or About()
     tool = load_instrument(instrument) if isinstance(instrument, str) else instrument
     limits = limits or Limits()
-    rows = with_parts(rows)
-    cleaned = {row.id: clean(row, raw=raw, languages=tool.languages) for row in rows}
-    scored = score_rows(rows, cleaned, tool, store)
-    restatements = Restatements(rows, scored)
-    pairs = make_pairs(rows, scored, restatements)
+    rows, cleaned, scored, restatements, pairs = _scores(rows, tool, raw=raw, store=store)
     expression = replace(
         rates.expression(pairs, level=limits.level),
         carry_over=rates.carry_over(pairs, restatements.thresholds, level=limits.level),
@@ -277,6 +273,37 @@ def score(
             *about.notes,
         ),
     )
+
+
+class _Scores(NamedTuple):
+    rows: tuple[PromptGenerations, ...]
+    cleaned: dict[str, tuple[Generation, ...]]
+    scored: Scored
+    restatements: Restatements
+    pairs: list[rates.Pair]
+
+
+def _scores(
+    rows: Sequence[PromptGenerations], tool: Instrument, *, raw: bool, store: Store | None
+) -> _Scores:
+    rows = with_parts(rows)
+    cleaned = {row.id: clean(row, raw=raw, languages=tool.languages) for row in rows}
+    scored = score_rows(rows, cleaned, tool, store)
+    restatements = Restatements(rows, scored)
+    return _Scores(rows, cleaned, scored, restatements, make_pairs(rows, scored, restatements))
+
+
+def scored_pairs(
+    rows: Sequence[PromptGenerations], instrument: Instrument, *, store: Store | None = None
+) -> list[rates.Pair]:
+    """The pairs that :func:`score` computes its rates from, with the scores of every continuation.
+
+    Args:
+        rows: Prompts with their continuations.
+        instrument: The instrument.
+        store: The store for scores of sentences.
+    """
+    return _scores(rows, instrument, raw=False, store=store).pairs
 
 
 def _verdict(

@@ -92,6 +92,28 @@ def _available(root: Path) -> int | None:
         return None
 
 
+def held_memory(root: Path | None = None) -> int | None:
+    """Bytes of memory that this process holds now (resident).
+
+    Args:
+        root: Folder of ``proc``; by default the machine's.
+
+    Returns:
+        ``None`` where the system does not tell.
+    """
+    return _own_memory("VmRSS:", root)
+
+
+def highest_memory(root: Path | None = None) -> int | None:
+    """Bytes of memory that this process has held at most (resident); as :func:`held_memory`."""
+    return _own_memory("VmHWM:", root)
+
+
+def _own_memory(name: str, root: Path | None) -> int | None:
+    held = _table((root or _ROOT) / "proc/self/status").get(name)
+    return None if held is None else 1024 * held
+
+
 def _left(group: Path, version: int) -> int | None:
     """Bytes below a group's limit, with inactive file cache; ``None`` without a limit."""
     names = ("memory.max", "memory.high") if version == 2 else ("memory.limit_in_bytes",)

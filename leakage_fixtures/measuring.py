@@ -43,10 +43,11 @@ def generate(
         is_part: Whether the dataset is a part of one.
     """
     from exleak.generation.dataset import generate_rows
+    from leakage_fixtures.announcement import label
     from leakage_fixtures.progress import Progress
 
     resolved = settings.resolve(config, spec)
-    with Progress(config, f"{spec.name} on {dataset.name}") as progress:
+    with Progress(config, label(spec.name, dataset.name)) as progress:
         return generate_rows(
             models.source(spec, resolved, loader, _servers(config, resolved, temporary)),
             dataset,

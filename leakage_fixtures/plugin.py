@@ -106,6 +106,7 @@ class Results:
         self.config = config
         self.guard = Guard(config)
         self.summary: Summary | None = None
+        self.is_announced = False
         self.remarks: dict[str, None] = {}
 
     @pytest.hookimpl(trylast=True)
@@ -143,11 +144,27 @@ class Results:
         leakage = [i.nodeid for i in session.items if i.get_closest_marker("leakage")]
         self.guard.select((item.nodeid for item in session.items), leakage)
 
+    def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> str | None:
+        """Say what is to be generated, below the number of tests."""
+        return self._announcement([i.nodeid for i in items if not i.get_closest_marker("skip")])
+
+    def _announcement(self, ids: list[str]) -> str | None:
+        """The line about what is to be generated; ``None`` if it was shown, or is not wanted."""
+        if self.is_announced or self.config.option.verbose < 0 or self.config.option.collectonly:
+            return None
+        from leakage_fixtures import announcement
+
+        self.is_announced = True
+        return announcement.line(self.config, ids)
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         """Record the tests that a worker collected; all workers collect the same."""
         leakage = [i for i in ids if workers.measurement_of(self.config, i)]
         self.guard.select(ids, leakage)
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter and leakage and (line := self._announcement(leakage)):
+            reporter.write_line(f"\n{line}")
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Collect measurements from test reports, with and without xdist."""

@@ -7,6 +7,8 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from leakage_fixtures.announcement import remember
+
 if TYPE_CHECKING:
     import pytest
 
@@ -26,6 +28,8 @@ class Progress:
     def __init__(self, config: pytest.Config, label: str) -> None:
         self.reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         self.capture: Any = config.pluginmanager.get_plugin("capturemanager")
+        self.config = config
+        self.done: Done | None = None
         self.label, self.start = label, time.monotonic()
         self.is_terminal = bool(self.reporter and self.reporter.isatty)
         self.shown = self.start
@@ -37,13 +41,16 @@ class Progress:
         logging.getLogger("exleak").addHandler(self.remarks)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         logging.getLogger("exleak").removeHandler(self.remarks)
+        if kind is None and self.done is not None:
+            remember(self.config, self.label, time.monotonic() - self.start, self.done)
         if self.written and self.is_terminal:
             self._write("\r" + " " * (self.reporter._tw.fullwidth - 1) + "\r")
 
     def __call__(self, done: Done) -> None:
         """Show the progress unless the last line is too recent."""
+        self.done = done
         now = time.monotonic()
         wait = _TERMINAL_SECONDS if self.is_terminal else _LOG_SECONDS
         if self.quiet or now - self.shown < wait:

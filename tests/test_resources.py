@@ -81,6 +81,15 @@ def test_free_memory_is_the_least_that_any_limit_leaves(
     assert resources.free_memory(machine(tmp_path, files)) == left
 
 
+def test_held_memory_is_that_of_the_process(tmp_path: Path) -> None:
+    """What is resident; unknown where the system does not tell."""
+    assert resources.held_memory(machine(tmp_path, {"proc/self/status": "VmRSS:  300 kB"})) == (
+        300 * 1024
+    )
+    assert resources.highest_memory(machine(tmp_path, {"proc/self/status": "VmHWM: 9 kB"})) == 9216
+    assert resources.held_memory(tmp_path / "nowhere") is None
+
+
 CPUS: dict[str, tuple[dict[str, object], int]] = {
     "no limit": ({**V2, f"{GROUP}/a/b/cpu.max": "max 100000"}, 20),
     "a quota": ({**V2, f"{GROUP}/a/b/cpu.max": "350000 100000"}, 3),

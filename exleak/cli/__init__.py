@@ -19,6 +19,7 @@ from exleak.cli import (
     dataset,
     gate,
     paper,
+    plan,
     report,
     score,
     selfcheck,
@@ -30,7 +31,7 @@ from exleak.errors import ExleakError
 
 #: The commands, in the order of ``--help``; each module has ``add_parser``.
 COMMANDS = (
-    score, gate, watch, compare, report, dataset, aexl, annotate, paper, selfcheck, store,
+    score, gate, watch, compare, report, plan, dataset, aexl, annotate, paper, selfcheck, store,
 )  # fmt: skip
 #: Exit statuses after SIGPIPE and SIGINT, as shells report them.
 _CLOSED_PIPE, _INTERRUPTED = 141, 130

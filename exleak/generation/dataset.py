@@ -124,9 +124,7 @@ def generate_rows(
     check_batch_size(batch_size)
     course = _Course()
     asked = [_asked(source, prompt, mitigation) for prompt in dataset.prompts]
-    wanted: dict[_Asked, Prompt] = {}
-    for one, prompt in zip(asked, dataset.prompts, strict=True):
-        wanted.setdefault(one, prompt)
+    wanted = _wanted(source, dataset, mitigation)
     about = None if store is None else source.about(sampling, store)
     notes: tuple[str, ...]
     if store is None or about is None:
@@ -152,6 +150,41 @@ def generate_rows(
     if store is not None and not is_part:
         write_run(store, f"{source.name}-{dataset.name}", rows)
     return Generated(rows, source.identity(chat, about), environment, notes)
+
+
+def missing(
+    source: Source,
+    dataset: Dataset,
+    sampling: Sampling,
+    *,
+    mitigation: str | None = None,
+    store: Store | None = None,
+) -> list[tuple[Prompt, Request]]:
+    """What :func:`generate_rows` with these arguments would generate, without generating it.
+
+    The model is loaded only if something is missing. A store that does not exist is not made.
+    """
+    wanted = _wanted(source, dataset, mitigation)
+    found: dict[str, Any] = {}
+    if store is not None and store.root.is_dir():
+        about = source.about(sampling, store)
+        found = {} if about is None else _read(store.generations(about))[0]
+        if not _missing(wanted, sampling, found):
+            return []
+    requests = _requests(source.backend, wanted, sampling, found)
+    return [
+        (prompt, request)
+        for prompt, request in zip(wanted.values(), requests, strict=True)
+        if request.indices
+    ]
+
+
+def _wanted(source: Source, dataset: Dataset, mitigation: str | None) -> dict[_Asked, Prompt]:
+    """The different prompts as sent to the model, each with the first one that is sent so."""
+    wanted: dict[_Asked, Prompt] = {}
+    for prompt in dataset.prompts:
+        wanted.setdefault(_asked(source, prompt, mitigation), prompt)
+    return wanted
 
 
 def _asked(source: Source, prompt: Prompt, mitigation: str | None) -> _Asked:
@@ -279,6 +312,21 @@ def _read(segments: Segments) -> tuple[dict[str, Any], dict[str, dict[str, str]]
     return stored, origins
 
 
+def _requests(
+    backend: Backend, wanted: dict[_Asked, Prompt], sampling: Sampling, found: dict[str, Any]
+) -> list[Request]:
+    """A request for each wanted prompt, for the continuations that ``found`` lacks."""
+    return [
+        Request(
+            _render(backend, asked),
+            tuple(i for i in range(sampling.generations) if _key(asked, i) not in found),
+            first_sentence_of(asked.text, prompt.control, prompt.injected).is_complete,
+            asked.begun,
+        )
+        for asked, prompt in wanted.items()
+    ]
+
+
 def _generate(
     backend: Backend,
     wanted: dict[_Asked, Prompt],
@@ -294,15 +342,7 @@ def _generate(
     New texts are flushed to the store at intervals, and also when the run fails.
     """
     order = list(wanted)
-    requests = [
-        Request(
-            _render(backend, asked),
-            tuple(i for i in range(sampling.generations) if _key(asked, i) not in found),
-            first_sentence_of(asked.text, prompt.control, prompt.injected).is_complete,
-            asked.begun,
-        )
-        for asked, prompt in wanted.items()
-    ]
+    requests = _requests(backend, wanted, sampling, found)
     left = [len(request.indices) for request in requests]
     done = Done(0, sum(map(bool, left)), 0, sum(left))
     fresh: dict[str, str] = {}

@@ -102,6 +102,7 @@ class Counts:
     """Counts of the work of a run.
 
     Attributes:
+        steps: Forward passes that decoded a token for every row of a batch.
         computed: Rows decoded, summed over all steps.
         useful: Those of them that belonged to an unfinished continuation.
         prefilled: Prompt tokens prefilled.
@@ -109,6 +110,7 @@ class Counts:
         notes: Caveats on how the rows were computed.
     """
 
+    steps: int = 0
     computed: int = 0
     useful: int = 0
     prefilled: int = 0
@@ -117,6 +119,7 @@ class Counts:
 
     def add(self, other: Counts) -> None:
         """Add the counts of another engine of the same run."""
+        self.steps += other.steps
         self.computed += other.computed
         self.useful += other.useful
         self.prefilled += other.prefilled

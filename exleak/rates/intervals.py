@@ -68,7 +68,7 @@ def interval(
 ) -> tuple[float, float]:
     """The two-sided interval of a rate with a standard error, as in :func:`clustered_rate`."""
     if error:
-        return _interval(rate, error, clusters, (1 + confidence) / 2)
+        return interval_around(rate, error, clusters, (1 + confidence) / 2)
     return _binomial_interval(rate, clusters, confidence)
 
 
@@ -86,7 +86,7 @@ def _standard_error(
     return round(math.sqrt(squares * count / (count - 1)) / len(values), DECIMALS)
 
 
-def _interval(rate: float, error: float, clusters: int, level: float) -> tuple[float, float]:
+def interval_around(rate: float, error: float, clusters: int, level: float) -> tuple[float, float]:
     """The wider, on each side, of the t and Wilson's (1927) interval with the same error.
 
     Near 0 or 1 the standard error shrinks with the rate, and t intervals miss the true rate

@@ -99,6 +99,7 @@ def test_refilled_slots_see_only_their_own_prompt(llama: Path) -> None:
     requests = [Request(prompt, (0, 1, 2)) for prompt in PROMPTS]
     list(continue_prompts(model, requests, SHORT, batch_size=2, counts=counts))
     assert counts.prefilled == sum(len(model.encode(prompt)) for prompt in PROMPTS)
+    assert counts.steps < counts.computed <= 2 * counts.steps
     assert run(model, PROMPTS, batch_size=2) == run(model, PROMPTS, batch_size=640)
 
 

@@ -160,7 +160,7 @@ def test_texts_end_with_the_context(tmp_path: Path) -> None:
     model = loaded(tmp_path, "bart")
     counts = Counts()
     assert len(list(continue_prompts(model, [Request("x" * 30, (0,))], SHORT, counts=counts))) == 1
-    assert counts.computed == 10
+    assert (counts.steps, counts.computed) == (10, 10)
     with pytest.raises(ModelError, match="a prompt of 40 tokens leaves no room in its context"):
         run(model, prompts=["x" * 40])
 

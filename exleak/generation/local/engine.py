@@ -248,6 +248,7 @@ class Engine:
         positions = (column - self.start).unsqueeze(1)
         logits = self.forward(cache.tokens[:, column : column + 1], mask, positions, cache)
         cache.column = column + 1
+        self.counts.steps += 1
         self.counts.computed += self.size
         self.counts.useful += len(self.live)
         return self._draw(slice(None), range(self.size), logits)

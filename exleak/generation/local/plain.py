@@ -200,6 +200,7 @@ def _generate(batch: _Batch, ids: torch.Tensor, most: int, counts: Counts) -> li
         )
     new = output[:, batch.width :]
     counts.prefilled += ids.numel()
+    counts.steps += new.shape[1]
     counts.computed += new.numel()
     counts.useful += sum(new.shape[1] if end is None else end for end in batch.ends)
     return batch.texts(new)

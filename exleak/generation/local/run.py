@@ -59,7 +59,7 @@ def continue_prompts(
     if not _rows(requests):
         return
     check_model(model)
-    size = batch_size or _size_of_batch(model, requests, sampling, processes)
+    size = batch_size or size_of_batch(model, requests, sampling, processes)
     left = list(requests)
     while _rows(left):
         counts.batch_sizes.append(size)
@@ -87,9 +87,14 @@ def continue_prompts(
             )
 
 
-def _size_of_batch(
-    model: LocalModel, requests: Sequence[Request], sampling: Sampling, processes: int
+def size_of_batch(
+    model: LocalModel, requests: Sequence[Request], sampling: Sampling, processes: int = 1
 ) -> int:
+    """The number of rows at once of a run without a batch size; arguments as for the run.
+
+    Raises:
+        ModelError: Not enough memory for a single row.
+    """
     try:
         with evaluating(model.model), on_trial(model):
             threads = max(1, threads_for(model, _rows(requests)))
