@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exleak.rates import Pair
+from exleak.records import Condition
 
 Array = NDArray[np.float64]
 #: Moods of the control, positive and negative prompt of each control, each (controls, K).
@@ -58,12 +59,16 @@ def pairs(moods: Moods) -> list[Pair]:
     control, up, down = map(_probabilities, moods)
     return [
         Pair(
-            f"{number}:{condition}", str(number), str(number), condition, f"{number}{condition}",
-            test[number], control[number],
+            f"{number}:{condition}", str(number), str(number), condition,
+            f"{number}{condition}", test[number], control[number],
         )
         for number in range(len(control))
-        for condition, test in (("positive", up), ("negative", down))
+        for condition, test in _arms(up, down)
     ]  # fmt: skip
+
+
+def _arms(up: Array, down: Array) -> tuple[tuple[Condition, Array], ...]:
+    return ("positive", up), ("negative", down)
 
 
 def _probabilities(moods: Array) -> Array:
