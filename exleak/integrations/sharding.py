@@ -23,6 +23,8 @@ Result = TypeVar("Result")
 
 #: Names that wrappers of a part of a model put into the names of its parameters.
 _WRAPPERS = ("_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_orig_mod")
+#: What :func:`sharded_by` finds, of which the model by itself has no whole weights.
+_NOT_GATHERED = ("FSDP around more than the model", "DeepSpeed ZeRO-3")
 _INSTEAD = (
     "measure the checkpoints that the training saves: when='save', or exleak watch beside the "
     "training"
@@ -33,17 +35,20 @@ def sharded_by(model: Any) -> str | None:
     """What spread a model's weights over processes; ``None`` if this process has all of them.
 
     Found are FSDP, in its first version (a wrapper) and its second, tensor parallelism (both have
-    distributed tensors), and DeepSpeed ZeRO-3 (parameters without content of their own).
+    distributed tensors), and DeepSpeed ZeRO-3 (parameters without content of their own). FSDP's
+    first version may be around a module that has the model as a part.
     """
     from torch.distributed.tensor import DTensor
 
-    if any(type(part).__name__ == "FullyShardedDataParallel" for part in model.modules()):
+    if any(map(_is_wrapper, model.modules())):
         return "FSDP"
     if _tensor_parallel(model):
         return "tensor parallelism"
     for parameter in model.parameters():
         if isinstance(parameter, DTensor):
             return "FSDP2 or tensor parallelism"
+        if hasattr(parameter, "_fsdp_flattened"):
+            return "FSDP around more than the model"
         if hasattr(parameter, "ds_id"):
             return "DeepSpeed ZeRO-3"
     return None
@@ -84,7 +89,7 @@ def on_whole_copy(
     return all_ranks.by_first(lambda: work(_filled(copy, state, model)))
 
 
-def _weights(model: Any) -> dict[str, torch.Tensor]:
+def _weights(model: Any) -> dict[str, Any]:
     """All weights of a model, in main memory, on rank 0; every rank has to call this."""
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
@@ -105,7 +110,7 @@ def _empty(model: Any) -> PreTrainedModel:
     by = sharded_by(model)
     inner = _inner(model)
     kind = _plain_class(inner)
-    if by == "DeepSpeed ZeRO-3" or kind is None or _is_converted(inner):
+    if by in _NOT_GATHERED or kind is None or _is_converted(inner):
         raise _refused(f"the weights of a {type(inner).__name__} are spread by {by}")
     try:
         with torch.device("meta"):
@@ -132,9 +137,10 @@ def _filled(copy: PreTrainedModel, state: dict[str, Any], model: Any) -> PreTrai
     from exleak.generation.local.memory import is_out_of_memory
 
     device, dtype = _computing(model)
+    _check_same(copy, state)
     try:
         for name, _ in copy.named_parameters(remove_duplicate=False):
-            if dtype is not None and name in state:
+            if dtype is not None:
                 state[name] = state[name].to(dtype)
         copy.load_state_dict(state, assign=True)
         state.clear()
@@ -143,18 +149,33 @@ def _filled(copy: PreTrainedModel, state: dict[str, Any], model: Any) -> PreTrai
     except Exception as error:
         if is_out_of_memory(error):
             raise _too_large(copy, f"{device}: {one_line(error)}") from error
-        kind = type(copy).__name__
-        raise _refused(f"the weights are not those of a {kind}: {one_line(error)}") from error
+        raise
+
+
+def _check_same(copy: PreTrainedModel, state: dict[str, torch.Tensor]) -> None:
+    """Refuse weights that are not those of a model's class.
+
+    Raises:
+        ModelError: A name or shape differs.
+    """
+    needed = {name: one.shape for name, one in copy.state_dict().items()}
+    found = {name: one.shape for name, one in state.items()}
+    differing = [name for name in needed | found if needed.get(name) != found.get(name)]
+    if differing:
+        more = f" and {len(differing) - 1} more differ" if differing[1:] else " differs"
+        raise _refused(
+            f"the weights are not those of a {type(copy).__name__}: {differing[0]}{more}"
+        )
 
 
 def _computing(model: Any) -> tuple[torch.device, torch.dtype | None]:
     """Device and data type that a spread model computes on and in; ``None`` for its weights'."""
     import torch
-    from torch.distributed.fsdp import FSDPModule, FullyShardedDataParallel
+    from torch.distributed.fsdp import FSDPModule
     from torch.distributed.tensor import DTensor
 
     for part in model.modules():
-        if isinstance(part, FullyShardedDataParallel):
+        if _is_wrapper(part):
             return part.compute_device, part.mixed_precision.param_dtype
     meshes = (one.device_mesh for one in model.parameters() if isinstance(one, DTensor))
     device = torch.device(next(meshes).device_type)
@@ -195,6 +216,11 @@ def _plain_class(model: Any) -> Any:
         if issubclass(kind, PreTrainedModel) and not issubclass(kind, FSDPModule)
     )
     return next(plain, None)
+
+
+def _is_wrapper(part: Any) -> bool:
+    """Whether a module is the wrapper of FSDP's first version."""
+    return type(part).__name__ == "FullyShardedDataParallel"
 
 
 def _tensor_parallel(model: Any) -> bool:

@@ -89,7 +89,7 @@ def watched_copies() -> list[weakref.ref[Any]]:
         copies.append(weakref.ref(copy))
         return copy
 
-    sharding._filled = filled
+    sharding._filled = filled  # type: ignore[assignment]
     return copies
 
 
@@ -157,6 +157,7 @@ WRONG = {
         "RuntimeError: no text",
         "ModelError: rank 0: RuntimeError: no text",
     ),
+    "other weights": ("a LlamaForCausalLM: model.norm.weight differs",) * 2,
     "no main memory": ("does not fit into memory",) * 2,
     "no memory of the device": ("does not fit into memory",) * 2,
 }
@@ -173,15 +174,22 @@ def go_wrong(patch: pytest.MonkeyPatch, case: str, rank: int) -> None:
 
     if case == "rank 1 is odd" and rank == 1:
         patch.setattr(sharding, "_empty", fail(RuntimeError("odd")))
-    if case == "rank 1 does not gather":
-        usual = state_dict.get_model_state_dict
+    usual = state_dict.get_model_state_dict
 
-        def gathered(*given: Any, **also: Any) -> Any:
-            usual(*given, **also)
-            raise RuntimeError("no luck")
-
+    def gathered(*given: Any, **also: Any) -> Any:
+        found = usual(*given, **also)
         if rank == 1:
-            patch.setattr(state_dict, "get_model_state_dict", gathered)
+            raise RuntimeError("no luck")
+        return found
+
+    def without_norm(*given: Any, **also: Any) -> Any:
+        found = usual(*given, **also)
+        return {name: found[name] for name in found if name != "model.norm.weight"}
+
+    if case == "rank 1 does not gather":
+        patch.setattr(state_dict, "get_model_state_dict", gathered)
+    if case == "other weights":
+        patch.setattr(state_dict, "get_model_state_dict", without_norm)
     if case == "rank 0 does not measure":
         patch.setattr(monitor_module, "generate_rows", fail(RuntimeError("no text")))
     if case == "no main memory":
@@ -223,10 +231,10 @@ def test_the_training_is_as_without_it(told: tuple[Path, list[Any]], kind: str) 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_rank_that_fails_does_not_hold_the_other(told: tuple[Path, list[Any]], case: str) -> None:
-    """Both say what went wrong, and what to do if there is no memory for a copy."""
+    """Both say what went wrong, and what to do if there can be no copy."""
     for rank, expected in zip(told[1], WRONG[case], strict=True):
         assert expected in rank[case]
-        assert ("when='save', or exleak watch" in rank[case]) == ("memory" in case)
+        assert ("when='save', or exleak watch" in rank[case]) == ("RuntimeError" not in expected)
         assert rank["seconds"] < TIMEOUT / 2
 
 
@@ -267,12 +275,19 @@ def quantised(model: Any) -> Any:
     return model
 
 
+def flattened(model: Any) -> Any:
+    """Is a part of a module that FSDP wraps as a whole."""
+    next(model.parameters())._fsdp_flattened = True
+    return model
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (Wrapper, "weights of a Wrapper"),
         (with_another_part, "layers.0.mlp.adapter differs"),
         (packed, "tensor parallelism"),
+        (flattened, "FSDP around more than the model"),
         (quantised, "weights of a LlamaForCausalLM"),
     ],
 )
@@ -281,7 +296,7 @@ def test_a_model_that_cannot_be_made_again_is_refused(
 ) -> None:
     """Before anything is gathered, with what to do instead."""
     monkeypatch.setattr(
-        sharding, "sharded_by", sharded_by if change is packed else lambda _: "FSDP"
+        sharding, "sharded_by", sharded_by if change in (packed, flattened) else lambda _: "FSDP"
     )
     with pytest.raises(ModelError, match=f"{said}.*when='save', or exleak watch"):
         check_gathers(change(AutoModelForCausalLM.from_pretrained(llama)))
