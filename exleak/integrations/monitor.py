@@ -31,7 +31,7 @@ from exleak.generation.requests import Template
 from exleak.generation.sampling import Sampling
 from exleak.integrations.metrics import flat
 from exleak.integrations.ranks import Ranks, SharedSource, ranks
-from exleak.integrations.sharding import check_whole
+from exleak.integrations.sharding import on_whole_copy, sharded_by
 from exleak.integrations.undisturbed import undisturbed
 from exleak.measurement import About, score
 from exleak.records import Comparison, Dataset, Measurement
@@ -43,8 +43,9 @@ from exleak.store import write_generations
 from exleak.store.report import read_measurements
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from exleak.generation.local.model import LocalModel
     from exleak.generation.requests import Chat, Source
     from exleak.scoring import Instrument
 
@@ -132,6 +133,8 @@ class Monitor:
     def check(self, model: Any, tokenizer: PreTrainedTokenizerBase, step: int) -> Checked:
         """Measure a model in memory, with all ranks together, and leave it as it was.
 
+        Of a model whose weights are spread over the ranks, rank 0 measures a whole copy.
+
         Args:
             model: The model, perhaps in a wrapper of its training; the same on every rank.
             tokenizer: Its tokenizer.
@@ -140,10 +143,9 @@ class Monitor:
         Raises:
             ExleakError: The model cannot be measured, here or on another rank.
         """
-        check_whole(model)
-        loaded = load_model(
-            model, tokenizer, chat=self.chat, name=_name(step), template=self._template
-        )
+        if sharded_by(model):
+            return self._check_copy(model, tokenizer, step)
+        loaded = self._loaded(model, tokenizer, step)
 
         def work(all_ranks: Ranks) -> Measurement:
             is_shared = all_ranks.size > 1
@@ -152,6 +154,24 @@ class Monitor:
                 return self._measured(source, all_ranks.by_first)
 
         return self._together(work, step)
+
+    def _check_copy(self, model: Any, tokenizer: PreTrainedTokenizerBase, step: int) -> Checked:
+        """Measure a whole copy of a spread model on rank 0, for the other ranks, too."""
+
+        def work(all_ranks: Ranks) -> Measurement:
+            def here(copy: PreTrainedModel) -> Measurement:
+                source = LoadedSource(self._loaded(copy, tokenizer, step))
+                return self._measured(source, lambda work: work(), all_ranks)
+
+            with undisturbed(model, tokenizer):
+                return on_whole_copy(model, all_ranks, here)
+
+        return self._together(work, step)
+
+    def _loaded(self, model: Any, tokenizer: PreTrainedTokenizerBase, step: int) -> LocalModel:
+        return load_model(
+            model, tokenizer, chat=self.chat, name=_name(step), template=self._template
+        )
 
     def check_saved(self, checkpoint: Path, step: int, device: str | None = None) -> Checked:
         """Measure a saved checkpoint on rank 0, for the other ranks, too.

@@ -77,7 +77,12 @@ class Ranks:
         """
         self._has_shared = True
         told = (value, one_line(error) if error is not None else None)
-        answers = [told] if self.group is None else self._gathered(told)
+        try:
+            answers = [told] if self.group is None else self._gathered(told)
+        except ModelError:
+            if error is not None:  # which says more than that the others do not come
+                raise error from None
+            raise
         failed = [f"rank {n}: {reason}" for n, (_, reason) in enumerate(answers) if reason]
         if failed:
             raise error or ModelError("; ".join(failed))
@@ -113,15 +118,21 @@ class Ranks:
         Raises:
             Exception: What the work raised; :class:`ModelError` on the other ranks.
         """
-        result: Result | None = None
-        error = None
-        if self.rank == 0:
-            try:
-                result = work()
-            except Exception as raised:
-                error = raised
-        of_first: Result = self.gather(result, error)[0]
+        of_first: Result = self.by_all(work if self.rank == 0 else lambda: None)[0]
         return of_first
+
+    def by_all(self, work: Callable[[], Any]) -> list[Any]:
+        """The results of a work that every rank does, in their order.
+
+        Raises:
+            Exception: What the work raised here; :class:`ModelError` if it failed elsewhere.
+        """
+        result = error = None
+        try:
+            result = work()
+        except Exception as raised:
+            error = raised
+        return self.gather(result, error)
 
 
 @contextmanager

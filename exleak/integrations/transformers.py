@@ -31,7 +31,7 @@ from exleak.generation.sampling import Sampling
 from exleak.integrations.metrics import METRICS
 from exleak.integrations.monitor import START, Checked, Monitor
 from exleak.integrations.reactions import OnError, OnFail, check_choices, react
-from exleak.integrations.sharding import check_whole, sharded_by
+from exleak.integrations.sharding import check_gathers, sharded_by
 from exleak.integrations.trackers import TRACKERS, Tracker, tensorboard_folder, trackers
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class LeakageCallback(TrainerCallback, ExportableState):
         self._check_best(args, state)
         _tokenizer(known, self.tokenizer)
         if self.when != "save":
-            check_whole(known["model"])
+            check_gathers(known["model"])
         self._events, self._checked, self._judged = [], {}, set()
         self._is_training = True
         self._prepare(args)

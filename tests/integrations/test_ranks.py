@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +18,7 @@ from exleak.integrations.ranks import Ranks, ranks
 from exleak.integrations.transformers import LeakageCallback
 from exleak.store.report import read_measurements
 from tests.helpers.instruments import HASHED
+from tests.helpers.processes import two_processes
 from tests.helpers.training import SMALL, trainer
 
 #: Time-out of the process group in seconds, of which a rank waits for a quarter at most.
@@ -82,24 +80,7 @@ def _going_wrong(case: str) -> Iterator[None]:
 def printed(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of all cases, and what two processes printed."""
     folder = tmp_path_factory.mktemp("ranks")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    code = (
-        "from pathlib import Path; from tests.integrations.test_ranks import train; "
-        f"train(Path({str(llama)!r}), Path({str(folder)!r}))"
-    )
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-              "OMP_NUM_THREADS": "1"}  # fmt: skip
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}, text=True,
-        )
-        for rank in range(2)
-    ]  # fmt: skip
-    said = "".join(process.communicate(timeout=300)[0] for process in both)
-    assert [process.returncode for process in both] == [0, 0], said
+    said = two_processes("tests.integrations.test_ranks:train", llama, folder)
     return folder, said
 
 
