@@ -120,6 +120,7 @@ def _empty(model: Any) -> PreTrainedModel:
     parts = {_plain(name): part for name, part in inner.named_modules()}
     if other := parts.keys() ^ dict(copy.named_modules()).keys():
         raise _refused(f"the {kind.__name__} is not a plain one: {min(other)} differs")
+    _computing(model)
     for name, part in copy.named_modules():
         for key, value in [*part._buffers.items(), *vars(part).items()]:
             if isinstance(value, torch.Tensor) and value.is_meta:
@@ -169,7 +170,11 @@ def _check_same(copy: PreTrainedModel, state: dict[str, torch.Tensor]) -> None:
 
 
 def _computing(model: Any) -> tuple[torch.device, torch.dtype | None]:
-    """Device and data type that a spread model computes on and in; ``None`` for its weights'."""
+    """Device and data type that a spread model computes on and in; ``None`` for its weights'.
+
+    Raises:
+        ModelError: Its parameters do not say how they are spread.
+    """
     import torch
     from torch.distributed.fsdp import FSDPModule
     from torch.distributed.tensor import DTensor
@@ -177,8 +182,10 @@ def _computing(model: Any) -> tuple[torch.device, torch.dtype | None]:
     for part in model.modules():
         if _is_wrapper(part):
             return part.compute_device, part.mixed_precision.param_dtype
-    meshes = (one.device_mesh for one in model.parameters() if isinstance(one, DTensor))
-    device = torch.device(next(meshes).device_type)
+    meshes = [one.device_mesh for one in model.parameters() if isinstance(one, DTensor)]
+    if not meshes:
+        raise _refused(f"{sharded_by(model)} has spread the weights without distributed tensors")
+    device = torch.device(meshes[0].device_type)
     for part in model.modules():
         if isinstance(part, FSDPModule):
             return device, part._get_fsdp_state()._mp_policy.param_dtype
@@ -224,7 +231,7 @@ def _is_wrapper(part: Any) -> bool:
 
 
 def _tensor_parallel(model: Any) -> bool:
-    """Whether transformers spread a model, before its version 5.22 without distributed tensors."""
+    """Whether transformers spread a model; some versions do without distributed tensors."""
     return (getattr(model, "_tp_size", None) or 1) > 1
 
 

@@ -110,10 +110,10 @@ def test_all_ranks_take_the_same_looks(printed: tuple[Path, str]) -> None:
     first, second = told(folder, "looks")
     assert first["rates"] == second["rates"] != []
     (found,) = read_measurements(folder / "looks" / "leakage" / "step-2.json")
-    decision = found.verdict.by("limit")
     assert found.interim is not None
-    assert decision is not None
-    assert (found.interim.used, decision.outcome) == ("2 of 8", "pass")
+    assert found.interim.used == "2 of 8"
+    # A random model may have a text that cannot be scored, which makes the whole unusable.
+    assert ("limit", "pass") in [(one.rule, one.outcome) for one in found.verdict.findings]
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,12 @@ def with_another_part(model: Any) -> Any:
     return model
 
 
+def in_plain_parts(model: Any) -> Any:
+    """Is spread by a version of transformers that has plain tensors for its parts."""
+    model._tp_size = 2
+    return model
+
+
 def packed(model: Any) -> Any:
     """Is spread by transformers, with parts of weights in another order."""
     model._tp_size, model._tp_plan = 2, {"mlp": "packed_colwise"}
@@ -281,12 +287,17 @@ def flattened(model: Any) -> Any:
     return model
 
 
+#: What :func:`sharded_by` finds by itself.
+OWN = (in_plain_parts, packed, flattened)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (Wrapper, "weights of a Wrapper"),
         (with_another_part, "layers.0.mlp.adapter differs"),
-        (packed, "tensor parallelism"),
+        (in_plain_parts, "tensor parallelism .* without distributed tensors"),
+        (packed, "spread by tensor parallelism, so"),
         (flattened, "FSDP around more than the model"),
         (quantised, "weights of a LlamaForCausalLM"),
     ],
@@ -295,9 +306,7 @@ def test_a_model_that_cannot_be_made_again_is_refused(
     llama: Path, monkeypatch: pytest.MonkeyPatch, change: Any, said: str
 ) -> None:
     """Before anything is gathered, with what to do instead."""
-    monkeypatch.setattr(
-        sharding, "sharded_by", sharded_by if change in (packed, flattened) else lambda _: "FSDP"
-    )
+    monkeypatch.setattr(sharding, "sharded_by", sharded_by if change in OWN else lambda _: "FSDP")
     with pytest.raises(ModelError, match=f"{said}.*when='save', or exleak watch"):
         check_gathers(change(AutoModelForCausalLM.from_pretrained(llama)))
 
