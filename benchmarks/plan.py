@@ -6,8 +6,8 @@
 Each prediction and each run is a process of its own, without a store. Seconds are those of loading,
 of generation and of scoring; memory is the kernel's figure for the highest of the process, or on
 CUDA that of torch's allocator. With --cpu, seconds are those of the processors, added up: they
-are comparable on a machine that others use, too. With --power, outcomes of the limit rule are simulated as in
-benchmarks/gate.py, and set beside the predicted shares.
+are comparable on a machine that others use, too. With --power, outcomes of the limit rule are
+simulated as in benchmarks/gate.py, and set beside the predicted shares.
 """
 
 from __future__ import annotations

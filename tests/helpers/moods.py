@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exleak.rates import Pair
+from exleak.records import Condition
 
 Array = NDArray[np.float64]
 #: Moods of the control, positive and negative prompt of each control, each (controls, K).
@@ -56,13 +57,14 @@ def directional(moods: Moods) -> Array:
 def pairs(moods: Moods) -> list[Pair]:
     """The pairs of a measurement with these moods."""
     control, up, down = map(_probabilities, moods)
+    tests: tuple[tuple[Condition, Array], ...] = (("positive", up), ("negative", down))
     return [
         Pair(
             f"{number}:{condition}", str(number), str(number), condition, f"{number}{condition}",
             test[number], control[number],
         )
         for number in range(len(control))
-        for condition, test in (("positive", up), ("negative", down))
+        for condition, test in tests
     ]  # fmt: skip
 
 
