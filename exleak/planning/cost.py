@@ -10,8 +10,7 @@ was more. It is that of a process that does nothing else.
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -31,14 +30,15 @@ if TYPE_CHECKING:
     from exleak.generation.requests import Source
     from exleak.generation.sampling import Sampling
     from exleak.records import Dataset
+    from exleak.scoring import Instrument
     from exleak.store import Store
 
 #: Seconds that the longest part of a trial may be expected to take.
 TRIAL_SECONDS = 20.0
-#: Samples whose sentences are scored, after the first.
+#: Samples whose sentences are scored.
 _SCORED = 8
-#: Power of the number of sentences that their scoring takes, unless measured; and the least power.
-_GROWTH, _LEAST_GROWTH = 0.85, 0.6
+#: Power of the number of sentences that their scoring takes.
+_GROWTH = 0.85
 
 
 @dataclass(frozen=True)
@@ -212,26 +212,25 @@ def _scored(samples: Sequence[Sample], trial: Trial, count: int, instrument: str
     Sentences share words, and some are equal, so twice as many take less than twice as long.
     """
     loading, tool = timed(lambda: load_instrument(instrument))
-    rows = [_rows(sample, trial) for sample in samples]
-    rows = [found for found in rows if {None} < {row.control for row in found}]
-    if not rows:
-        return loading
-    # The first pays for what is loaded on first use; the encoder remembers what it has seen.
-    some = [rows[:1], rows[1:2], rows[2 : 2 + _SCORED]]
-    took, made = [], []
-    for given in ([row for found in part for row in found] for part in some if part):
-        took.append(timed(partial(score, given, tool))[0])
-        made.append(sum(len(row.generations) for row in given))
-    growth = _GROWTH
-    if len(took) == 3 and made[2] > made[1]:
-        measured = math.log(took[2] / took[1]) / math.log(made[2] / made[1])
-        growth = min(1.0, max(_LEAST_GROWTH, measured))
-    first = max(0.0, took[0] - took[1]) if len(took) > 1 else 0.0
-    return loading + first + took[-1] * float((count / made[-1]) ** growth)
+    own = {prompt.id: (prompt.injected or prompt.control,) for prompt, _ in samples[-1]}
+    first = _seconds([_rows(samples[-1], own)], tool)[0]  # mostly what is loaded on first use
+    seconds, made = _seconds([_rows(sample, trial.texts) for sample in samples][:_SCORED], tool)
+    return loading + first + (seconds * (count / made) ** _GROWTH if made else 0.0)
 
 
-def _rows(sample: Sample, trial: Trial) -> list[PromptGenerations]:
-    """The continuations of a sample; empty if it was not tried."""
+def _seconds(rows: Sequence[list[PromptGenerations]], tool: Instrument) -> tuple[float, int]:
+    """Seconds of scoring samples, and the number of their continuations.
+
+    Samples without a control or without a test prompt are left out: they cannot be scored.
+    """
+    whole = [found for found in rows if {None} < {row.control for row in found}]
+    some = [row for found in whole for row in found]
+    seconds = timed(partial(score, some, tool))[0] if some else 0.0
+    return seconds, sum(len(row.generations) for row in some)
+
+
+def _rows(sample: Sample, texts: Mapping[str, tuple[str, ...]]) -> list[PromptGenerations]:
+    """The continuations of a sample, given those of each prompt; without prompts that have none."""
     return [
         PromptGenerations(
             id=prompt.id,
@@ -239,10 +238,10 @@ def _rows(sample: Sample, trial: Trial) -> list[PromptGenerations]:
             condition=prompt.condition,
             concept=prompt.injected,
             prompt=prompt.text,
-            generations=trial.texts[prompt.id],
+            generations=texts[prompt.id],
             control_text=prompt.control,
             injected=prompt.injected,
         )
         for prompt, _ in sample
-        if prompt.id in trial.texts
+        if prompt.id in texts
     ]
