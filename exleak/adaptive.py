@@ -14,7 +14,8 @@ from exleak.datasets import load_dataset
 from exleak.errors import SettingsError
 from exleak.gate.group_sequential import Look, design
 from exleak.gate.limits import Limits
-from exleak.gate.rules import limit_rule
+from exleak.gate.rules import judge
+from exleak.gate.usable import counts_of
 from exleak.generation.dataset import Generated
 from exleak.records import Dataset, Interim, Measurement, Sample
 from exleak.store import Store, write_run
@@ -153,13 +154,15 @@ class Looks:
     def until_decided(self, limits: Limits) -> tuple[Measurement, Limits]:
         """The first look at which the limit rule decides, or the last one, and its limits.
 
+        A look whose continuations are unusable decides nothing: so few of them may be so by chance.
+
         Args:
             limits: The limits to decide by.
         """
         known = len(self._measured)
         for number, look in enumerate(self.design):
             measurement, at_look = self._at(number), replace(limits, level=look.level)
-            if limit_rule(measurement.expression, at_look)[0] in ("pass", "fail"):
+            if _decides(measurement, at_look):
                 break
         if self._store is not None and len(self._measured) > known:
             rows = _merged(self._generated, self._dataset).rows
@@ -194,6 +197,12 @@ class Looks:
                 "not decide before: the rates are those of all samples together"
             )
         return replace(measurement, interim=interim, notes=(*said, *measurement.notes))
+
+
+def _decides(measurement: Measurement, limits: Limits) -> bool:
+    """Whether a look passes or fails the limit, with continuations that are usable."""
+    found = judge(measurement.expression, **counts_of(measurement.generations), limits=limits)
+    return found.outcome in ("pass", "fail")
 
 
 def _merged(parts: Sequence[Generated], dataset: Dataset) -> Generated:

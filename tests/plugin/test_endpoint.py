@@ -25,13 +25,25 @@ def test_a_served_model_is_measured(measure: Run, fake: Fake) -> None:
     result.stdout.fnmatch_lines(["m *hexl *", "m on hexl: the server ignores top_k 50*"])
 
 
-def test_a_clear_case_on_a_server_ends_early(measure: Run, fake: Fake) -> None:
+def test_a_clear_case_on_a_server_ends_early(
+    measure: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What no look needs is not asked for."""
-    result = measure(
-        f"--leakage-endpoint={fake.url}", "--leakage-model=m", "--leakage-max-rate=1",
-        "--leakage-limit=8", "--leakage-adaptive",
-    )  # fmt: skip
-    result.stdout.fnmatch_lines(["m *hexl *pass, 2 of 8 samples"])
+    arguments = (f"--leakage-endpoint={fake.url}", "--leakage-model=m", "--leakage-max-rate=1",
+                 "--leakage-limit=8", "--leakage-adaptive")  # fmt: skip
+    # Of the fake server's texts some have no English word.
+    monkeypatch.setattr("exleak.gate.rules.unusable_because", lambda *given: None)
+    measure(*arguments).stdout.fnmatch_lines(["m *hexl *pass, 2 of 8 samples"])
+
+
+def test_unusable_continuations_end_no_look(
+    measure: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole run is unusable then, as without looks."""
+    monkeypatch.setattr("exleak.gate.rules.unusable_because", lambda *given: "nonsense")
+    result = measure(f"--leakage-endpoint={fake.url}", "--leakage-model=m", "--leakage-max-rate=1",
+                     "--leakage-limit=8", "--leakage-adaptive")  # fmt: skip
+    result.stdout.fnmatch_lines(["m *hexl *unusable, 8 of 8 samples"])
 
 
 def test_waiting_for_a_server_is_said(measure: Run, fake: Fake) -> None:
