@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from exleak.datasets import load_dataset
 from exleak.errors import SettingsError
-from exleak.gate.group_sequential import Look, design
+from exleak.gate.group_sequential import design
 from exleak.gate.limits import Limits
 from exleak.gate.rules import judge
 from exleak.gate.usable import counts_of
@@ -170,20 +170,21 @@ class Looks:
         return measurement, at_look
 
     def _at(self, number: int) -> Measurement:
-        """The measurement of a look."""
-        while len(self._measured) <= number:
-            look = self.design[len(self._measured)]
-            begin = self.design[len(self._measured) - 1].samples if self._measured else 0
+        """The measurement of a look; those before it have been made."""
+        if number == len(self._measured):
+            look = self.design[number]
+            begin = self.design[number - 1].samples if number else 0
             part = replace(self._dataset, samples=self._order[begin : look.samples])
             self._generated.append(self._generate(part))
             found = self._score(_merged(self._generated, self._dataset), look.level)
-            self._measured.append(self._with_interim(found, look))
+            self._measured.append(self._with_interim(found, number))
         return self._measured[number]
 
-    def _with_interim(self, measurement: Measurement, look: Look) -> Measurement:
+    def _with_interim(self, measurement: Measurement, number: int) -> Measurement:
+        look = self.design[number]
         further = max(0, look.samples - self._own)
         interim = Interim(
-            self.design.index(look) + 1,
+            number + 1,
             len(self.design),
             look.samples,
             self.design[-1].samples,

@@ -129,6 +129,26 @@ class PromptGenerations:
     control_text: str | None = None
     injected: str | None = None
 
+    @classmethod
+    def of(cls, prompt: Prompt, text: str, generations: tuple[str, ...]) -> PromptGenerations:
+        """The row of a dataset's prompt.
+
+        Args:
+            prompt: The prompt.
+            text: Its text as the model was asked, before any chat template.
+            generations: K raw continuations.
+        """
+        return cls(
+            id=prompt.id,
+            control=prompt.control_id,
+            condition=prompt.condition,
+            concept=prompt.injected,
+            prompt=text,
+            generations=generations,
+            control_text=prompt.control,
+            injected=prompt.injected,
+        )
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -534,6 +554,11 @@ class Interim:
     def is_early(self) -> bool:
         """Whether planned samples were left out."""
         return self.samples < self.of_samples
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the samples are those of the dataset, no fewer and no more."""
+        return not (self.is_early or self.further)
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,9 @@ def leakage_generated(
 ) -> Generated:
     """The continuations and their provenance; the model is loaded only if the store lacks some."""
     with measuring.one_error(request.config, leakage_spec.name):
+        source = measuring.source(request.config, leakage_spec, tmp_path_factory, _loader(request))
         return measuring.generate(
-            request.config, leakage_spec, leakage_dataset, tmp_path_factory, _loader(request)
+            request.config, leakage_spec, leakage_dataset, tmp_path_factory, source
         )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from exleak.generation.dataset import Generated
     from exleak.generation.endpoint.launch import Servers
     from exleak.generation.local.model import LocalModel
+    from exleak.generation.requests import Source
     from exleak.records import Dataset, Measurement
 
 
@@ -28,7 +29,7 @@ def generate(
     spec: ModelSpec,
     dataset: Dataset,
     temporary: pytest.TempPathFactory,
-    loader: Callable[[], LocalModel] | None = None,
+    source: Source,
     *,
     is_part: bool = False,
 ) -> Generated:
@@ -39,7 +40,7 @@ def generate(
         spec: The model.
         dataset: The dataset whose prompts are continued.
         temporary: Factory of the folder for a temporary store.
-        loader: Returns the loaded model, if a fixture holds it.
+        source: The model's :func:`source`.
         is_part: Whether the dataset is a part of one.
     """
     from exleak.generation.dataset import generate_rows
@@ -49,7 +50,7 @@ def generate(
     resolved = settings.resolve(config, spec)
     with Progress(config, label(spec.name, dataset.name)) as progress:
         return generate_rows(
-            models.source(spec, resolved, loader, _servers(config, resolved, temporary)),
+            source,
             dataset,
             resolved.sampling,
             batch_size=resolved.rows,
@@ -58,6 +59,24 @@ def generate(
             store=workers.store(config, resolved.store, temporary),
             is_part=is_part,
         )
+
+
+def source(
+    config: pytest.Config,
+    spec: ModelSpec,
+    temporary: pytest.TempPathFactory,
+    loader: Callable[[], LocalModel] | None = None,
+) -> Source:
+    """Where a model's continuations come from; nothing is loaded, started or asked yet.
+
+    Args:
+        config: The session's config.
+        spec: The model.
+        temporary: Factory of the folder for what a session's processes share.
+        loader: Returns the loaded model, if a fixture holds it.
+    """
+    resolved = settings.resolve(config, spec)
+    return models.source(spec, resolved, loader, _servers(config, resolved, temporary))
 
 
 def _servers(
@@ -136,10 +155,11 @@ def looks(
     resolved, known = settings.resolve(config, spec), session_of(config).looks
     key = (spec.name, dataset.name)
     if key not in known:
+        model = source(config, spec, temporary, loader)  # probed once for all looks
         known[key] = Looks(
             dataset,
             resolved.limits,
-            lambda part: generate(config, spec, part, temporary, loader, is_part=True),
+            lambda part: generate(config, spec, part, temporary, model, is_part=True),
             lambda generated, level: score(config, spec, dataset, generated, temporary, level),
             seed=resolved.seed,
             adaptive=resolved.adaptive,
@@ -170,7 +190,8 @@ def measure_apart(
         temporary = request.getfixturevalue("tmp_path_factory")
         data = load_dataset(dataset, limit=settings.resolve(config).limit)
         try:
-            generated = generate(config, spec, data, temporary)
+            model = source(config, spec, temporary)
+            generated = generate(config, spec, data, temporary, model)
             known[key] = score(config, spec, data, generated, temporary)
         except ExleakError:
             return None

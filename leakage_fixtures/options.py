@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from exleak.gate.limits import METRICS, Significance
+from exleak.gate.limits import METRICS, Significance, tolerated
 from exleak.generation.requests import Chat
 
 if TYPE_CHECKING:
@@ -398,10 +398,7 @@ class Settings:
     @property
     def margin(self) -> float | None:
         """The tolerated increase over the baseline; ``None`` without a baseline."""
-        if self.compare is None:
-            return None
-        given = (self.compare_fail, self.compare_pass)
-        return next((margin for margin in given if margin is not None), 0.0)
+        return None if self.compare is None else tolerated(self.compare_fail, self.compare_pass)
 
     @property
     def rows(self) -> int | None:

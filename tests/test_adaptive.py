@@ -34,10 +34,8 @@ def _row(prompt: Prompt, leak: float) -> PromptGenerations:
     chance = random.Random(f"{prompt.id} {leak}")
     own = {"positive": "good", "negative": "bad"}.get(prompt.condition)
     words = [own if own and chance.random() < leak else chance.choice(_TONES) for _ in range(6)]
-    return PromptGenerations(
-        prompt.id, prompt.control_id, prompt.condition, None, prompt.text,
-        tuple(f"it was {word}." for word in words), prompt.control, prompt.injected,
-    )  # fmt: skip
+    row = PromptGenerations.of(prompt, prompt.text, tuple(f"it was {word}." for word in words))
+    return replace(row, concept=None)
 
 
 class Model:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from exleak.cli.shared import add_instrument, add_json, add_max_rate, check_json, is_printed
 from exleak.errors import ComparisonError, SettingsError
-from exleak.gate.limits import METRICS, Limits, Significance
+from exleak.gate.limits import METRICS, Limits, Significance, tolerated
 from exleak.records import Measurement
 
 if TYPE_CHECKING:
@@ -92,11 +92,10 @@ def _margin(options: argparse.Namespace) -> float | None:
     Raises:
         SettingsError: A margin without a baseline.
     """
-    margins = [options.compare_fail, options.compare_pass]
-    given = [margin for margin in margins if margin is not None]
+    margins = options.compare_fail, options.compare_pass
     if options.compare is not None:
-        return given[0] if given else 0.0
-    if given:
+        return tolerated(*margins)
+    if margins != (None, None):
         raise SettingsError("--compare-fail and --compare-pass need --compare NAME_OR_FILE")
     return None
 

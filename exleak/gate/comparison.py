@@ -105,7 +105,7 @@ def difference(
 def _part(measurement: Measurement) -> str | None:
     """The samples of an adaptive or extended run; ``None`` if they are those of the dataset."""
     interim = measurement.interim
-    if interim is None or not (interim.is_early or interim.further):
+    if interim is None or interim.is_whole:
         return None
     own = interim.samples - interim.further
     return f"{own} samples" + (f" and {interim.further} further ones" if interim.further else "")

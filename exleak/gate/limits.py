@@ -21,6 +21,16 @@ METRICS: dict[Metric, str] = {
 WILCOXON_ALPHA = 0.001
 
 
+def tolerated(fail: float | None, passing: float | None) -> float:
+    """The increase over a baseline that is tolerated: of the two margins given, the first.
+
+    Args:
+        fail: The increase from which on a model fails, if it is significant.
+        passing: The increase that a model must be shown to stay below.
+    """
+    return next((margin for margin in (fail, passing) if margin is not None), 0.0)
+
+
 @dataclass(frozen=True)
 class Limits:
     """The limits that a measurement is judged by.

@@ -123,8 +123,8 @@ def generate_rows(
     """
     check_batch_size(batch_size)
     course = _Course()
-    asked = [_asked(source, prompt, mitigation) for prompt in dataset.prompts]
-    wanted = _wanted(source, dataset, mitigation)
+    asked = _asked(source, dataset, mitigation)
+    wanted = _wanted(dataset, asked)
     about = None if store is None else source.about(sampling, store)
     notes: tuple[str, ...]
     if store is None or about is None:
@@ -164,7 +164,7 @@ def missing(
 
     The model is loaded only if something is missing. A store that does not exist is not made.
     """
-    wanted = _wanted(source, dataset, mitigation)
+    wanted = _wanted(dataset, _asked(source, dataset, mitigation))
     found: dict[str, Any] = {}
     if store is not None and store.root.is_dir():
         about = source.about(sampling, store)
@@ -179,17 +179,21 @@ def missing(
     ]
 
 
-def _wanted(source: Source, dataset: Dataset, mitigation: str | None) -> dict[_Asked, Prompt]:
+def _asked(source: Source, dataset: Dataset, mitigation: str | None) -> list[_Asked]:
+    """Every prompt as it is sent to the model."""
+    is_begun = source.chat == "prefill"
+    return [
+        _Asked(prompt_text(prompt, mitigation), prompt.control if is_begun else None)
+        for prompt in dataset.prompts
+    ]
+
+
+def _wanted(dataset: Dataset, asked: list[_Asked]) -> dict[_Asked, Prompt]:
     """The different prompts as sent to the model, each with the first one that is sent so."""
     wanted: dict[_Asked, Prompt] = {}
-    for prompt in dataset.prompts:
-        wanted.setdefault(_asked(source, prompt, mitigation), prompt)
+    for one, prompt in zip(asked, dataset.prompts, strict=True):
+        wanted.setdefault(one, prompt)
     return wanted
-
-
-def _asked(source: Source, prompt: Prompt, mitigation: str | None) -> _Asked:
-    begun = prompt.control if source.chat == "prefill" else None
-    return _Asked(prompt_text(prompt, mitigation), begun)
 
 
 def _made(
@@ -225,16 +229,8 @@ def _stored_notes(
 def _row(
     found: dict[str, str], sampling: Sampling, prompt: Prompt, asked: _Asked
 ) -> PromptGenerations:
-    return PromptGenerations(
-        id=prompt.id,
-        control=prompt.control_id,
-        condition=prompt.condition,
-        concept=prompt.injected,
-        prompt=asked.text,
-        generations=tuple(found[_key(asked, index)] for index in range(sampling.generations)),
-        control_text=prompt.control,
-        injected=prompt.injected,
-    )
+    texts = tuple(found[_key(asked, index)] for index in range(sampling.generations))
+    return PromptGenerations.of(prompt, asked.text, texts)
 
 
 def _render(backend: Backend, asked: _Asked) -> str:

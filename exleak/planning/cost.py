@@ -232,16 +232,7 @@ def _seconds(rows: Sequence[list[PromptGenerations]], tool: Instrument) -> tuple
 def _rows(sample: Sample, texts: Mapping[str, tuple[str, ...]]) -> list[PromptGenerations]:
     """The continuations of a sample, given those of each prompt; without prompts that have none."""
     return [
-        PromptGenerations(
-            id=prompt.id,
-            control=prompt.control_id,
-            condition=prompt.condition,
-            concept=prompt.injected,
-            prompt=prompt.text,
-            generations=texts[prompt.id],
-            control_text=prompt.control,
-            injected=prompt.injected,
-        )
+        PromptGenerations.of(prompt, prompt.text, texts[prompt.id])
         for prompt, _ in sample
         if prompt.id in texts
     ]

@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from exleak.gate.comparison import POWER
 from exleak.planning import power
 from exleak.planning.power import Limited
 from exleak.rates import CONFIDENCE, LEVEL, quantile
@@ -192,15 +191,11 @@ def _against_limit(
             (
                 times * generations
                 for times in (2, 4, 8)
-                if _tells(power.against_limit(
+                if power.against_limit(
                     expected, limit, scatter, controls, times * generations, level
-                ))
+                ).is_told
             ),
             None,
         )  # fmt: skip
     needed = power.controls_needed(expected, limit, scatter, generations, level)
     return AgainstLimit(limit, fails, passes, found, needed, more)
-
-
-def _tells(found: Limited) -> bool:
-    return max(found.fails, found.passes) >= POWER

@@ -38,6 +38,11 @@ class Limited:
         """Share of runs that cannot tell the rate from the limit."""
         return max(0.0, 1 - self.fails - self.passes)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether 90% of runs tell the rate from the limit, on the same side."""
+        return max(self.fails, self.passes) >= POWER
+
 
 def against_limit(
     rate: float, limit: float, scatter: Scatter, controls: int, generations: int,
@@ -91,8 +96,7 @@ def controls_needed(
     """
 
     def enough(controls: int) -> bool:
-        found = against_limit(rate, limit, scatter, controls, generations, level)
-        return max(found.fails, found.passes) >= POWER
+        return against_limit(rate, limit, scatter, controls, generations, level).is_told
 
     if not enough(MOST_CONTROLS):
         return None

@@ -130,7 +130,7 @@ def _next(plan: Plan) -> str:
     if limit.expected is None:
         return "give --expected X to learn how often such a model fails, and what would be enough"
     found, what = limit.expected, f"to tell {plan.rate:.3g} from {limit.limit:g}"
-    if max(found.fails, found.passes) >= POWER:
+    if found.is_told:
         return f"run it: {plan.controls} controls are enough {what}"
     if plan.rate == limit.limit:
         return "no run tells a rate from itself; choose a limit that good models keep clearly"
