@@ -154,7 +154,7 @@ def test_a_run_that_is_left_stops(
     llama_model: LocalModel, four_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closing the generator ends every lane, long before it is done."""
-    before, step, steps = threading.active_count(), Engine._step, []
+    before, step, steps = set(threading.enumerate()), Engine._step, []
 
     def slow(self: Engine) -> list[Continued]:
         time.sleep(0.02)
@@ -166,5 +166,6 @@ def test_a_run_that_is_left_stops(
     found = continue_prompts(llama_model, requests(), long, batch_size=32)
     next(found)
     found.close()
-    assert threading.active_count() == before
+    # A thread that an earlier test left may have ended meanwhile.
+    assert set(threading.enumerate()) <= before
     assert len(steps) < 600
