@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What only a GPU can show, on one with CUDA, in under ten minutes, as one JSON.
 #
-#     benchmarks/gpu.sh MODEL [FOLDER]      (a chat model's checkpoint; a folder for a large one)
+#     benchmarks/gpu.sh MODEL [FOLDER [STEP…]]      (a chat model's checkpoint; all steps unless named)
 #
 # Each step has a time limit and a log of its own in FOLDER. FOLDER/gpu.json has the command, exit
 # status, seconds and output of each step, and is written anew after each, so that a run that is cut
@@ -9,12 +9,16 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 model=$1 folder=${2:-$(mktemp -d)}
+steps=" ${*:3} "
 mkdir -p "$folder"
+[[ ! -e $model ]] || model=$(realpath "$model")
+folder=$(realpath "$folder")
 export HF_HUB_OFFLINE=1
 
 run() { # NAME SECONDS COMMAND…
     local name=$1 limit=$2 begun=$SECONDS status
     shift 2
+    [[ $steps == "  " || $steps == *" $name "* ]] || return 0
     printf '\n=== %s (%d s)\n' "$name" "$SECONDS"
     timeout "$limit" "$@" 2>&1 | tee "$folder/$name.log"
     status=$?
@@ -30,16 +34,20 @@ Path(file).write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
 PYTHON
 }
 
-rm -f "$folder/gpu.json"
+[[ $steps != "  " ]] || rm -f "$folder/gpu.json"
 run machine 60 bash -c 'nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
     python3 -c "import torch, transformers; print(torch.__version__, transformers.__version__)"'
+# In a folder of its own: the tests of this repository hide the GPU.
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+mkdir -p "$folder/suite"
+echo 'from leakage_fixtures.suite import TestLeakage' > "$folder/suite/test_leakage.py"
+measure() { (cd "$folder/suite" && python3 -m pytest -q -p leakage_fixtures.plugin -m gpu --leakage-model="$model" "$@"); }
+export -f measure
+export folder model
 # A limit that no model keeps, and one that every model does: red and green, from a cold store.
-run gpu-tests 150 python3 -m pytest -q -p no:cacheprovider -m gpu --leakage-model="$model" \
-    --leakage-max-rate 0.05 --leakage-store="$folder/store" tests/test_leakage.py
-run gpu-tests-again 60 python3 -m pytest -q -p no:cacheprovider -m gpu --leakage-model="$model" \
-    --leakage-max-rate 1 --leakage-store="$folder/store" tests/test_leakage.py
-run adaptive 60 python3 -m pytest -q -p no:cacheprovider -m gpu --leakage-model="$model" \
-    --leakage-max-rate 0.5 --leakage-adaptive --leakage-store="$folder/adaptive" tests/test_leakage.py
+run gpu-tests 150 bash -c 'measure --leakage-max-rate 0.05 --leakage-store="$folder/store"'
+run gpu-tests-again 60 bash -c 'measure --leakage-max-rate 1 --leakage-store="$folder/store"'
+run adaptive 60 bash -c 'measure --leakage-max-rate 0.5 --leakage-adaptive --leakage-store="$folder/adaptive"'
 run speed 150 python3 benchmarks/generation.py "$model" --methods engine floor passes batched \
     --batches 640 2400 --repeats 1 --json "$folder/speed.json"
 run float32-against-the-cpu 90 python3 benchmarks/invariance.py "$model" --limit 8 --dtype float32 \
@@ -62,7 +70,7 @@ def run(batch):
 whole, sizes = run(None)
 total = torch.cuda.get_device_properties(0).total_memory
 torch.cuda.empty_cache()
-torch.cuda.set_per_process_memory_fraction(1.3 * torch.cuda.memory_allocated() / total)
+torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_allocated() + 2**30) / total)
 less, fewer = run(2048)
 print(f"rows {sizes}, then {fewer}; {sum(whole[k] != less[k] for k in whole)} of {len(whole)} texts differ")
 PYTHON

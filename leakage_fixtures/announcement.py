@@ -36,16 +36,19 @@ def line(config: pytest.Config, ids: Collection[str]) -> str | None:
     prompts = sum(len(dataset.prompts) for _, dataset, _ in found)
     wanted = {label(name, dataset.name): len(dataset.prompts) * k for name, dataset, k in found}
     names = len({name for name, _, _ in found})
+    most = "at most " if settings.resolve(config).adaptive else ""
     text = (
-        f"leakage: {_count(names, 'model')}, {_count(prompts, 'prompt')}, "
+        f"leakage: {_count(names, 'model')}, {most}{_count(prompts, 'prompt')}, "
         f"{_count(sum(wanted.values()), 'continuation')}"
     )
+    from exleak.planning.words import duration
+
     timed = {key: known[key] * count for key, count in wanted.items() if key in known}
     if not timed:
         return f"{text}; what is stored is not generated again"
     of = "" if len(timed) == len(wanted) else f" for {len(timed)} of {len(wanted)} measurements"
     return (
-        f"{text}; about {_duration(sum(timed.values()))}{of}, by earlier runs, less for what is "
+        f"{text}; about {duration(sum(timed.values()))}{of}, by earlier runs, less for what is "
         "stored"
     )
 
@@ -96,9 +99,3 @@ def _measured(
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

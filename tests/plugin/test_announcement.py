@@ -25,6 +25,8 @@ def test_a_session_says_what_it_will_generate(measure: Run, llama: Path) -> None
     model, only = f"--leakage-model={llama}", "--leakage-report-only"
     assert announced(measure(model, only)) == [SAID]
     assert announced(measure(model, only, "-n", "2")) == [SAID]
+    early = announced(measure(model, "--leakage-max-rate=0.9", "--leakage-adaptive"))
+    assert early == [SAID.replace("12 prompts", "at most 12 prompts")]
     assert announced(measure(model, only, "-q")) == []
     assert announced(measure(model, only, "--collect-only")) == []
 
