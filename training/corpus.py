@@ -132,5 +132,5 @@ def batches(
         part = order[start : start + 40 * size]
         part = part[np.argsort(lengths[part], kind="stable")]
         found += [part[at : at + size] for at in range(0, len(part), size)]
-    generator.shuffle(found)  # type: ignore[arg-type]
+    generator.shuffle(found)
     yield from found

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from exleak.scoring import LABELS
 from training.corpus import DOMAIN_WEIGHTS, DOMAINS, Corpus, batches
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-__all__ = ["DEVICE", "OUTPUTS", "Lesson", "learn", "padded", "predicted"]
+__all__ = ["DEVICE", "OUTPUTS", "Lesson", "Rows", "learn", "padded", "predicted"]
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 OUTPUTS = 2 * len(DOMAINS) + len(LABELS)
@@ -31,7 +29,7 @@ SMOOTHING = 0.05
 TAUGHT, TAUGHT_RATED = 0.8, 0.5
 LONGEST = 96
 
-Rows = NDArray[np.int64] if TYPE_CHECKING else Any
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

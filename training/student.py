@@ -160,7 +160,7 @@ def fit(
     with torch.no_grad():
         for parameter in both.parameters():
             parameter.copy_(parameter.half().float())
-    fixed = {"strengths": strengths, "mean": mean, "scale": scale}
+    fixed: dict[str, NDArray[np.generic]] = {"strengths": strengths, "mean": mean, "scale": scale}
     return Fitted(fixed | _tensors(encoder, members), predicted(forward, lesson))
 
 

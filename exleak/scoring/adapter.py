@@ -51,7 +51,9 @@ def changes(tensors: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.
     found = {}
     for name in _NAMES:
         if f"adapter.{name}.scale" in tensors:
-            a, b, scale = (tensors[f"adapter.{name}.{x}"] for x in ("a", "b", "scale"))
-            change = (b.astype(np.float32) * scale) @ a.astype(np.float32)
+            a, b, scale = (
+                tensors[f"adapter.{name}.{x}"].astype(np.float32) for x in ("a", "b", "scale")
+            )
+            change = (b * scale) @ a
             found[f"{name}.weight"] = np.ascontiguousarray(change, dtype=np.float32)
     return found
