@@ -13,6 +13,7 @@ from transformers import AutoModel, AutoTokenizer
 import exleak
 from exleak import scoring
 from exleak.datasets import load_dataset
+from exleak.datasets.stats import stats
 from exleak.errors import InstrumentError
 from exleak.records import Dataset, PromptGenerations, Sample
 from exleak.scoring import Instrument, load_instrument
@@ -74,7 +75,7 @@ def test_the_embedded_instrument_refuses_other_languages(language: str) -> None:
     with pytest.raises(InstrumentError, match=message):
         exleak.score(rows(language))
     with pytest.raises(InstrumentError, match=message):
-        exleak.datasets.stats.stats(data(language))
+        stats(data(language))
 
 
 def test_an_encoder_of_english_refuses_sentences_in_another_language() -> None:
