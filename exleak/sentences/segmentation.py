@@ -202,8 +202,7 @@ def _decide(line: str, start: int, end: int, closed: bool, language: str) -> tup
     """Whether the terminator at `start` ends a sentence, and whether that is certain.
 
     The first character of the next word settles it unless an abbreviation precedes; then the
-    whole next word is needed ("a Ph.D. Then" ends a sentence, "a Ph.D. Thesis" does not). In other
-    languages it is needed after every period, which may follow an ordinal number ("am 3. Mai").
+    whole next word is needed ("a Ph.D. Then" ends a sentence, "a Ph.D. Thesis" does not).
     """
     match = _WORD_CHARACTER.search(line, end, end + _LOOKAHEAD)
     if match is None:
@@ -211,8 +210,7 @@ def _decide(line: str, start: int, end: int, closed: bool, language: str) -> tup
         full = len(line) >= stop
         return full and _breaks(line, start, stop - 1, stop, language), full or closed
     word, stop = match.start(), match.end()
-    may_be_date = language != ENGLISH and line[start] == "."
-    if not may_be_date and _breaks(line, start, word, stop, language):
+    if _breaks(line, start, word, stop, language):
         return True, True
     limit = word + _LOOKAHEAD
     while stop < limit and _WORD_CHARACTER.match(line, stop):

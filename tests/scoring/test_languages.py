@@ -57,7 +57,7 @@ def rows(language: str, injected: str | None = None) -> list[PromptGenerations]:
             language=language,
             injected_language=injected or language,
         )
-        for i in range(12)
+        for i in range(6)
     ]
     return [
         PromptGenerations.of(p, p.text, (f"{moods.get(p.condition, '')} ball.",) * 3)
@@ -130,8 +130,6 @@ def test_embeddings_are_means_over_tokens(tmp_path: Path) -> None:
     found = SentenceEncoder(str(tmp_path)).embed(TEXTS)
     tokenizer, model = AutoTokenizer.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)
     for text, row in zip(TEXTS, found, strict=True):
-        if not text:
-            continue
         ids = tokenizer(text, truncation=True, max_length=128, return_tensors="pt")
         with torch.inference_mode():
             mean = model.eval()(**ids).last_hidden_state[0].mean(0).double().numpy()

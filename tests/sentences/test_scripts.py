@@ -104,6 +104,7 @@ def test_early_stopping_keeps_a_german_sentence(text: str) -> None:
 @bounded
 @given(CHINESE.texts())
 @example("我今天中了大奖。他最大的爱好是画画。他说：“好。”")
+@example("他说：“好。他走了。”然后")
 def test_early_stopping_keeps_a_chinese_sentence(text: str) -> None:
     """At every prefix; without spaces between words or sentences."""
     kept_at_every_prefix(text, CHINESE)
@@ -125,6 +126,7 @@ def test_early_stopping_keeps_an_arabic_sentence(text: str) -> None:
         ("de", "Sie mag z. B. Musik. Er", "Sie mag z. B. Musik."),
         ("de", "Dr. Meier kam um 18.30 Uhr. Er", "Dr. Meier kam um 18.30 Uhr."),
         ("de", "Das war 1999. Danach", "Das war 1999."),
+        ("de", "Das kostet evtl. Geld. Ja", "Das kostet evtl. Geld."),
         ("de", "Er rief: „Halt. Stehen!“ Dann", "Er rief: „Halt. Stehen!“"),
         ("en", "She is 12. Then", "She is 12."),
         ("zh", "画画。他很高兴", "画画。"),
@@ -133,11 +135,12 @@ def test_early_stopping_keeps_an_arabic_sentence(text: str) -> None:
         ("zh", "价格是3.5元。他", "价格是3.5元。"),
         ("ar", "هل تحب الرسم؟ نعم", "هل تحب الرسم؟"),
         ("ar", "تحب الرسم، وهي سعيدة. ثم ذهبت", "تحب الرسم، وهي سعيدة."),
+        ("ar", "م. محمد ذهب. ثم", "م. محمد ذهب."),
         ("ar", "السعر 3.5 ريال. ثم ذهبت", "السعر 3.5 ريال."),
     ],
 )
 def test_sentences_end_as_the_language_ends_them(language: str, text: str, sentence: str) -> None:
-    """A period after an ordinal number, within a price or a quote does not."""
+    """A period after an ordinal number or an abbreviation, in a price or a quote does not."""
     assert first_sentence(text, language) == sentence
     assert is_complete(f"{text} x", language)
 
@@ -162,6 +165,7 @@ def test_an_echo_is_removed(name: str, form: str) -> None:
 
 def test_no_mark_of_an_echo_is_left() -> None:
     """Not even the full stop of the injected sentence, of either script."""
+    assert GERMAN.first.of("Ich habe im Lotto gewonnen! Am 3. Mai. Sie") == "Am 3. Mai."
     assert CHINESE.first.of("我今天中了大奖。我很开心。他") == "我很开心。"
     assert ARABIC.first.of("ربحت اليوم جائزة كبيرة؟ أنا سعيد. ثم") == "أنا سعيد."
 
