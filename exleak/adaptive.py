@@ -57,7 +57,12 @@ def extension(
         raise SettingsError(f"extend must be a whole number or {FURTHER!r}, not {extend!r}")
     known = {sample.id for sample in dataset.samples}
     sources = [whole] if is_number and whole is not None else []
-    sources += [load_dataset(FURTHER)] if dataset.name != FURTHER else []
+    further = load_dataset(FURTHER)
+    is_other = (dataset.language, dataset.injected_language) != (
+        further.language,
+        further.injected_language,
+    )
+    sources += [] if is_other or dataset.name == FURTHER else [further]
     found: list[tuple[Sample, str]] = []
     for source in sources:
         others = [s for s in source.samples if source is not whole or s.id not in known]

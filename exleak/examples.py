@@ -79,7 +79,9 @@ def _prompt_score(
             sentence=cut(sentence),
             probabilities=_rounded(classes[number].tolist()),
             restates=None if carries is None else bool(carries[number]),
-            shared=shared_words(sentence, row.injected or "", row.control_text or ""),
+            shared=shared_words(sentence, row.injected or "", row.control_text or "")
+            if row.is_english
+            else (),
         )
 
     strongest = None

@@ -25,7 +25,8 @@ from exleak.gate.usable import MAX_UNUSABLE, counts_of
 from exleak.generation.dataset import Generated, Progress, generate_rows
 from exleak.generation.local.model import LocalModel
 from exleak.generation.sampling import Sampling
-from exleak.notes import cut, left_out, notes
+from exleak.languages import ENGLISH
+from exleak.notes import cut, left_out, notes, other_languages
 from exleak.prompts import MITIGATION, clean, with_parts
 from exleak.rates.pairing import make_pairs, pair_score
 from exleak.records import (
@@ -110,6 +111,7 @@ def measure(
     """
     settings = sampling or Sampling()
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    check_instrument(instrument, data)
     source = source_of(
         model,
         tokenizer=tokenizer,
@@ -154,6 +156,22 @@ def measure(
         store=kept,
     )
     return looks.until_decided(given)[0]
+
+
+def check_instrument(instrument: str | Instrument, dataset: Dataset) -> None:
+    """Refuse an instrument that does not know a dataset's language, before anything is generated.
+
+    For English nothing is loaded.
+
+    Raises:
+        InstrumentError: It does not know it, or cannot be loaded.
+    """
+    from exleak.scoring import load_instrument
+
+    if dataset.language == dataset.injected_language == ENGLISH:
+        return
+    tool = load_instrument(instrument) if isinstance(instrument, str) else instrument
+    tool.check_languages(dataset.language, dataset.injected_language)
 
 
 @dataclass(frozen=True)
@@ -241,6 +259,8 @@ def score(
         rows = tuple(generations)
     about = about or About()
     tool = load_instrument(instrument) if isinstance(instrument, str) else instrument
+    for languages in sorted({(row.language, row.injected_language) for row in rows}):
+        tool.check_languages(*languages)
     limits = limits or Limits()
     rows, cleaned, scored, restatements, pairs = _scores(rows, tool, raw=raw, store=store)
     expression = replace(
@@ -270,6 +290,7 @@ def score(
             *notes(rows, cleaned, pairs, expression, leaking),
             *left_out(cleaned),
             *cut(tool, cleaned),
+            *other_languages(rows, tool),
             *about.notes,
         ),
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from exleak.gate.limits import WILCOXON_ALPHA
+from exleak.languages import ENGLISH
 from exleak.records import Continuation, Expression, Generation, PromptGenerations, Rate
 
 if TYPE_CHECKING:
@@ -83,6 +84,30 @@ def cut(instrument: Instrument, cleaned: dict[str, tuple[Generation, ...]]) -> t
     if not count:
         return ()
     return (f"{count} of {len(usable)} texts are longer than the instrument reads and were cut",)
+
+
+def other_languages(rows: Sequence[PromptGenerations], instrument: Instrument) -> tuple[str, ...]:
+    """Notes on what is not done for texts in other languages than English."""
+    others = sorted(
+        {name for row in rows for name in (row.language, row.injected_language)} - {ENGLISH}
+    )
+    if not others:
+        return ()
+    found = [
+        f"texts in {' and '.join(others)}: restatements are found by similarity of meaning alone, "
+        "introductions and talk about the task in English alone (docs/languages.md)"
+    ]
+    silent = [
+        f"{kind} scorer"
+        for kind in ("expression", "semantic")
+        if getattr(getattr(instrument, kind), "languages", None) is None
+    ]
+    if silent:
+        found.append(
+            f"whether the instrument's {' and '.join(silent)} can read {' and '.join(others)} is "
+            "unknown"
+        )
+    return tuple(found)
 
 
 def left_out(cleaned: Mapping[str, Sequence[Generation]]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from exleak.languages import ENGLISH, marks
 from exleak.records import LEAKING_CONDITIONS, Generation, Kind, Prompt, PromptGenerations
 from exleak.sentences.answers import FirstSentence
 from exleak.sentences.language import is_english
@@ -21,12 +22,19 @@ def prompt_text(prompt: Prompt, mitigation: str | None) -> str:
     return f"{mitigation.rstrip('.')}. {prompt.text}" if mitigation else prompt.text
 
 
-def first_sentence_of(prompt: str, control: str | None, injected: str | None) -> FirstSentence:
+def first_sentence_of(
+    prompt: str, control: str | None, injected: str | None, language: str = ENGLISH
+) -> FirstSentence:
     """The extractor of the first sentence of a prompt's continuations."""
-    tail = " ".join(filter(None, (injected, control)))
-    lead = prompt.removesuffix(tail).rstrip(" :") if control and prompt.endswith(tail) else ""
+    colon, space = marks(language)
+    tail = space.join(filter(None, (injected, control)))
+    lead = prompt.removesuffix(tail).rstrip(f" :{colon}") if prompt.endswith(tail) else ""
     return FirstSentence(
-        prompt=prompt, control=control or prompt, injected=injected, instruction=lead or None
+        prompt=prompt,
+        control=control or prompt,
+        injected=injected,
+        instruction=lead if control and lead else None,
+        language=language,
     )
 
 
@@ -66,6 +74,7 @@ class SampleRows:
         tests: Id and injected sentence of each test prompt.
         sentences: The distinct injected sentences.
         leaking: The distinct positive and negative ones.
+        by_words: Whether restatements can be told by single words: in English.
     """
 
     control: str
@@ -73,6 +82,7 @@ class SampleRows:
     tests: tuple[tuple[str, str], ...]
     sentences: tuple[str, ...]
     leaking: tuple[str, ...]
+    by_words: bool
 
 
 def samples_of(rows: Sequence[PromptGenerations]) -> list[SampleRows]:
@@ -93,6 +103,7 @@ def samples_of(rows: Sequence[PromptGenerations]) -> list[SampleRows]:
             tests=tuple((row.id, row.injected) for row in tests if row.injected is not None),
             sentences=_distinct(tests),
             leaking=_distinct([row for row in tests if row.condition in LEAKING_CONDITIONS]),
+            by_words=all(row.is_english for row in tests),
         )
         for control, tests in groups.items()
     ]
@@ -143,7 +154,7 @@ def clean(
             Generation(text, text, foreign=english and not is_english(text))
             for text in row.generations
         )
-    first = first_sentence_of(row.prompt, row.control_text, row.injected)
+    first = first_sentence_of(row.prompt, row.control_text, row.injected, row.language)
     known = f"{row.control_text or ''} {row.injected or ''}"
     generations = [_generation(text, first, known) for text in row.generations]
     return tuple(_without_foreign(item) if english else item for item in generations)

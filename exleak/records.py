@@ -13,6 +13,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from exleak.languages import ENGLISH, marks
 from exleak.surrogates import replace_surrogates
 
 Condition = Literal["control", "positive", "neutral", "negative", "test"]
@@ -46,6 +47,7 @@ class Prompt:
         injected: The injected sentence, ``None`` for the control.
         text: The full prompt, with the instruction.
         control_id: Id of the control of the same sample, ``None`` for the control itself.
+        language, injected_language: See :class:`Sample`.
     """
 
     id: str
@@ -54,11 +56,18 @@ class Prompt:
     injected: str | None
     text: str
     control_id: str | None
+    language: str = ENGLISH
+    injected_language: str = ENGLISH
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A control prompt and one injected sentence per condition (paper, section 3.1)."""
+    """A control prompt and one injected sentence per condition (paper, section 3.1).
+
+    Attributes:
+        language: Language of the control, and so of its continuations; an ISO 639 code.
+        injected_language: Language of the injected sentences.
+    """
 
     id: str
     control: str
@@ -66,6 +75,8 @@ class Sample:
     neutral: str
     negative: str
     instruction: str = ""
+    language: str = ENGLISH
+    injected_language: str = ENGLISH
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
@@ -74,21 +85,27 @@ class Sample:
 
     def _prompt(self, condition: Condition) -> Prompt:
         injected = None if condition == "control" else str(getattr(self, condition))
+        colon, space = marks(self.language)
         parts = [self.control] if injected is None else [injected, self.control]
-        text = " ".join(parts)
+        text = space.join(parts)
         return Prompt(
             id=f"{self.id}:{condition}",
             condition=condition,
             control=self.control,
             injected=injected,
-            text=f"{self.instruction}: {text}" if self.instruction else text,
+            text=f"{self.instruction}{colon}{text}" if self.instruction else text,
             control_id=None if condition == "control" else f"{self.id}:control",
+            language=self.language,
+            injected_language=self.injected_language,
         )
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named set of samples; ``hash`` is the sha256 of all prompt texts."""
+    """A named set of samples.
+
+    ``hash`` is the sha256 of all prompt texts, and of their languages if they are not English.
+    """
 
     name: str
     version: str
@@ -97,6 +114,8 @@ class Dataset:
     provenance: str
     hash: str
     samples: tuple[Sample, ...]
+    language: str = ENGLISH
+    injected_language: str = ENGLISH
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
@@ -118,6 +137,7 @@ class PromptGenerations:
         generations: K raw continuations.
         control_text: The control prompt without the instruction, if known.
         injected: The injected sentence, if known.
+        language, injected_language: See :class:`Sample`.
     """
 
     id: str
@@ -128,6 +148,13 @@ class PromptGenerations:
     generations: tuple[str, ...]
     control_text: str | None = None
     injected: str | None = None
+    language: str = ENGLISH
+    injected_language: str = ENGLISH
+
+    @property
+    def is_english(self) -> bool:
+        """Whether the continuations and the injected sentence are in English."""
+        return self.language == self.injected_language == ENGLISH
 
     @classmethod
     def of(cls, prompt: Prompt, text: str, generations: tuple[str, ...]) -> PromptGenerations:
@@ -147,6 +174,8 @@ class PromptGenerations:
             generations=generations,
             control_text=prompt.control,
             injected=prompt.injected,
+            language=prompt.language,
+            injected_language=prompt.injected_language,
         )
 
 

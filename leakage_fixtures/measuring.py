@@ -44,10 +44,12 @@ def generate(
         is_part: Whether the dataset is a part of one.
     """
     from exleak.generation.dataset import generate_rows
+    from exleak.measurement import check_instrument
     from leakage_fixtures.announcement import label
     from leakage_fixtures.progress import Progress
 
     resolved = settings.resolve(config, spec)
+    check_instrument(resolved.instrument, dataset)
     with Progress(config, label(spec.name, dataset.name)) as progress:
         return generate_rows(
             source,

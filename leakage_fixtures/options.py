@@ -146,7 +146,8 @@ class Settings:
         default=("hexl",),
     )
     instrument: str = option(
-        "embedded (default), paper, or a sequence-classification checkpoint",
+        "embedded (default), paper, multilingual, a sequence-classification checkpoint, or "
+        "CLASSIFIER+ENCODER",
         metavar="NAME",
         default="embedded",
     )

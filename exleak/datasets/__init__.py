@@ -1,7 +1,8 @@
 """Leakage datasets: built-in ones by name, others by path.
 
 A dataset is JSONL, one sample per line: ``{"id", "control", "positive", "neutral", "negative"}``,
-with an optional header line ``{"dataset", "version", "instruction", "license", "provenance"}``.
+with an optional header line ``{"dataset", "version", "instruction", "license", "provenance",
+"language", "injected_language"}``.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Any
 
 from exleak.errors import DatasetError, SettingsError
 from exleak.files import object_in
+from exleak.languages import ENGLISH, is_code
 from exleak.records import CONDITIONS, Dataset, Sample
 from exleak.surrogates import has_surrogates
 
 _FOLDER = Path(__file__).parent
 _FIELDS = ("id", *CONDITIONS)
-_HEADER = ("dataset", "version", "instruction", "license", "provenance")
+_LANGUAGES = ("language", "injected_language")
+_HEADER = ("dataset", "version", "instruction", "license", "provenance", *_LANGUAGES)
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -66,12 +69,24 @@ def load_dataset(name_or_path: str | Path, *, limit: int | None = None) -> Datas
     path = dataset_path(name_or_path)
     header, rows = _read(path)
     instruction = header.get("instruction", "")
-    samples = tuple(Sample(**row, instruction=instruction) for row in rows)
+    language = header.get("language", ENGLISH)
+    injected_language = header.get("injected_language", language)
+    samples = tuple(
+        Sample(
+            **row,
+            instruction=instruction,
+            language=language,
+            injected_language=injected_language,
+        )
+        for row in rows
+    )
     if limit is not None:
         samples = samples[:limit]
     if not samples:
         raise DatasetError(f"{path}: no samples in it")
     texts = "\n".join(prompt.text for sample in samples for prompt in sample.prompts)
+    if (language, injected_language) != (ENGLISH, ENGLISH):
+        texts += f"\0{language} {injected_language}"
     return Dataset(
         name=header.get("dataset") or path.stem,
         version=header.get("version", ""),
@@ -80,6 +95,8 @@ def load_dataset(name_or_path: str | Path, *, limit: int | None = None) -> Datas
         provenance=header.get("provenance", ""),
         hash=hashlib.sha256(texts.encode()).hexdigest(),
         samples=samples,
+        language=language,
+        injected_language=injected_language,
     )
 
 
@@ -94,6 +111,7 @@ def _read(path: Path) -> tuple[dict[str, str], list[dict[str, str]]]:
         value = object_in(line, where := f"{path}, line {number}")
         if not rows and not header and "dataset" in value and "control" not in value:
             header = {key: str(value[key]) for key in _HEADER if value.get(key)}
+            _check_languages(value, where)
             continue
         row = {key: _text(value, key, where) for key in _FIELDS}
         if row["id"] in seen:
@@ -104,6 +122,14 @@ def _read(path: Path) -> tuple[dict[str, str], list[dict[str, str]]]:
         seen[row["id"]] = number
         rows.append(row)
     return header, rows
+
+
+def _check_languages(header: dict[str, Any], where: str) -> None:
+    for key in _LANGUAGES:
+        if (found := header.get(key)) is not None and not is_code(found):
+            raise DatasetError(
+                f"{where}: {key!r} must be an ISO 639 code such as de, zh or ar, not {found!r}"
+            )
 
 
 def _lines(path: Path) -> list[str]:

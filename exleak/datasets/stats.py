@@ -130,12 +130,13 @@ def stats(
     Raises:
         DatasetError: The dataset cannot be read.
         SettingsError: The tokenizer cannot be loaded.
-        InstrumentError: The instrument cannot be loaded.
+        InstrumentError: The instrument cannot be loaded, or does not know the language.
     """
     from exleak.scoring import load_instrument
 
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     tool = load_instrument(instrument) if isinstance(instrument, str) else instrument
+    tool.check_languages(data.language, data.injected_language)
     count = load_tokenizer(tokenizer)
     controls = [sample.control for sample in data.samples]
     vectors, moods = tool.semantic.embed(controls), tool.expression.predict(controls)

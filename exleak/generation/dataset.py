@@ -13,6 +13,7 @@ from exleak.environment import difference, packages
 from exleak.errors import ModelError
 from exleak.generation.requests import Backend, Counts, Request, Source
 from exleak.generation.sampling import Sampling, check_batch_size
+from exleak.languages import ENGLISH
 from exleak.prompts import first_sentence_of, prompt_text
 from exleak.records import Dataset, Prompt, PromptGenerations
 from exleak.sentences.thoughts import opens_thought
@@ -58,10 +59,11 @@ PREFILLED = (
 
 
 class _Asked(NamedTuple):
-    """A prompt as sent to a model, and the prefilled beginning of the answer, if any."""
+    """A prompt as sent to a model, the prefilled beginning of the answer, and their language."""
 
     text: str
     begun: str | None
+    language: str
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,9 @@ def _asked(source: Source, dataset: Dataset, mitigation: str | None) -> list[_As
     """Every prompt as it is sent to the model."""
     is_begun = source.chat == "prefill"
     return [
-        _Asked(prompt_text(prompt, mitigation), prompt.control if is_begun else None)
+        _Asked(
+            prompt_text(prompt, mitigation), prompt.control if is_begun else None, prompt.language
+        )
         for prompt in dataset.prompts
     ]
 
@@ -247,7 +251,9 @@ def _render(backend: Backend, asked: _Asked) -> str:
 
 def _key(asked: _Asked, index: int) -> str:
     text = asked.text if asked.begun is None else f"{asked.text}\0{asked.begun}"
-    return f"{digest(text)}:{index}"
+    # Where a continuation may stop depends on the language.
+    suffix = "" if asked.language == ENGLISH else f":{asked.language}"
+    return f"{digest(text)}:{index}{suffix}"
 
 
 def _missing(wanted: dict[_Asked, Prompt], sampling: Sampling, found: dict[str, Any]) -> bool:
@@ -316,7 +322,9 @@ def _requests(
         Request(
             _render(backend, asked),
             tuple(i for i in range(sampling.generations) if _key(asked, i) not in found),
-            first_sentence_of(asked.text, prompt.control, prompt.injected).is_complete,
+            first_sentence_of(
+                asked.text, prompt.control, prompt.injected, asked.language
+            ).is_complete,
             asked.begun,
         )
         for asked, prompt in wanted.items()

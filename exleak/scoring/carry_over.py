@@ -11,6 +11,8 @@ sentence if one of these holds:
 The thresholds are quantiles over the control continuations of the same run, which never saw the
 sentence. The partial similarity removes what both texts share with the control prompt: a
 continuation about the coast may resemble a sentence about a journey only through the control.
+
+Stems and stop words are those of English. In other languages only the partial similarity counts.
 """
 
 from __future__ import annotations
@@ -111,7 +113,11 @@ def partial_similarity(pair: float, first: float, second: float) -> float:
 
 
 def likeness(
-    sentence: str, injected: str, control: str, vectors: Mapping[str, NDArray[np.float64]]
+    sentence: str,
+    injected: str,
+    control: str,
+    by_words: bool,
+    vectors: Mapping[str, NDArray[np.float64]],
 ) -> Likeness:
     """Similarity of a continuation to an injected sentence, by words and as a whole.
 
@@ -119,9 +125,11 @@ def likeness(
         sentence: The continuation's first sentence.
         injected: The injected sentence.
         control: The control prompt's text.
-        vectors: Unit-length embeddings of the three texts and of their content words.
+        by_words: Whether their words are compared; only for English texts.
+        vectors: Unit-length embeddings of the three texts and, for English, of their content words.
     """
-    said, known = topical_words(sentence, control), topical_words(injected, control)
+    said = topical_words(sentence, control) if by_words else {}
+    known = topical_words(injected, control) if by_words else {}
     near = [float(vectors[word] @ vectors[other]) for word in said for other in known]
     first, second, third = vectors[sentence], vectors[injected], vectors[control]
     return Likeness(

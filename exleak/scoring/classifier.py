@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from exleak.errors import InstrumentError
-from exleak.hub import bounded
+from exleak.scoring.checkpoint import content_hash, load_checkpoint, max_tokens
 from exleak.surrogates import replace_surrogates
 
 if TYPE_CHECKING:
@@ -20,8 +19,12 @@ __all__ = ["Classifier", "label_columns", "preprocess"]
 
 PREPROCESSING = "handles to @user, links to http, version 1"
 BATCH_ROWS = 64
-#: Checkpoints trained on English only, by the last part of their names.
-_ENGLISH = frozenset({"twitter-roberta-base-sentiment", "twitter-roberta-base-sentiment-latest"})
+#: The languages that checkpoints were trained on, by the last part of their names.
+_LANGUAGES = {
+    "twitter-roberta-base-sentiment": ("en",),
+    "twitter-roberta-base-sentiment-latest": ("en",),
+    "twitter-xlm-roberta-base-sentiment": ("ar", "de", "en", "es", "fr", "hi", "it", "pt"),
+}
 _COLUMNS = {
     "negative": 0, "neg": 0, "label_0": 0,
     "neutral": 1, "neu": 1, "label_1": 1,
@@ -81,11 +84,11 @@ class Classifier:
 
     def __init__(self, name_or_path: str) -> None:
         self.name = name_or_path
-        self.languages = ("en",) if Path(name_or_path).name in _ENGLISH else None
+        self.languages = _LANGUAGES.get(Path(name_or_path).name)
         self.truncated = 0
-        self._model, self._tokenizer = _load(name_or_path)
+        self._model, self._tokenizer = load_checkpoint(name_or_path, "expression")
         self._columns = label_columns(self._model.config.id2label, name_or_path)
-        self._max_tokens = _max_tokens(self._model, self._tokenizer)
+        self._max_tokens = max_tokens(self._model, self._tokenizer)
         self._sure = self._max_tokens - 8
         self._hash: str | None = None
 
@@ -93,13 +96,8 @@ class Classifier:
     def hash(self) -> str:
         """Hex sha256 over weights, label mapping, vocabulary and preprocessing."""
         if self._hash is None:
-            digest = hashlib.sha256(f"{PREPROCESSING} {self._columns}".encode())
-            for name, tensor in sorted(self._model.state_dict().items()):
-                digest.update(name.encode())
-                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-            digest.update(repr(sorted(self._tokenizer.get_vocab().items())).encode())
-            digest.update(str(self._max_tokens).encode())
-            self._hash = digest.hexdigest()
+            about = f"{PREPROCESSING} {self._columns}"
+            self._hash = content_hash(about, self._model, self._tokenizer, self._max_tokens)
         return self._hash
 
     def longer(self, texts: Sequence[str]) -> int:
@@ -156,37 +154,3 @@ class Classifier:
             )
         chosen: NDArray[np.float64] = logits[:, self._columns].double().softmax(dim=1).cpu().numpy()
         return chosen
-
-
-@bounded
-def _load(name_or_path: str) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path)
-        model, loaded = AutoModelForSequenceClassification.from_pretrained(
-            name_or_path, dtype=torch.float32, output_loading_info=True
-        )
-    except Exception as error:
-        raise InstrumentError(
-            f"The expression checkpoint {name_or_path!r} could not be loaded: it is no folder "
-            "with a sequence-classification model, and neither the Hugging Face hub nor its "
-            f"cache has it here ({type(error).__name__}: {str(error).splitlines()[0][:200]}). "
-            "Give the path of a downloaded copy, run once with network access, or use "
-            '--leakage-instrument embedded (load_instrument("embedded")), which needs none.'
-        ) from error
-    if loaded["missing_keys"] or loaded["mismatched_keys"]:
-        missing = sorted(map(str, [*loaded["missing_keys"], *loaded["mismatched_keys"]]))
-        raise InstrumentError(
-            f"{name_or_path!r} has no weights for {', '.join(missing[:5])}: transformers would "
-            "make them up at random. Choose a checkpoint that was trained to classify."
-        )
-    return model.eval(), tokenizer
-
-
-def _max_tokens(model: Any, tokenizer: Any) -> int:
-    """The model's maximum length: its positions, less the two that RoBERTa reserves."""
-    positions = int(getattr(model.config, "max_position_embeddings", 512))
-    reserved = 2 if "roberta" in str(model.config.model_type) else 0
-    return min(positions - reserved, int(tokenizer.model_max_length))

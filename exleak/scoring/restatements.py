@@ -38,7 +38,7 @@ class Restatements:
                 likeness
                 for sample in self._samples.values()
                 for injected in sample.sentences
-                for likeness in self._likeness(sample.control, injected, sample.control_text)
+                for likeness in self._likeness(sample.control, injected, sample)
             ]
         )
 
@@ -54,7 +54,7 @@ class Restatements:
         """
         if row.injected is None or row.control is None or self.thresholds is None:
             return None
-        return self._restate(prompt, row.injected, self._samples[row.control].control_text)
+        return self._restate(prompt, row.injected, self._samples[row.control])
 
     def of_either(self, row: PromptGenerations) -> Flags | None:
         """Whether each continuation restates the positive or negative sentence of its sample.
@@ -68,19 +68,19 @@ class Restatements:
         import numpy as np
 
         sample = self._samples[row.control]
-        flags = [self._restate(row.id, text, sample.control_text) for text in sample.leaking]
+        flags = [self._restate(row.id, text, sample) for text in sample.leaking]
         either: Flags = np.any(flags, axis=0)
         return either
 
-    def _restate(self, prompt: str, injected: str, control: str) -> Flags:
+    def _restate(self, prompt: str, injected: str, sample: SampleRows) -> Flags:
         import numpy as np
 
         assert self.thresholds is not None
-        likenesses = self._likeness(prompt, injected, control)
+        likenesses = self._likeness(prompt, injected, sample)
         return np.array([self.thresholds.restates(likeness) for likeness in likenesses], dtype=bool)
 
-    def _likeness(self, prompt: str, injected: str, control: str) -> list[Likeness]:
+    def _likeness(self, prompt: str, injected: str, sample: SampleRows) -> list[Likeness]:
         return [
-            self._scored.likeness[item.sentence, injected, control]
+            self._scored.likeness[item.sentence, injected, sample.control_text, sample.by_words]
             for _, item in self._scored.cleaned[prompt]
         ]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from exleak.scoring import Instrument
     from exleak.store import Store
 
+#: A sentence, an injected sentence, a control text, and whether their words are compared.
+Restatable = tuple[str, str, str, bool]
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -28,13 +31,13 @@ class Scored:
         cleaned: Usable generations by prompt id, with their indices.
         probabilities: The three class probabilities of each sentence.
         similarities: Cosine similarity of each compared (sentence, concept).
-        likeness: Likeness by (sentence, injected sentence, control text).
+        likeness: Likeness by (sentence, injected sentence, control text, whether by words).
     """
 
     cleaned: dict[str, list[tuple[int, Generation]]]
     probabilities: dict[str, list[float]]
     similarities: dict[tuple[str, str], float]
-    likeness: dict[tuple[str, str, str], Likeness]
+    likeness: dict[Restatable, Likeness]
 
     def classes(self, prompt: str) -> NDArray[np.float64]:
         """Class probabilities of a prompt's usable generations, shape (K, 3)."""
@@ -100,8 +103,8 @@ def _comparisons(
 
 def _restatable(
     rows: Sequence[PromptGenerations], usable: dict[str, list[tuple[int, Generation]]]
-) -> Iterator[tuple[str, str, str]]:
-    """Every (sentence, injected sentence, control text) to check for a restatement.
+) -> Iterator[Restatable]:
+    """Everything to check for a restatement.
 
     A control's sentences are checked against all injected sentences of the sample; a test
     prompt's against its own, and those of a positive or negative one against both.
@@ -112,7 +115,8 @@ def _restatable(
             asked[prompt] = sample.leaking if own in sample.leaking else (own,)
         for prompt, sentences in asked.items():
             for _, item in usable[prompt]:
-                yield from ((item.sentence, text, sample.control_text) for text in sentences)
+                for text in sentences:
+                    yield item.sentence, text, sample.control_text, sample.by_words
 
 
 def _class_key(sentence: str) -> str:
@@ -123,8 +127,9 @@ def _pair_key(sentence: str, concept: str) -> str:
     return f"s:{digest(sentence)}:{digest(concept)}"
 
 
-def _likeness_key(sentence: str, injected: str, control: str) -> str:
-    return f"l:{digest(sentence)}:{digest(injected)}:{digest(control)}"
+def _likeness_key(sentence: str, injected: str, control: str, by_words: bool) -> str:
+    kind = "l" if by_words else "m"
+    return f"{kind}:{digest(sentence)}:{digest(injected)}:{digest(control)}"
 
 
 def _predict(sentences: list[str], instrument: Instrument) -> dict[str, Any]:
@@ -146,12 +151,18 @@ def _compare(pairs: list[tuple[str, str]], instrument: Instrument) -> dict[str, 
     return {_pair_key(a, b): float(vectors[a] @ vectors[b]) for a, b in pairs}
 
 
-def _liken(items: list[tuple[str, str, str]], instrument: Instrument) -> dict[str, Any]:
+def _liken(items: list[Restatable], instrument: Instrument) -> dict[str, Any]:
     """Likeness of sentences to injected ones, as lists of :class:`Likeness` fields."""
     if not items:
         return {}
-    texts = {text for item in items for text in item}
-    words = {word for text in texts for word in content_words(text)}
+    texts = {text for *parts, _ in items for text in parts}
+    words = {
+        word
+        for *parts, by_words in items
+        if by_words
+        for text in parts
+        for word in content_words(text)
+    }
     known = sorted(texts | words)
     vectors = dict(zip(known, instrument.semantic.embed(known), strict=True))
     return {_likeness_key(*item): list(astuple(likeness(*item, vectors))) for item in items}

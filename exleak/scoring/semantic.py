@@ -28,6 +28,8 @@ class SentenceBert:
         InstrumentError: The weights are missing or are not the published ones.
     """
 
+    languages = ("en",)
+
     def __init__(self, encoder: Encoder | None = None) -> None:
         self._encoder = encoder if encoder is not None else load_encoder()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from exleak.languages import ENGLISH
 from exleak.sentences.echo import SEPARATOR, WORD, Echo, Part
 from exleak.sentences.introductions import is_introduction, label_end, leads_to_echo
 from exleak.sentences.segmentation import CLOSER, CONTENT, EMOJI, line_start, may_be_complete, span
@@ -51,6 +52,7 @@ class FirstSentence:
         control: The control prompt; `prompt` itself if its parts are not known.
         injected: The sentence put before the control, if any.
         instruction: The instruction put before both, if any.
+        language: Language of the continuation, an ISO 639 code.
 
     >>> first = FirstSentence(prompt="I won. Her passion is", control="Her passion is")
     >>> first.of('"Her passion is... painting." She loves it.')
@@ -66,7 +68,9 @@ class FirstSentence:
         control: str | None = None,
         injected: str | None = None,
         instruction: str | None = None,
+        language: str = ENGLISH,
     ) -> None:
+        self._language = language
         texts = {text for text in (prompt, control, injected, instruction) if text}
         if instruction:
             texts |= {text.removeprefix(instruction) for text in texts}
@@ -77,7 +81,7 @@ class FirstSentence:
         known = [(part, whole) for part, whole in parts if part.words]
         known.sort(key=lambda item: len(item[0].words), reverse=True)
         self._parts = [part for part, _ in known]
-        self._telling = {id(part) for part, whole in known if whole and len(part.words) >= _TELLING}
+        self._telling = {id(part) for part, whole in known if whole and part.size >= _TELLING}
 
     def of(self, generation: str) -> str:
         """The first sentence of the answer; empty if there are only echoes or thoughts."""
@@ -112,7 +116,7 @@ class FirstSentence:
             certain &= known
             echoed |= end > position
             position = end
-            begin, end, known = span(text, position)
+            begin, end, known = span(text, position, self._language)
             certain &= known
             inner, known = self._inner_echo(text, begin, end)
             certain &= known
@@ -162,7 +166,7 @@ class FirstSentence:
             or self._injected.quoted_in(before, 2)
             or (
                 part.words == self._injected.words
-                and len(part.words) > 1
+                and part.size > 1
                 and word[0].isupper()
                 and not word.startswith("I")
             )

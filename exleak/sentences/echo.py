@@ -8,13 +8,21 @@ from typing import NamedTuple
 
 from exleak.sentences.segmentation import EMOJI, TERMINATORS
 
-WORD = re.compile(r"[^\W_]+(?:['’ʼ][^\W_]+)*")
+#: Scripts without spaces between words: Thai to Burmese, Khmer, Chinese and Japanese. Each of their
+#: characters counts as a word, since the answer follows an echo without a gap.
+_NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_LETTERS = rf"[^\W_{_NO_SPACES}]+"
+WORD = re.compile(rf"(?![_\W])[{_NO_SPACES}]|{_LETTERS}(?:['’ʼ]{_LETTERS})*")
+_ONE_CHARACTER = re.compile(f"[{_NO_SPACES}]")
+#: Such characters that tell as much as a word.
+_CHARACTERS = 2
 # Endings of an unfinished text after which its last word may still grow.
 _UNFINISHED = ("", "'", "’", "ʼ", "-")
 _HYPHENATED = re.compile(r"-\w")
 # What closes an echo or separates it from the answer: quotes, dots, a gap to fill in, a dash.
 SEPARATOR = re.compile(
-    r"[\"'”’)\]»*]*(?:[.…:,;!?](?!\d))*[\"'”’)\]»*]*(?:\s|[.…:,;](?!\d)|_{2,}|[-–—](?=[\s–—-]))*"
+    r"[\"'”’)\]»*」』]*(?:[.…:,;!?。！？؟](?!\d))*[\"'”’)\]»*」』]*"
+    r"(?:\s|[.…:,;：，、；،؛](?!\d)|_{2,}|[-–—](?=[\s–—-]))*"
 )
 
 
@@ -45,13 +53,17 @@ class Part:
         self._breakable = breakable
         found = list(WORD.finditer(text))
         self.words = [_fold(word.group()) for word in found]
+        dense = sum(_ONE_CHARACTER.fullmatch(word) is not None for word in self.words)
+        #: Number of words; of a script without spaces, two characters count as one.
+        self.size = len(self.words) - dense + dense / _CHARACTERS
+        self._run = RUN * _CHARACTERS if 2 * dense > len(self.words) else RUN
         gaps = [text[a.end() : b.start()] for a, b in pairwise(found)]
         self.may_stop = [True, *map(_has_terminator, gaps)][: len(found)]
 
     def quoted_in(self, text: str, least: int) -> bool:
         """Whether `text` has four words of the part in a row, or all of at least `least` words."""
-        run = min(RUN, len(self.words))
-        if run < least:
+        run = min(self._run, len(self.words))
+        if self.size < least:
             return False
         said = [_fold(word.group()) for word in WORD.finditer(text)]
         runs = {tuple(said[i : i + run]) for i in range(len(said) - run + 1)}

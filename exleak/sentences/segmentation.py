@@ -20,6 +20,7 @@ from itertools import accumulate
 
 import sentencex
 
+from exleak.languages import ENGLISH
 from exleak.surrogates import replace_surrogates
 
 _EMOJI = "\u231a-\u23ff\u2600-\u27bf\u2b1b\u2b1c\u2b50\u2b55\U0001f000-\U0001faff"
@@ -74,12 +75,15 @@ CLOSER = {
     "‚": "‘’",
 }
 _INNER_MARKS = " \u00a0\u202f'\"”’»*_"
+# Languages that write an ordinal number with a period ("im 2. Stock").
+_WITH_ORDINALS = frozenset("cs da de et fi hr hu is lv nb nn no pl sk sl sr".split())  # noqa: SIM905
+_ORDINAL = re.compile(r"(?<![\d.,:])\d{1,2}\Z")
 _SPAN_LIMIT = 160
 _LOOKAHEAD = 30
 _ELLIPSES = str.maketrans(dict.fromkeys("…⋯‥", "..."))
 
 
-def first_sentence(text: str) -> str:
+def first_sentence(text: str, language: str = ENGLISH) -> str:
     """The first sentence of a text that holds a letter or an emoji, without outer white space.
 
     Leading lines with neither are dropped, and leading list numbers and dots do not end a sentence.
@@ -87,12 +91,14 @@ def first_sentence(text: str) -> str:
 
     >>> first_sentence("Dr. Smith went home. Then he slept.")
     'Dr. Smith went home.'
+    >>> first_sentence("Am 3. Mai ging er. Dann", "de"), first_sentence("Am 3. Mai ging er. Dann")
+    ('Am 3. Mai ging er.', 'Am 3.')
     """
-    start, end, _ = span(text)
+    start, end, _ = span(text, language=language)
     return text[start:end].strip()
 
 
-def is_complete(text: str) -> bool:
+def is_complete(text: str, language: str = ENGLISH) -> bool:
     """Whether no continuation of `text` can change its first sentence.
 
     A text that ends in U+FFFD may end in an incomplete character, and is never complete.
@@ -100,7 +106,7 @@ def is_complete(text: str) -> bool:
     >>> is_complete("She paints."), is_complete("She paints. H")
     (False, True)
     """
-    return may_be_complete(text) and span(text)[2]
+    return may_be_complete(text) and span(text, language=language)[2]
 
 
 def may_be_complete(text: str) -> bool:
@@ -131,11 +137,11 @@ def is_usable(sentence: str) -> bool:
     return CONTENT.search(sentence) is not None
 
 
-def span(text: str, begin: int = 0) -> tuple[int, int, bool]:
+def span(text: str, begin: int = 0, language: str = ENGLISH) -> tuple[int, int, bool]:
     """Where the first sentence after `begin` starts and ends, and whether that is certain.
 
     It is certain if appended text can no longer change it. Without content, the rest of the text
-    is one sentence.
+    is one sentence. The language is an ISO 639 code.
     """
     content = CONTENT.search(text, begin)
     if content is None:
@@ -143,7 +149,7 @@ def span(text: str, begin: int = 0) -> tuple[int, int, bool]:
     after = _LINE_BREAK.search(text, content.start())
     start = line_start(text, begin, content.start())
     line = text[start : after.start() if after else len(text)]
-    end, certain = _end(line, content.start() - start, after is not None)
+    end, certain = _end(line, content.start() - start, after is not None, language)
     return start, start + end, certain
 
 
@@ -153,7 +159,7 @@ def line_start(text: str, begin: int, position: int) -> int:
     return max((found.end() for found in breaks), default=begin)
 
 
-def _end(line: str, content: int, closed: bool) -> tuple[int, bool]:
+def _end(line: str, content: int, closed: bool, language: str) -> tuple[int, bool]:
     """Where the first sentence of `line` ends; its first letter or emoji is at `content`.
 
     If `closed`, the line is complete and its end is certain too.
@@ -173,7 +179,7 @@ def _end(line: str, content: int, closed: bool) -> tuple[int, bool]:
             continue
         if trailer := _TRAILER.match(line, position):
             position = trailer.end()
-        ends, known = _decide(line, start, position, closed)
+        ends, known = _decide(line, start, position, closed, language)
         certain &= known
         if ends:
             return position, certain
@@ -192,7 +198,7 @@ def _span(line: str, opener: re.Match[str], closed: bool) -> tuple[int, bool]:
     return index, closed or index >= 0 or len(line) >= limit
 
 
-def _decide(line: str, start: int, end: int, closed: bool) -> tuple[bool, bool]:
+def _decide(line: str, start: int, end: int, closed: bool, language: str) -> tuple[bool, bool]:
     """Whether the terminator at `start` ends a sentence, and whether that is certain.
 
     The first character of the next word settles it unless an abbreviation precedes; then the
@@ -202,21 +208,24 @@ def _decide(line: str, start: int, end: int, closed: bool) -> tuple[bool, bool]:
     if match is None:
         stop = end + _LOOKAHEAD
         full = len(line) >= stop
-        return full and _breaks(line, start, stop - 1, stop), full or closed
+        return full and _breaks(line, start, stop - 1, stop, language), full or closed
     word, stop = match.start(), match.end()
-    if _breaks(line, start, word, stop):
+    if _breaks(line, start, word, stop, language):
         return True, True
     limit = word + _LOOKAHEAD
     while stop < limit and _WORD_CHARACTER.match(line, stop):
         stop += 1
-    return _breaks(line, start, word, stop), closed or stop < len(line) or stop == limit
+    ends = _breaks(line, start, word, stop, language)
+    return ends, closed or stop < len(line) or stop == limit
 
 
-def _breaks(line: str, start: int, word: int, stop: int) -> bool:
+def _breaks(line: str, start: int, word: int, stop: int, language: str) -> bool:
     """Whether sentencex, given `line[:stop]`, begins a sentence after `start`, up to `word`."""
     head, gap, rest = line[:start], line[start:word], line[word:stop]
     if _IS_FINAL.match(gap):
         return True
+    if language in _WITH_ORDINALS and line[start] == "." and _ORDINAL.search(head):
+        return False
     if rest.startswith(_PARTICLES) and _QUOTED.search(gap):
         return False
     if not line.isascii():
@@ -225,14 +234,14 @@ def _breaks(line: str, start: int, word: int, stop: int) -> bool:
             replace_surrogates(_WHITE_SPACE.sub(" ", part).translate(_ELLIPSES))
             for part in (head, gap, rest)
         )
-    if _begins(head, gap, rest):
+    if _begins(head, gap, rest, language):
         return True
     # sentencex ends no sentence before a closing bracket.
     open_gap = _CLOSING_BRACKETS.sub("", gap)
-    return open_gap != gap and not rest[0].islower() and _begins(head, open_gap, rest)
+    return open_gap != gap and not rest[0].islower() and _begins(head, open_gap, rest, language)
 
 
-def _begins(head: str, gap: str, rest: str) -> bool:
+def _begins(head: str, gap: str, rest: str, language: str) -> bool:
     first, last = len(head), len(head) + len(gap)
-    sentences = sentencex.segment("en", head + gap + rest)
+    sentences = sentencex.segment(language, head + gap + rest)
     return any(first < end <= last for end in accumulate(map(len, sentences)))

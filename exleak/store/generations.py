@@ -2,6 +2,7 @@
 
 A line is ``{"id", "control", "condition", "concept", "prompt", "generations"}``. Files written by
 exleak also have ``control_text`` and ``injected``, which help to detect an echo of the prompt.
+Texts in another language than English have ``language`` and ``injected_language``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, get_args
 
 from exleak.errors import DatasetError
 from exleak.files import object_in, write_text
+from exleak.languages import ENGLISH, is_code
 from exleak.records import CONDITIONS, Condition, PromptGenerations
 from exleak.store.segments import warn
 from exleak.store.store import Store, digest
@@ -28,7 +30,14 @@ def write_generations(path: str | Path, rows: Iterable[PromptGenerations]) -> No
 
 
 def _lines(rows: Iterable[PromptGenerations]) -> str:
-    return "".join(f"{json.dumps(dataclasses.asdict(row), ensure_ascii=True)}\n" for row in rows)
+    return "".join(f"{json.dumps(_value(row), ensure_ascii=True)}\n" for row in rows)
+
+
+def _value(row: PromptGenerations) -> dict[str, Any]:
+    value = dataclasses.asdict(row)
+    if row.is_english:
+        del value["language"], value["injected_language"]
+    return value
 
 
 def write_run(store: Store, name: str, rows: Iterable[PromptGenerations]) -> Path | None:
@@ -89,7 +98,7 @@ def _row(line: str, where: str) -> PromptGenerations:
     for name in ("id", "condition", "prompt", "generations"):
         if name not in value:
             raise DatasetError(f"{where}: field {name!r} is missing")
-    condition = value["condition"]
+    condition, language = value["condition"], _language(value, "language", ENGLISH, where)
     if condition not in _CONDITIONS:
         known = ", ".join(_CONDITIONS)
         raise DatasetError(f"{where}: condition {condition!r} is unknown; use one of {known}")
@@ -102,7 +111,19 @@ def _row(line: str, where: str) -> PromptGenerations:
         generations=_generations(value["generations"], where),
         control_text=_text_or_none(value, "control_text", where),
         injected=_text_or_none(value, "injected", where),
+        language=language,
+        injected_language=_language(value, "injected_language", language, where),
     )
+
+
+def _language(value: dict[str, Any], name: str, default: str, where: str) -> str:
+    if (found := value.get(name)) is None:
+        return default
+    if not is_code(found):
+        raise DatasetError(
+            f"{where}: field {name!r} must be an ISO 639 code such as de, zh or ar, not {found!r}"
+        )
+    return str(found)
 
 
 def _control(value: dict[str, Any], where: str) -> str:
