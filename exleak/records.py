@@ -58,7 +58,15 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Sample:
-    """A control prompt and one injected sentence per condition (paper, section 3.1)."""
+    """A control prompt and one injected sentence per condition (paper, section 3.1).
+
+    Attributes:
+        id: Id, unique within its dataset.
+        control: The control prompt, without the instruction.
+        positive, neutral, negative: The injected sentences.
+        instruction: Precedes every prompt; empty if there is none.
+        intensity: How strong the sentence of a condition is, on any scale, where that is known.
+    """
 
     id: str
     control: str
@@ -66,6 +74,7 @@ class Sample:
     neutral: str
     negative: str
     instruction: str = ""
+    intensity: dict[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
