@@ -210,26 +210,26 @@ def _trend(items: Sequence[_Item]) -> tuple[float | None, float | None]:
     values = np.array([item.value for item in items])
     if not items or np.ptp(values) == 0 or np.ptp(known[parts].mean(axis=1)) == 0:
         return None, None
-    groups = [
-        [number for number, dose in enumerate(doses) if dose.condition == name]
-        for name in LEAKING_CONDITIONS
-    ]
+    shuffled = np.tile(known, (_PERMUTATIONS, 1))
     rng = np.random.default_rng(0)
-    observed = _spearman(known[parts].mean(axis=1), values)
-    reached = 0
-    for _ in range(_PERMUTATIONS):
-        shuffled = known.copy()
-        for group in groups:
-            shuffled[group] = rng.permutation(known[group])
-        reached += _spearman(shuffled[parts].mean(axis=1), values) >= observed - 1e-12
+    for name in LEAKING_CONDITIONS:
+        group = [number for number, dose in enumerate(doses) if dose.condition == name]
+        shuffled[:, group] = rng.permuted(shuffled[:, group], axis=1)
+    every = np.vstack([known, shuffled])[:, parts].mean(axis=2)
+    observed, *others = _spearman(every, values).tolist()
+    reached = sum(other >= observed - 1e-12 for other in others)
     return observed, (1 + reached) / (_PERMUTATIONS + 1)
 
 
-def _spearman(one: Array, other: Array) -> float:
-    """Spearman's rank correlation; 0 if one side is constant."""
+def _spearman(rows: Array, values: Array) -> Array:
+    """Spearman's rank correlation of each row with the values, shape (m,) from (m, n) and (n,).
+
+    It is 0 for a constant row.
+    """
     import numpy as np
     from scipy.stats import rankdata
 
-    ranks = [rankdata(side) - (len(side) + 1) / 2 for side in (one, other)]
-    size = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
-    return float((ranks[0] * ranks[1]).sum()) / size if size else 0.0
+    ranks = rankdata(rows, axis=1) - (len(values) + 1) / 2
+    other = rankdata(values) - (len(values) + 1) / 2
+    size = np.sqrt((ranks**2).sum(axis=1) * (other**2).sum())
+    return np.divide(ranks @ other, size, out=np.zeros(len(rows)), where=size > 0)
