@@ -232,4 +232,5 @@ def _spearman(rows: Array, values: Array) -> Array:
     ranks = rankdata(rows, axis=1) - (len(values) + 1) / 2
     other = rankdata(values) - (len(values) + 1) / 2
     size = np.sqrt((ranks**2).sum(axis=1) * (other**2).sum())
-    return np.divide(ranks @ other, size, out=np.zeros(len(rows)), where=size > 0)
+    found: Array = np.divide(ranks @ other, size, out=np.zeros(len(rows)), where=size > 0)
+    return found

@@ -13,6 +13,9 @@ from exleak.errors import DatasetError
 if TYPE_CHECKING:
     from exleak.aexl.duplicates import Embed
 
+#: How many times more sets of three sentences than samples are compared with controls, at most.
+_CHOICE = 5
+
 
 def cross(
     sentences: Mapping[str, Sequence[str]],
@@ -48,7 +51,7 @@ def cross(
     drawn = {label: _drawn(texts, samples, seed, label) for label, texts in sentences.items()}
     lengths = [length(text) for texts in drawn.values() for text in texts]
     exact, near = balanced(drawn, length, max(lengths) - min(lengths))
-    triples = exact + near
+    triples = (exact + near)[: _CHOICE * samples]
     unrelated = Unrelated(triples, controls, embed, max_similarity)
     pairs = match(len(triples), len(controls), unrelated, samples)
     if len(pairs) < samples:

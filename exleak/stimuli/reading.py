@@ -18,6 +18,9 @@ LABELS = {
     "pos": "positive", "neu": "neutral", "neg": "negative",
 }  # fmt: skip
 
+#: How many repeated lines an error names.
+_SHOWN = 8
+
 #: A row: the line that it begins in, and its cells by column.
 Row = tuple[int, dict[str, str]]
 
@@ -184,12 +187,19 @@ def _label(cell: str, column: str, where: str) -> str:
 
 def _check_distinct(stimuli: Sequence[Stimulus], lines: Sequence[int], path: Path) -> None:
     """Check that no id and, ignoring case, no sentence is there twice."""
-    first: dict[tuple[str, str], int] = {}
-    for stimulus, line in zip(stimuli, lines, strict=True):
-        for what, key in (("id", stimulus.id), ("sentence", stimulus.sentence.casefold())):
-            earlier = first.setdefault((what, key), line)
-            if earlier != line:
-                raise DatasetError(
-                    f"{path}, line {line}: the {what} {getattr(stimulus, what)!r:.80} is already "
-                    f"in line {earlier}; remove one of the two"
-                )
+    for what, keys in (
+        ("id", [item.id for item in stimuli]),
+        ("sentence", [item.sentence.casefold() for item in stimuli]),
+    ):
+        first: dict[str, int] = {}
+        again = [
+            f"{line} (as in {earlier})"
+            for key, line in zip(keys, lines, strict=True)
+            if (earlier := first.setdefault(key, line)) != line
+        ]
+        if again:
+            more = f" and {len(again) - _SHOWN} more" if len(again) > _SHOWN else ""
+            raise DatasetError(
+                f"{path}: the same {what} is there again in line {', '.join(again[:_SHOWN])}{more}; "
+                "remove the repeated lines"
+            )

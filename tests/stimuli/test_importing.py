@@ -197,8 +197,8 @@ GOOD = "id,sentence,valence\n1,A.,1\n2,B.,1\n3,C.,5\n4,D.,5\n5,E.,9\n6,F.,9\n"
         (GOOD + "7,G.,\n", "line 8: column 'valence' must hold a number such as 3.5, not ''"),
         (GOOD + "7,G.,neutral\n", "line 2: column 'valence' holds labels, but '1' is none of"),
         (GOOD + "7, ,3\n", "line 8: column 'sentence' is empty"),
-        (GOOD + "7,b.,3\n", "line 8: the sentence 'b.' is already in line 3"),
-        (GOOD + "3,G.,3\n", "line 8: the id '3' is already in line 4"),
+        (GOOD + "7,b.,3\n8,B.,3\n", "the same sentence is there again in line 8 (as in 3), 9 (as in 3)"),
+        (GOOD + "3,G.,3\n", "the same id is there again in line 8 (as in 4)"),
         (GOOD + "7,Yes, G.,3\n", "line 8: 4 cells under 3 headings"),
         (GOOD.replace("F.,9", "F.,5"), "too few positive sentences, at least 2 are needed: there "
          "are 2 negative, 3 neutral, 1 positive"),
