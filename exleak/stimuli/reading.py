@@ -200,6 +200,6 @@ def _check_distinct(stimuli: Sequence[Stimulus], lines: Sequence[int], path: Pat
         if again:
             more = f" and {len(again) - _SHOWN} more" if len(again) > _SHOWN else ""
             raise DatasetError(
-                f"{path}: the same {what} is there again in line {', '.join(again[:_SHOWN])}{more}; "
-                "remove the repeated lines"
+                f"{path}: the same {what} is there again in line "
+                f"{', '.join(again[:_SHOWN])}{more}; remove the repeated lines"
             )

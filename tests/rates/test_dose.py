@@ -49,7 +49,7 @@ def test_a_few_intensities_are_a_level_each() -> None:
 
 
 def test_many_intensities_are_grouped_evenly() -> None:
-    """Into five levels; equal intensities stay together."""
+    """Into five levels; equal intensities stay together, and up to five are a level each."""
     known = [{"positive": float(n // 2)} for n in range(50)]
     levels = dose_response(run([0.1] * 50, []), data(known)).expression.levels
     assert [(level.low, level.high, level.rate.n) for level in levels] == [
@@ -58,6 +58,9 @@ def test_many_intensities_are_grouped_evenly() -> None:
     known = [{"positive": 0.0 if n < 30 else float(n)} for n in range(50)]
     levels = dose_response(run([0.1] * 50, []), data(known)).expression.levels
     assert [level.rate.n for level in levels] == [30, 10, 10]
+    known = [{"positive": float(max(0, n - 45))} for n in range(50)]
+    levels = dose_response(run([0.1] * 50, []), data(known)).expression.levels
+    assert [level.rate.n for level in levels] == [46, 1, 1, 1, 1]
 
 
 def test_a_response_to_the_dose_is_found_and_none_is_not() -> None:

@@ -94,11 +94,12 @@ def test_few_sentences_are_used_evenly(tmp_path: Path) -> None:
 
 def test_the_seed_decides(plenty: Path) -> None:
     """The same bytes for the same seed, whatever was there before; others for another."""
-    texts = []
+    made = []
     for seed in (0, 0, 1):
         make(plenty, seed=seed)
-        texts.append((plenty.parent / "out.jsonl").read_bytes())
-    assert texts[0] == texts[1] != texts[2]
+        made.append(((plenty.parent / "out.jsonl").read_bytes(), samples(plenty)))
+    assert made[0] == made[1]
+    assert made[1][1] != made[2][1]
 
 
 def test_ids_and_intensities_are_kept(plenty: Path) -> None:
@@ -176,8 +177,8 @@ def test_labels_in_json_lines(tmp_path: Path) -> None:
 def test_semicolons_quotes_and_odd_spaces(tmp_path: Path) -> None:
     """As spreadsheets write them; a sentence over two lines is one line."""
     path = tmp_path / "sheet.csv"
-    lines = ["\ufeffid;Satz;Wert"]
-    lines += [f'{n};"{n}; and\nso  on.";{n % 3}' for n in range(9)]
+    lines = ["\ufeffSatz;id;Wert"]
+    lines += [f'"{n}; and\nso  on.";{n};{n % 3}' for n in range(9)]
     path.write_text("\n".join(lines), "utf-8")
     make(path, samples=3, columns=Columns(sentence="Satz", valence="Wert"))
     assert samples(path)[0]["positive"].endswith("; and so on.")
@@ -197,7 +198,8 @@ GOOD = "id,sentence,valence\n1,A.,1\n2,B.,1\n3,C.,5\n4,D.,5\n5,E.,9\n6,F.,9\n"
         (GOOD + "7,G.,\n", "line 8: column 'valence' must hold a number such as 3.5, not ''"),
         (GOOD + "7,G.,neutral\n", "line 2: column 'valence' holds labels, but '1' is none of"),
         (GOOD + "7, ,3\n", "line 8: column 'sentence' is empty"),
-        (GOOD + "7,b.,3\n8,B.,3\n", "the same sentence is there again in line 8 (as in 3), 9 (as in 3)"),
+        (GOOD + "7,b.,3\n8,B.,3\n", "the same sentence is there again in line 8 (as in 3), 9 "
+         "(as in 3)"),
         (GOOD + "3,G.,3\n", "the same id is there again in line 8 (as in 4)"),
         (GOOD + "7,Yes, G.,3\n", "line 8: 4 cells under 3 headings"),
         (GOOD.replace("F.,9", "F.,5"), "too few positive sentences, at least 2 are needed: there "
