@@ -1,4 +1,4 @@
-"""File helpers: atomic writing, JSON lines, and CSV that is safe in a spreadsheet.
+"""File helpers: atomic writing, UTF-8, JSON lines, CSV, and CSV that is safe in a spreadsheet.
 
 A spreadsheet executes a cell that begins like a formula, quoted or not. Such cells get a leading
 apostrophe, as OWASP's page on CSV injection advises; :func:`restore` removes it.
@@ -11,7 +11,7 @@ import io
 import json
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,53 @@ def check_folder(folder: Path) -> None:
         raise SettingsError(f"{folder}: {place} is a file, not a folder; give another name")
     if not os.access(place, os.W_OK):
         raise SettingsError(f"{folder}: {place} may not be written to; give another name")
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without a byte order mark, and with its line breaks as they are.
+
+    Raises:
+        DatasetError: It cannot be read, or is not UTF-8.
+    """
+    try:
+        # Not Path.read_text, which would treat a lone CR inside a quoted cell as a line break.
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"{path}: not UTF-8 text ({error}); in a spreadsheet, save it as “CSV UTF-8”"
+        ) from None
+
+
+def csv_rows(
+    text: str, path: Path, delimiters: str, *, is_quoted: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows of CSV that are not blank, each with the number of the line that it begins in.
+
+    Args:
+        text: The file's text.
+        path: Its name, for errors.
+        delimiters: The possible ones; the most frequent in the first line is the file's.
+        is_quoted: Whether quotation marks enclose cells.
+
+    Raises:
+        DatasetError: It is not CSV; the message names the line.
+    """
+    first = text.partition("\n")[0]
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=max(delimiters, key=first.count),
+        quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE,
+    )
+    start = 1
+    try:
+        for cells in reader:
+            number, start = start, reader.line_num + 1
+            if any(cell.strip() for cell in cells):
+                yield number, cells
+    except csv.Error as error:
+        raise DatasetError(f"{path}, line {start}: not CSV ({error})") from None
 
 
 def object_in(line: str, where: str) -> dict[str, Any]:

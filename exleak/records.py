@@ -65,8 +65,13 @@ class Sample:
     """A control prompt and one injected sentence per condition (paper, section 3.1).
 
     Attributes:
+        id: Id, unique within its dataset.
+        control: The control prompt, without the instruction.
+        positive, neutral, negative: The injected sentences.
+        instruction: Precedes every prompt; empty if there is none.
         language: Language of the control, and so of its continuations; an ISO 639 code.
         injected_language: Language of the injected sentences.
+        intensity: How strong the sentence of a condition is, on any scale, where that is known.
     """
 
     id: str
@@ -77,6 +82,7 @@ class Sample:
     instruction: str = ""
     language: str = ENGLISH
     injected_language: str = ENGLISH
+    intensity: dict[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from exleak.records import CLASSES
 
-#: Largest difference of lengths within a sample, once sentences of equal length run out.
+#: Largest difference of lengths within a sample of AEXL, once sentences of equal length run out.
 _TOLERANCE = 2
 
 
@@ -43,7 +43,9 @@ def in_order(sampled: Mapping[str, Sequence[str]]) -> list[Triple]:
 
 
 def balanced(
-    sampled: Mapping[str, Sequence[str]], length: Callable[[str], int]
+    sampled: Mapping[str, Sequence[str]],
+    length: Callable[[str], int],
+    tolerance: int = _TOLERANCE,
 ) -> tuple[list[Triple], list[Triple]]:
     """Triples of sentences of equal length, and fallback triples of nearly equal length.
 
@@ -53,17 +55,18 @@ def balanced(
     Args:
         sampled: The sentences drawn for each class, in the order drawn.
         length: The length of a sentence.
+        tolerance: Largest difference of lengths within a triple.
 
     Returns:
         Triples of equal length, those drawn first first; and triples whose lengths differ by at
-        most two, by difference and length.
+        most ``tolerance``, by difference and length.
     """
     left = {
         label: [(length(text), rank, text) for rank, text in enumerate(texts)]
         for label, texts in sampled.items()
     }
     exact = _sweep(left, 0)
-    near = [triple for gap in range(1, _TOLERANCE + 1) for triple in _sweep(left, gap)]
+    near = [triple for gap in range(1, tolerance + 1) for triple in _sweep(left, gap)]
     return _first_drawn(exact), near
 
 

@@ -17,9 +17,10 @@ from exleak.aexl.recipe import Recipe
 from exleak.aexl.report import LENGTH_MARGIN, Report
 from exleak.aexl.sources import CORPUS, find_parts
 from exleak.aexl.worker import Partial, make_pools
+from exleak.datasets.writing import dataset_text
 from exleak.errors import SettingsError
 from exleak.files import check_file, write_text
-from exleak.records import CLASSES, Sample
+from exleak.records import CLASSES, CONDITIONS, Sample
 
 if TYPE_CHECKING:
     from exleak.aexl.pool import Pool
@@ -178,12 +179,9 @@ def _provenance(report: Report) -> str:
 
 
 def _write(path: Path, header: dict[str, str], samples: Sequence[Sample], report: Report) -> None:
-    fields = ("id", "control", "positive", "neutral", "negative")
+    fields = ("id", *CONDITIONS)
     rows = [{key: getattr(sample, key) for key in fields} for sample in samples]
-    body = "".join(f"{json.dumps(row)}\n" for row in rows)
-    version = hashlib.sha256(body.encode()).hexdigest()[:8]
-    head = {"dataset": header["dataset"], "version": version, **header}
-    text = json.dumps({key: value for key, value in head.items() if value}) + "\n" + body
+    text, version = dataset_text(header, rows)
     report.dataset = {
         "name": header["dataset"],
         "version": version,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -12,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from exleak.errors import DatasetError
-from exleak.files import restore
+from exleak.files import csv_rows, read_text, restore
 
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = ",;\t"
 _REQUIRED = ("export", "item")
 
 
@@ -46,25 +44,13 @@ def read_lines(path: Path) -> Iterator[Line]:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise DatasetError(f"{path}: answers are .json, .jsonl or .csv files")
-    for number, fields in reader(_text(path), path):
+    for number, fields in reader(read_text(path), path):
         where = f"{path}, line {number}" if number else str(path)
         for name in _REQUIRED:
             if not fields.get(name):
                 raise DatasetError(f"{where}: field {name!r} is missing or empty")
         name = fields.get("annotator") or path.stem
         yield Line(where, fields["export"], fields["item"], name, fields)
-
-
-def _text(path: Path) -> str:
-    try:
-        # Not read_text, which would treat a lone CR inside a quoted cell as a line break.
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise DatasetError(
-            f"{path}: not UTF-8 text ({error}); in a spreadsheet, save it as “CSV UTF-8”"
-        ) from None
 
 
 def _json(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -90,26 +76,17 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _csv(text: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    first = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=first.count))
     header: list[str] | None = None
-    start = 1
-    try:
-        for row in reader:
-            cells = [restore(cell).strip() for cell in row]
-            number, start = start, reader.line_num + 1
-            if not any(cells):
-                continue
-            if header is None:
-                header = _header(cells, f"{path}, line {number}")
-            elif len(cells) > len(header):
-                raise DatasetError(
-                    f"{path}, line {number}: {len(cells)} cells under {len(header)} headings"
-                )
-            else:
-                yield number, dict(zip(header, cells, strict=False))
-    except csv.Error as error:
-        raise DatasetError(f"{path}, line {start}: not CSV ({error})") from None
+    for number, row in csv_rows(text, path, _DELIMITERS):
+        cells = [restore(cell).strip() for cell in row]
+        if header is None:
+            header = _header(cells, f"{path}, line {number}")
+        elif len(cells) > len(header):
+            raise DatasetError(
+                f"{path}, line {number}: {len(cells)} cells under {len(header)} headings"
+            )
+        else:
+            yield number, dict(zip(header, cells, strict=False))
 
 
 def _header(cells: list[str], where: str) -> list[str]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exleak.plotting import load_matplotlib
+from exleak.plotting import check_plot, load_matplotlib
 from exleak.records import Measurement
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ _DESCRIPTION = """Compare measurements with the first report's: the difference o
 rate of each control prompt, its sign-flip p-value, the effect size, and the paper's Wilcoxon test
 between models; beside them how much each restates the injected sentence, and the directional rate
 of what does not (residual). What was not measured alike is named, with the reason."""
-_PLOTS = (".svg", ".png", ".pdf")
 _HEAD = ("model", "data", "rate", "first", "Δ", "95% interval", "p", "effect", "Wilcoxon",
          "carry-over", "residual")  # fmt: skip
 
@@ -150,22 +149,6 @@ def _cells(found: Measurement, one: Comparison | ComparisonError) -> tuple[str, 
         number(lookup(found, "expression.carry_over.share.rate")),
         number(lookup(found, "expression.residual.directional.rate")),
     )
-
-
-def check_plot(path: Path) -> None:
-    """Check, before anything is read, that a plot can be drawn and written.
-
-    Raises:
-        SettingsError: The suffix is not supported, the file cannot be written, or matplotlib is not
-            installed.
-    """
-    from exleak.errors import SettingsError
-    from exleak.files import check_file
-
-    if path.suffix not in _PLOTS:
-        raise SettingsError(f"plot {path}: the suffix must be one of {', '.join(_PLOTS)}")
-    check_file(path)
-    load_matplotlib()
 
 
 def plot(rows: list[Row], path: Path) -> None:

@@ -2,19 +2,21 @@
 
 A dataset is JSONL, one sample per line: ``{"id", "control", "positive", "neutral", "negative"}``,
 with an optional header line ``{"dataset", "version", "instruction", "license", "provenance",
-"language", "injected_language"}``.
+"language", "injected_language"}``. A sample may also have ``"intensity"``, numbers by condition.
+Further fields are ignored.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
 from exleak.errors import DatasetError, SettingsError
 from exleak.files import object_in
 from exleak.languages import ENGLISH, is_code
-from exleak.records import CONDITIONS, Dataset, Sample
+from exleak.records import CLASSES, CONDITIONS, Dataset, Sample
 from exleak.surrogates import has_surrogates
 
 _FOLDER = Path(__file__).parent
@@ -100,10 +102,10 @@ def load_dataset(name_or_path: str | Path, *, limit: int | None = None) -> Datas
     )
 
 
-def _read(path: Path) -> tuple[dict[str, str], list[dict[str, str]]]:
+def _read(path: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Header (empty if there is none) and checked sample rows of a dataset file."""
     header: dict[str, str] = {}
-    rows: list[dict[str, str]] = []
+    rows: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
@@ -113,7 +115,8 @@ def _read(path: Path) -> tuple[dict[str, str], list[dict[str, str]]]:
             header = {key: str(value[key]) for key in _HEADER if value.get(key)}
             _check_languages(value, where)
             continue
-        row = {key: _text(value, key, where) for key in _FIELDS}
+        row: dict[str, Any] = {key: _text(value, key, where) for key in _FIELDS}
+        row["intensity"] = _intensity(value, where)
         if row["id"] in seen:
             raise DatasetError(
                 f"{where}: duplicate id {row['id']!r}, first used in line {seen[row['id']]}; "
@@ -150,3 +153,21 @@ def _text(value: dict[str, Any], key: str, where: str) -> str:
     if has_surrogates(text):
         raise DatasetError(f"{where}: field {key!r} holds half of a character: {text!r:.80}")
     return text.strip()
+
+
+def _intensity(value: dict[str, Any], where: str) -> dict[str, float]:
+    given = value.get("intensity")
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or not all(
+        label in CLASSES and _is_number(number) for label, number in given.items()
+    ):
+        raise DatasetError(
+            f"{where}: field 'intensity' must hold a number by class, such as "
+            f'{{"positive": 2.5, "negative": 3}}, not {given!r:.80}'
+        )
+    return {label: float(number) for label, number in given.items()}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

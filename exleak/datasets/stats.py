@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from exleak.datasets import load_dataset
 from exleak.errors import DatasetError, SettingsError
-from exleak.files import check_file
 from exleak.hub import within_reach
-from exleak.plotting import load_matplotlib
+from exleak.plotting import check_plot
 from exleak.records import CLASSES, Dataset, to_json
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 #: A function that counts the tokens of each text.
 Tokenizer = Callable[[Sequence[str]], list[int]]
-_KINDS = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -216,19 +214,6 @@ def _from_file(path: Path) -> Tokenizer:
     return lambda texts: [len(file.encode(t, add_special_tokens=False)) for t in texts]
 
 
-def check_plot(path: str | Path) -> None:
-    """Check that a plot can be written, before the statistics are computed.
-
-    Raises:
-        SettingsError: matplotlib is not installed, the suffix is unknown, or the file cannot be
-            written.
-    """
-    if Path(path).suffix.lower() not in _KINDS:
-        raise SettingsError(f"{path}: a plot is one of {', '.join(_KINDS)}")
-    check_file(Path(path))
-    load_matplotlib()
-
-
 def plot(found: Sequence[DatasetStats], path: str | Path) -> None:
     """Plot lengths per class, with a panel for each dataset (the paper's Figure 1).
 
@@ -237,7 +222,7 @@ def plot(found: Sequence[DatasetStats], path: str | Path) -> None:
         path: A .png, .svg or .pdf file.
 
     Raises:
-        SettingsError: See :func:`check_plot`.
+        SettingsError: See :func:`exleak.plotting.check_plot`.
     """
     check_plot(path)
     if not found:

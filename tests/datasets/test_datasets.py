@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def test_the_header_is_optional(tmp_path: Path) -> None:
     assert data.samples[0].prompts[0].text == "The soup is"
 
 
+def test_intensities_are_kept_and_further_fields_ignored(tmp_path: Path) -> None:
+    """They are no part of the prompts, so the hash is the same without them."""
+    path = write(tmp_path, SAMPLE)
+    plain = load_dataset(path)
+    write(tmp_path, {**SAMPLE, "intensity": {"positive": 3}, "stimulus": {"positive": "7"}})
+    known = load_dataset(path)
+    assert known.samples[0].intensity == {"positive": 3.0}
+    assert plain.samples[0].intensity == {}
+    assert known.hash == plain.hash
+    assert isinstance(hash(known), int)
+
+
 def test_hexl_has_sixty_samples() -> None:
     """The shipped dataset loads by name."""
     assert len(load_dataset("hexl").samples) == 60
@@ -88,6 +101,10 @@ def test_line_separators_inside_texts_are_no_lines(tmp_path: Path) -> None:
             "line 1: .*field 'control' is there twice",
         ),
         (["[1]"], "line 1: a JSON object is expected"),
+        ([{**SAMPLE, "intensity": 3}], "line 1: field 'intensity' must hold a number by class"),
+        ([{**SAMPLE, "intensity": {"control": 3}}], "line 1: field 'intensity' must hold"),
+        ([{**SAMPLE, "intensity": {"positive": "3"}}], "line 1: field 'intensity' must hold"),
+        ([{**SAMPLE, "intensity": {"positive": math.nan}}], "line 1: field 'intensity' must hold"),
         ([{"dataset": "x"}], "no samples"),
         ([""], "no samples"),
     ],
