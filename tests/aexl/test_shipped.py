@@ -1,4 +1,7 @@
-"""The shipped AEXL: built by the command from our corpus, balanced, unrelated, open."""
+"""The shipped AEXL: built by the command from our corpus, balanced, unrelated, open.
+
+It was built with the first version of the embedded instrument.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from exleak.datasets.stats import load_tokenizer
 from exleak.records import CLASSES, Sample
 
 AEXL = dataset_path("aexl")
+INSTRUMENT = "embedded-1"
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +40,8 @@ def report() -> Any:
 def test_the_command_reproduces_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`exleak aexl build corpus` gives the dataset and its report byte for byte."""
     output = tmp_path / "out.jsonl"
-    store = str(tmp_path / "store")
-    assert main(["aexl", "build", "corpus", "-o", str(output), "--store", store, "--quiet"]) == 0
+    options = ["--store", str(tmp_path / "store"), "--instrument", INSTRUMENT, "--quiet"]
+    assert main(["aexl", "build", "corpus", "-o", str(output), *options]) == 0
     assert output.read_bytes() == AEXL.read_bytes()
     reports = [path.with_suffix(".report.json").read_text() for path in (output, AEXL)]
     assert reports[0] == reports[1]
@@ -56,7 +60,7 @@ def test_the_published_algorithm_gives_as_many(tmp_path: Path) -> None:
 def test_the_report_is_of_this_file(report: Any) -> None:
     """Its checksum and the instrument's hash."""
     assert report["dataset"]["sha256"] == hashlib.sha256(AEXL.read_bytes()).hexdigest()
-    assert report["instrument"]["hash"] == load_instrument("embedded").expression.hash
+    assert report["instrument"]["hash"] == load_instrument(INSTRUMENT).expression.hash
 
 
 def test_it_has_two_hundred_samples(samples: tuple[Sample, ...]) -> None:
@@ -86,7 +90,7 @@ def test_no_injected_sentence_is_about_its_control(samples: tuple[Sample, ...]) 
 
 def test_no_control_has_a_mood(samples: tuple[Sample, ...]) -> None:
     """To the scorer none leans by more than a quarter of the scale, and on average none."""
-    scores = load_instrument("embedded").expression.predict([s.control for s in samples])
+    scores = load_instrument(INSTRUMENT).expression.predict([s.control for s in samples])
     lean = scores[:, 2] - scores[:, 0]
     assert np.abs(lean).max() <= 0.25
     assert abs(lean.mean()) < 0.05
