@@ -380,7 +380,7 @@ def test_scores_are_kept_by_instrument(llama: Path, tmp_path: Path) -> None:
 
     mute = type("Mute", (), {
         "name": "embedded", "hash": instrument.hash, "expression": Silent(), "semantic": Silent(),
-        "languages": instrument.languages,
+        "languages": instrument.languages, "check_languages": instrument.check_languages,
     })()  # fmt: skip
     assert exleak.measure(path, DATA, instrument=mute, **arguments) == first
 
