@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from exleak.aexl.blocked import is_blocked
+from exleak.aexl.statements import is_statement
 
 
 class Limits(Protocol):
@@ -123,6 +124,11 @@ def _language(text: str, recipe: Limits) -> bool:
     return english == 0 or sum(word in _FOREIGN_WORDS for word in words_of_text) > english
 
 
+def _statement(text: str, recipe: Limits) -> bool:
+    """Not a plain statement that stands alone."""
+    return not is_statement(text)
+
+
 def _toxic(text: str, recipe: Limits) -> bool:
     return is_blocked(words(text))
 
@@ -147,10 +153,11 @@ TEXT_FILTERS: Mapping[str, Callable[[str, Limits], bool]] = {
     "language": _language,
     "sentence": _sentence,
     "toxic": _toxic,
+    "statement": _statement,
 }
-#: The filter that is applied after labelling (:mod:`exleak.aexl.moods`).
-MIXED = "mixed mood"
-FILTERS = (*TEXT_FILTERS, MIXED)
+#: The filters that are applied after labelling (:mod:`exleak.aexl.moods`).
+MIXED, WEAK = "mixed mood", "weak mood"
+FILTERS = (*TEXT_FILTERS, MIXED, WEAK)
 
 
 def rejected_by(text: str, recipe: Limits) -> str | None:

@@ -25,7 +25,8 @@ class Recipe:
         min_control_words, max_control_words: Length of a control phrase, in words.
         truncation: ``"natural"`` stops after a word that leaves the sentence open, ``"half"``
             after half of the words.
-        min_confidence: Minimum probability of a sentence's most probable class.
+        min_confidence: Minimum probability of a sentence's most probable class, and with the filter
+            "weak mood" minimum confidence of the word list.
         max_lean: Largest distance between a control phrase's P[positive] and P[negative].
         max_similarity: Largest cosine similarity of an injected sentence and its control; they
             also share no content word. 1 turns both checks off.
@@ -51,7 +52,7 @@ class Recipe:
     min_control_words: int = 3
     max_control_words: int = 8
     truncation: str = "natural"
-    min_confidence: float = 0.5
+    min_confidence: float = 0.6
     max_lean: float = 0.25
     max_similarity: float = 0.35
     max_paraphrase: float = 0.8

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from exleak.aexl.balance import Triple, balanced, in_order
 from exleak.aexl.duplicates import distinct
+from exleak.aexl.filters import WEAK
+from exleak.aexl.moods import Wording
 from exleak.aexl.pairing import Unrelated, match
 from exleak.aexl.sampling import weighted_sample
-from exleak.aexl.truncation import control_phrase
+from exleak.aexl.truncation import control_phrase, is_closed
 from exleak.errors import DatasetError
 from exleak.records import CLASSES, Sample
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from exleak.aexl.recipe import Recipe
     from exleak.aexl.report import Report
     from exleak.scoring import Instrument
+
+#: Minimum confidence of the word list that a control phrase has no mood.
+_PLAIN = 0.75
 
 
 def select(
@@ -43,7 +48,7 @@ def select(
     sampled = {
         label: _sample(label, pool, recipe, instrument, report) for label, pool in pools.items()
     }
-    for_controls, sampled["neutral"] = sampled["neutral"][::2], sampled["neutral"][1::2]
+    for_controls, sampled["neutral"] = _divided(sampled["neutral"], recipe)
     controls = _controls(for_controls, recipe, instrument, report)
     triples = _triples(sampled, recipe, report)
     unrelated = Unrelated(triples, controls, instrument.semantic.embed, recipe.max_similarity)
@@ -79,7 +84,9 @@ def _sample(
             + ", ".join(f"{count} are {name}" for name, count in passed.items())
             + ": give more text or fewer --samples"
         )
-    drawn = weighted_sample(top, recipe.sampled, recipe.seed, label)
+    chosen_later = label == "neutral" and recipe.truncation != "half"
+    size = recipe.top if chosen_later else recipe.sampled
+    drawn = weighted_sample(top, size, recipe.seed, label)
     for wanted, actual, what in ((recipe.top, len(top), "top"),
                                 (recipe.sampled, len(drawn), "sample")):  # fmt: skip
         if actual < wanted:
@@ -92,9 +99,24 @@ def _sample(
         "paraphrases": dropped["paraphrase"],
         "top": len(top),
         "lowest confidence": round(top[-1].confidence, 4),
-        "sampled": len(drawn),
+        "sampled": min(len(drawn), recipe.sampled),
     }
     return [candidate.text for candidate in drawn]
+
+
+def _divided(sentences: list[str], recipe: Recipe) -> tuple[list[str], list[str]]:
+    """Line 7: half of n neutral sentences for controls, and half to inject.
+
+    Few sentences give a good natural control, so these come first, from all neutral ones drawn.
+    """
+    if recipe.truncation == "half":
+        return sentences[::2], sentences[1::2]
+    half = recipe.sampled // 2
+    phrases = {text: control_phrase(text, recipe) for text in sentences}
+    giving = [text for text, phrase in phrases.items() if phrase is not None]
+    giving = sorted(giving, key=lambda text: is_closed(phrases[text] or ""))[:half]
+    taken = set(giving)
+    return giving, [text for text in sentences if text not in taken][:half]
 
 
 def _controls(
@@ -109,6 +131,7 @@ def _controls(
         phrase
         for phrase, (negative, _, positive) in zip(distinct_ones, scores, strict=True)
         if abs(positive - negative) <= recipe.max_lean
+        and (WEAK not in recipe.filters or Wording(phrase).confidence("neutral") > _PLAIN)
     ]
     report.controls = {
         "neutral sentences": len(sentences),

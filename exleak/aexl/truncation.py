@@ -1,8 +1,8 @@
 """Control phrases: sentences truncated in the middle (Algorithm 1, line 9).
 
-The paper does not say where it truncates. Here a phrase stops after a word that cannot end a
-sentence, so that it is clearly incomplete: preferably a form of "be", as in the paper's "Her
-passion is", otherwise another word that requires a continuation.
+The paper does not say where it truncates. Here a phrase begins with a subject and stops after a
+word that cannot end a sentence and that any mood can follow: preferably a form of "be", as in the
+paper's "Her passion is".
 """
 
 from __future__ import annotations
@@ -10,23 +10,42 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from exleak.aexl.statements import VERBS, has_subject
+
 if TYPE_CHECKING:
     from exleak.aexl.recipe import Recipe
 
-#: Words that leave a sentence open, in order of preference.
+#: Words that leave a sentence and its mood open, in order of preference.
 _OPEN = (
-    "is are was were became becomes seems seemed looks looked sounds sounded tastes tasted smells "
-    "smelled feels felt remains remained",
-    "will would can could may might must should has have had",
-    "that because if when while where who which whose whether how why until unless since",
-    "of in on at by for with from into near behind beside between across against towards under "
-    "through during within along around among inside beneath about to and or than as",
-    "a an the his their our my its your every each another some two",
+    "is are was were be been became becomes seems seemed looks looked sounds sounded tastes tasted "
+    "smells smelled feels felt remains remained",
+    "that because when while and so",
+    "has have had",
+    "will would can could",
+    "in on at by for with from into near behind between across against under through within along "
+    "around a an the his her their our my",
 )
 _RANK = {word: rank for rank, words in enumerate(_OPEN) for word in words.split()}
-_PHRASE = re.compile(r"[A-Z][A-Za-z ]*(?:[,'’-][A-Za-z ]+)*")
-#: Negations; a phrase with one is not used.
-_NEGATION = re.compile(r"\b(?:not|no|never|none|nor|nobody|nothing)\b|n['’]t\b", re.I)
+#: Words that join two clauses, after a verb.
+_JOINS = frozenset("because when while and so".split())
+#: Words that must stand before a "that" which begins a clause.
+_BEFORE_THAT = frozenset(
+    "said says say thought think thinks believe believed believes knew know knows felt feel told "
+    "heard noticed found decided agreed explained learned realised realized meant means announced "
+    "me us her him them".split()
+)
+_BEFORE_BE = frozenset(["can", "could", "will", "would", "to"])
+#: Auxiliaries that follow a person, and words that begin such a subject.
+_MODALS = frozenset(_OPEN[3].split())
+_OF_PERSONS = frozenset("i we he she everyone everybody people my our his her their".split())
+_PHRASE = re.compile(r"[A-Z][A-Za-z ]*(?:['’-][A-Za-z ]+)*")
+#: Negations, questions, addresses, lists, and relative clauses that begin at the end.
+_UNSUITABLE = re.compile(
+    r"\b(?:not|no|never|none|nor|nobody|nothing|if|whether|how|what|why|wonder\w*|ask\w*|but|you|"
+    r"your|this|which|only|should|first|second|third|fourth|fifth|allegedly)\b|n['’]t\b|"
+    r" (?:i|we|he|she|it|they|there|and|or|which|who|that) \w+$| or ",
+    re.I,
+)
 
 
 def control_phrase(sentence: str, recipe: Recipe) -> str | None:
@@ -40,14 +59,34 @@ def control_phrase(sentence: str, recipe: Recipe) -> str | None:
     if recipe.truncation == "half":
         length = min(max(len(words) // 2, recipe.min_control_words), recipe.max_control_words)
         return " ".join(words[:length]).rstrip(",;:") if length < len(words) else None
+    if len(words) < 3 or not has_subject(words):
+        return None
     longest = min(recipe.max_control_words, len(words) - 1)
     stops = [
         (_RANK[words[length - 1]], length)
         for length in range(recipe.min_control_words, longest + 1)
-        if words[length - 1] in _RANK
+        if _leaves_open(words[:length])
     ]
     for _, length in sorted(stops):
         phrase = " ".join(words[:length])
-        if _PHRASE.fullmatch(phrase) and not _NEGATION.search(phrase):
+        if _PHRASE.fullmatch(phrase) and not _UNSUITABLE.search(phrase):
             return phrase
     return None
+
+
+def is_closed(phrase: str) -> bool:
+    """Whether a natural control phrase stops where a thing or place must follow, not a mood."""
+    return _RANK[phrase.split()[-1]] == len(_OPEN) - 1
+
+
+def _leaves_open(words: list[str]) -> bool:
+    """Whether a sentence may stop after the last of these words."""
+    *before, last = words
+    if last == "that":
+        return bool(before) and before[-1] in _BEFORE_THAT
+    if last in _JOINS:
+        verb = any(word in VERBS or word.endswith("ed") for word in before[1:])
+        return verb and before[-1].islower()
+    if last == "be" and before and before[-1] not in _BEFORE_BE:
+        return False
+    return last in _RANK and (last not in _MODALS or before[0].casefold() in _OF_PERSONS)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import sentencex
 
-from exleak.aexl.filters import MIXED, rejected_by
-from exleak.aexl.moods import is_mixed
+from exleak.aexl.filters import MIXED, WEAK, rejected_by
+from exleak.aexl.moods import Wording
 from exleak.aexl.pool import Pool
 from exleak.records import CLASSES
 from exleak.scoring.scores import check_scores
@@ -74,18 +74,29 @@ class Worker:
                     counts[f"filter: {reason}"] += 1
         candidates = []
         for (text, copies), row in zip(passed.items(), self._scores(list(passed)), strict=True):
-            confidence = max(row)
-            label = CLASSES[row.index(confidence)]
-            if confidence < self._recipe.min_confidence:
-                counts["filter: confidence"] += copies
-                continue
-            if MIXED in self._recipe.filters and is_mixed(text, label):
-                counts[f"filter: {MIXED}"] += copies
+            label = CLASSES[row.index(max(row))]
+            confidence, reason = self._judge(text, label, max(row))
+            if reason is not None:
+                counts[f"filter: {reason}"] += copies
                 continue
             counts[f"class: {label}"] += copies
             if self._pools[label].offer(text, confidence, copies):
                 candidates.append((label, text, confidence, copies))
         return Partial(dict(counts), candidates, block.position)
+
+    def _judge(self, text: str, label: str, confidence: float) -> tuple[float, str | None]:
+        """The lower confidence of scorer and word list, and the name of a filter that rejects."""
+        recipe = self._recipe
+        if confidence < recipe.min_confidence:
+            return confidence, "confidence"
+        wording = Wording(text)
+        if MIXED in recipe.filters and wording.contradicts(label):
+            return confidence, MIXED
+        if WEAK in recipe.filters:
+            confidence = min(confidence, round(wording.confidence(label), _DECIMALS))
+            if confidence < recipe.min_confidence:
+                return confidence, WEAK
+        return confidence, None
 
     def _scores(self, texts: list[str]) -> Sequence[list[float]]:
         """Class probabilities of texts, from the store if it has them."""

@@ -43,7 +43,7 @@ def _add_recipe(group: argparse._ArgumentGroup) -> None:
     ):
         group.add_argument(f"--min-{name}", type=int, metavar="N", help=f"length of {what}")
         group.add_argument(f"--max-{name}", type=int, metavar="N")
-    group.add_argument("--min-confidence", type=float, metavar="P", help="default: 0.5")
+    group.add_argument("--min-confidence", type=float, metavar="P", help="default: 0.6")
     group.add_argument(
         "--max-lean",
         type=float,
