@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from exleak.aexl.blocked import is_blocked
-from exleak.aexl.statements import is_statement
+from exleak.aexl.statements import is_statement, word_set
 
 
 class Limits(Protocol):
@@ -70,18 +70,14 @@ _PERSONAL = re.compile(
 )
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 #: English function words; a text without any is most likely not English.
-FUNCTION_WORDS = _words(
+FUNCTION_WORDS = word_set(
     "the a an and or but of to in on at by for with from into is are was were be been has have had "
     "will would can could may do does did not it its this that these those he she they we you i "
     "his her their our my your him them us me as if when than then there who which what how so "
     "all no some any more most very just about after before over up out"
 )
-_FOREIGN_WORDS = _words(
+_FOREIGN_WORDS = word_set(
     "der die das und ist nicht ein eine mit auf für von dem den zu sich le la les des et est une "
     "un du dans pour que qui pas sur el los las es por con para una del se il di che non per "
     "sono della gli het een van niet zijn op voor och att det som är inte jag og ikke til o os "

@@ -11,6 +11,7 @@ import functools
 import math
 import re
 
+from exleak.aexl.statements import word_set
 from exleak.scoring.lexicon import Lexicon, split_words
 from exleak.scoring.text import normalise
 
@@ -21,46 +22,48 @@ _OPPOSITE, _STRONG = 1.5, 3.0
 _UNSETTLED = re.compile(
     r"\b(?:but|although|though|however|despite|except|yet|unless|until|if|instead|nor|should|might|"
     r"may|(?:w|c)ould(?:n['’]t| not)? have|hope|hoped|wish|said|says|claim(?:s|ed)?|according|"
-    r"report(?:s|ed|edly)?|feared|accus(?:es|ed)|than|used to|no longer|supposed|sometimes|maintains|affected|fun at|others?|okay|will be \w+ed|"
-    r"(?:can['’]?t|cannot) (?:describe|tell|imagine)|(?:don['’]t|not) know)\b",
+    r"report(?:s|ed|edly)?|feared|accus(?:es|ed)|than|used to|no longer|supposed|sometimes|"
+    r"maintains|affected|fun at|others?|okay|will be \w+ed|(?:can['’]?t|cannot) (?:describe|tell|"
+    r"imagine)|(?:don['’]t|not) know)\b",
     re.I,
 )
 _NEGATED = re.compile(r"\b(?:not|never|cannot)\b|n['’]t\b", re.I)
 _WITHOUT = re.compile(r"\b(?:no|none|nobody|nothing|without)\b", re.I)
 #: What a neutral sentence does not have: an exclamation mark, or words in capitals.
 _LOUD = re.compile(r"!|\b[A-Z]{4,}\b")
-#: Listed words that tell of events and states, which prose reports without a mood: they count less.
-_NEWS = frozenset(
-    "abandon abandoned abuse abused accident accuse accused addicted alarm betrayed assault attack ban bankrupt "
-    "bankruptcy battered bias biased blame bleed blind block bloodshed bold bomb bombed bombing "
-    "bore break broke broken bug burden burn burnt cancer casualty caution collapse collide complain "
-    "complaint concern concerned condemn conflict corpse corrupt corruption costly crack crash "
-    "crashed crime criminal cripple crippled crisis critical criticism criticise criticize damage "
-    "damaged damn damp danger dangerous darkness dead deadly deaf death debt decay deceive decline defeat "
-    "defeated defect defective defensive deficit defy demolish denial denied depression deprive "
-    "deserted desperate destroy destruction destructive deteriorate devastate die died dies "
-    "disadvantage disagree disappear disaster disease dismiss disorder disrupt distort drained "
-    "drown drunk dump dying earthquake enemy epidemic exhaust exploit explosion fail failed failing "
-    "failure fake false famine fatal fatality faulty fired flaw flawed flee forbid forced fraud "
-    "freezing genocide guilt guilty gunshot harass harassment harm harmful hinder homeless hostage "
-    "hostile numb hunger ill illegal illness impair inaccurate incomplete inconsistent incorrect "
-    "inferior injure injured injury isolated isolation jail kill killed killer killing lawsuit lie "
-    "lied lies limited losing loss lost massacre mean menace monster mourn murder murdered murderer "
-    "nazi negative outcry overwhelm panic penalty plague poison pollute pollution poor poverty "
-    "prison prisoner protest punish punishment racism racist rape recession refuse refused rejected "
-    "rejection restricted revolt rigid riot rip scandal scar shatter shock shooting sick slaughter "
-    "slave slavery slump spoil stain starve starving steal stole stolen strain suffer suffered "
-    "suffering suicide suppress suspend tear tears terminal terror terrorism terrorist thief threat "
-    "threaten threatened torture tortured trapped trauma treason turmoil tyranny undermine "
-    "unemployed unrest unstable victim violate violence violent virus vomit vomiting vulnerable war "
-    "waste wasted wound wounded wreck wrong "
-    "able accessible affordable benefit bold celebrate clean clear confidence cool ease easy famous free "
-    "freedom fresh funny gain growth handy help holiday improve improved improvement like likes moving party "
-    "popular prize "
-    "progress safe secure smart solution strength strong success support surprise talent trust "
-    "unique useful valuable worthy".split()
+#: Listed words for events, states and uses that prose reports without a mood: they count less.
+_REPORTED = word_set(
+    "abandon abandoned abuse abused accident accuse accused addicted alarm assault attack ban "
+    "bankrupt bankruptcy battered betrayed bias biased blame bleed blind block bloodshed bomb "
+    "bombed bombing bore break broke broken bug burden burn burnt cancer casualty caution "
+    "collapse collide complain complaint concern concerned condemn conflict corpse corrupt "
+    "corruption costly crack crash crashed crime criminal cripple crippled crisis critical "
+    "criticise criticism criticize damage damaged damn damp danger dangerous darkness dead deadly "
+    "deaf death debt decay deceive decline defeat defeated defect defective defensive deficit "
+    "defy demolish denial denied depression deprive deserted desperate destroy destruction "
+    "destructive deteriorate devastate die died dies disadvantage disagree disappear disaster "
+    "disease dismiss disorder disrupt distort drained drown drunk dump dying earthquake enemy "
+    "epidemic exhaust exploit explosion fail failed failing failure fake false famine fatal "
+    "fatality faulty fired flaw flawed flee forbid forced fraud freezing genocide guilt guilty "
+    "gunshot harass harassment harm harmful hinder homeless hostage hostile hunger ill illegal "
+    "illness impair inaccurate incomplete inconsistent incorrect inferior injure injured injury "
+    "isolated isolation jail kill killed killer killing lawsuit lie lied lies limited losing loss "
+    "lost massacre mean menace monster mourn murder murdered murderer nazi negative numb outcry "
+    "overwhelm panic penalty plague poison pollute pollution poor poverty prison prisoner protest "
+    "punish punishment racism racist rape recession refuse refused rejected rejection restricted "
+    "revolt rigid riot rip scandal scar shatter shock shooting sick slaughter slave slavery slump "
+    "spoil stain starve starving steal stole stolen strain suffer suffered suffering suicide "
+    "suppress suspend tear tears terminal terror terrorism terrorist thief threat threaten "
+    "threatened torture tortured trapped trauma treason turmoil tyranny undermine unemployed "
+    "unrest unstable victim violate violence violent virus vomit vomiting vulnerable war waste "
+    "wasted wound wounded wreck wrong"
+) | word_set(
+    "able accessible affordable benefit bold celebrate clean clear confidence cool ease easy "
+    "famous free freedom fresh funny gain growth handy help holiday improve improved improvement "
+    "like likes moving party popular prize progress safe secure smart solution strength strong "
+    "success support surprise talent trust unique useful valuable worthy"
 )
-_NEWS_WEIGHT = 0.25
+_REPORTED_WEIGHT = 0.25
 #: Strength of words that make no sentence positive or negative, however many.
 _FAINT = 1.0
 #: Sum of strengths at which the word list's confidence is 0.71.
@@ -117,7 +120,7 @@ class Wording:
             loud = _LOUD.search(self._sentence) is not None
             return 0.0 if loud else 1 - _clear(sum(strengths) / 2)
         total = sum(
-            strength * factor * (_NEWS_WEIGHT if entry in _NEWS else 1)
+            strength * factor * (_REPORTED_WEIGHT if entry in _REPORTED else 1)
             for entry, strength, factor in self._matches
             if abs(strength) > _FAINT
         )

@@ -10,49 +10,51 @@ from __future__ import annotations
 import re
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """The words of a string, separated by spaces."""
     return frozenset(text.split())
 
 
 #: Subjects that need no further word and no earlier sentence.
-_PERSONS = _words("i we you he she everyone everybody nobody someone somebody people")
+_PERSONS = word_set("i we you he she everyone everybody nobody someone somebody people")
 #: Words that a noun follows.
-_DETERMINERS = _words(
+_DETERMINERS = word_set(
     "the a an my our his her your their every each some most many several all both two three four "
     "five six seven eight nine ten another one this"
 )
 #: Those of them that stand for something said before if a verb follows.
-_POINTERS = _words("this one some most many several all both another each two three four five")
-_AUXILIARIES = _words(
+_POINTERS = word_set("this one some most many several all both another each two three four five")
+_AUXILIARIES = word_set(
     "is are was were am has have had does do did will would can could may might must should"
 )
 _SHORT_FORM = re.compile(r"n't$|^(?:i|we|you|he|she|they|it|there)'(?:s|re|m|ve|ll|d)$")
 #: Common finite forms that are rarely nouns.
-VERBS = _words(
-    "became becomes began begins bore bought brings brought broke came comes costs deserves died drove "
-    "eats fell felt feels found gave gets gives goes got grew grows happens held helps holds keeps "
-    "hates includes kept knew knows lay led left lets likes lives looks lost loves made makes means meant met "
-    "needs offers opens owns paid pay provides puts ran remains requires rose said sang sat saw says seems sells sent "
-    "serves shows sits slept sold spent spoke stands stayed stood sucks takes taught tells thinks "
-    "thought threw told took turns understood uses wants wears went won wore works wrote"
+VERBS = word_set(
+    "became becomes began begins bore bought brings brought broke came comes costs deserves died "
+    "drove eats fell felt feels found gave gets gives goes got grew grows happens held helps "
+    "holds keeps hates includes kept knew knows lay led left lets likes lives looks lost loves "
+    "made makes means meant met needs offers opens owns paid pay provides puts ran remains "
+    "requires rose said sang sat saw says seems sells sent serves shows sits slept sold spent "
+    "spoke stands stayed stood sucks takes taught tells thinks thought threw told took turns "
+    "understood uses wants wears went won wore works wrote"
 )
 #: Words in -ed that are no past tense.
-_NOT_PAST = _words("hundred indeed naked sacred speed breed exceed proceed succeed")
+_NOT_PAST = word_set("hundred indeed naked sacred speed breed exceed proceed succeed")
 #: Words that begin no subject: of questions, orders, asides and continuations.
-_NO_SUBJECT = _words(
-    "it they that those these there here what who whom whose which where when why how if so and but "
-    "or nor also then thus as at by for from in into of on to with not no never only just even "
-    "still yet now once such others neither either let see go get take call ask try use visit read "
-    "check add make look thank thanks please find meet contact because although though while after "
-    "before since until during despite unlike like more few less response answer question note "
-    "do don't did does is are was were can could will would should may might must have has had be "
-    "been being give keep put come stay avoid buy bring imagine consider remember think know want "
-    "guess plus other same above below obviously however perhaps maybe therefore first need help love hate hope wish enjoy turn leave show tell say watch"
+_NO_SUBJECT = word_set(
+    "it they that those these there here what who whom whose which where when why how if so and "
+    "but or nor also then thus as at by for from in into of on to with not no never only just "
+    "even still yet now once such others neither either let see go get take call ask try use "
+    "visit read check add make look thank thanks please find meet contact because although though "
+    "while after before since until during despite unlike like more few less response answer "
+    "question note do don't did does is are was were can could will would should may might must "
+    "have has had be been being give keep put come stay avoid buy bring imagine consider remember "
+    "think know want guess plus other same above below obviously however perhaps maybe therefore "
+    "first need help love hate hope wish enjoy turn leave show tell say watch"
 )
 #: Words that may begin an introduction of a few words before a comma.
-_INTRODUCTIONS = _words(
-    "in on at for with during after last overall yesterday today honestly personally sadly "
-    "recently"
+_INTRODUCTIONS = word_set(
+    "in on at for with during after last overall yesterday today honestly personally sadly recently"
 )
 _LONGEST_INTRODUCTION = 6
 #: Marks of lists, asides, quotations, headings and typing errors.
@@ -67,7 +69,7 @@ _CONTINUES = re.compile(
     r"\b(?:also|such|mine|former|latter|the same|all the more|makes it|is more|the others?|thus|"
     r"therefore|however|instead|in addition|for (?:example|instance)|other (?:hand|words))\b|"
     r"\b(?:as well|too)[.!,]|\b(?:about|for|like|of) (?:this|that)[ .!,]|"
-    r"\b(?:at|do|does|did|done|got|had|in|on|put|saw|seen) (?:it|him|them)\b|"
+    r"\b(?:at|do|does|did|done|got|had|in|of|on|put|saw|seen) (?:it|him|them)\b|"
     r"\b(?:those|these|since then)\b|^one of (?!.*\b(?:is|are|was|were)\b)|"
     r"^the (?:second|third|fourth|fifth|last|other|rest|result|problem|only)\b",
     re.I,
@@ -80,13 +82,13 @@ def is_statement(text: str) -> bool:
     Args:
         text: One sentence with its closing mark.
     """
-    tokens = _introduced(text.replace("’", "'").split())
-    if len(tokens) < 3 or text.endswith("?") or _MARKS.search(text):
+    if text.endswith("?") or _MARKS.search(text) or _CONTINUES.search(text):
         return False
-    if _CONTINUES.search(text):
+    tokens = _introduced(text.replace("’", "'").split())
+    if len(tokens) < 3:
         return False
     capitals = sum(token[0].isupper() for token in tokens)
-    if capitals > max(4, len(tokens) // 2):
+    if capitals > max(5, len(tokens) // 2):
         return False
     if tokens[0].casefold() == "there":
         return tokens[1] in _AUXILIARIES
@@ -96,7 +98,7 @@ def is_statement(text: str) -> bool:
 
 def _introduced(tokens: list[str]) -> list[str]:
     """The words behind an introduction ("In my opinion, …")."""
-    if tokens[0].strip(",").casefold() in _INTRODUCTIONS:
+    if tokens and tokens[0].strip(",").casefold() in _INTRODUCTIONS:
         for place, token in enumerate(tokens[:_LONGEST_INTRODUCTION], start=1):
             if token.endswith(","):
                 return tokens[place:]

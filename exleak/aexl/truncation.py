@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from exleak.aexl.statements import VERBS, has_subject
+from exleak.aexl.statements import VERBS, has_subject, word_set
 
 if TYPE_CHECKING:
     from exleak.aexl.recipe import Recipe
@@ -27,17 +27,18 @@ _OPEN = (
 )
 _RANK = {word: rank for rank, words in enumerate(_OPEN) for word in words.split()}
 #: Words that join two clauses, after a verb.
-_JOINS = frozenset("because when while and so".split())
+_JOINS = word_set("because when while and so")
 #: Words that must stand before a "that" which begins a clause.
-_BEFORE_THAT = frozenset(
+_BEFORE_THAT = word_set(
     "said says say thought think thinks believe believed believes knew know knows felt feel told "
     "heard noticed found decided agreed explained learned realised realized meant means announced "
-    "me us her him them".split()
+    "me us her him them"
 )
-_BEFORE_BE = frozenset(["can", "could", "will", "would", "to"])
+#: Words that must stand before a "be".
+_BEFORE_BE = word_set("can could will would to")
 #: Auxiliaries that follow a person, and words that begin such a subject.
-_MODALS = frozenset(_OPEN[3].split())
-_OF_PERSONS = frozenset("i we he she everyone everybody people my our his her their".split())
+_MODALS = word_set(_OPEN[3])
+_OF_PERSONS = word_set("i we he she everyone everybody people my our his her their")
 _PHRASE = re.compile(r"[A-Z][A-Za-z ]*(?:['’-][A-Za-z ]+)*")
 #: Negations, questions, addresses, lists, and relative clauses that begin at the end.
 _UNSUITABLE = re.compile(

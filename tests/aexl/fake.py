@@ -24,7 +24,7 @@ def number(text: str, salt: str = "") -> float:
 
 
 class FakeExpression:
-    """What is glad is positive, what is grim negative, all else neutral; the confidence a hash."""
+    """What is glad is positive, what is awful negative, all else neutral; the confidence a hash."""
 
     hash = "fake expression"
 
@@ -40,7 +40,7 @@ class FakeExpression:
         for row, text in zip(rows, texts, strict=True):
             confidence = 0.6 + 0.39 * number(text)
             row[:] = (1 - confidence) / 2
-            row[2 if "glad" in text.lower() else 0 if "grim" in text.lower() else 1] = confidence
+            row[2 if "glad" in text.lower() else 0 if "awful" in text.lower() else 1] = confidence
         return rows
 
 
@@ -77,8 +77,8 @@ def sentences(count: int) -> list[str]:
         if index % 3 == 0:
             found.append(f"The {some[0]} {some[1]} was {some[2]} by the {some[3]} {tail}.")
         else:
-            mood = ("", "A glad", "A grim")[index % 3]
-            found.append(f"{mood} {some[0]} {some[1]} {some[2]} of the {some[3]} {tail}.")
+            mood = ("", "A glad", "An awful")[index % 3]
+            found.append(f"{mood} {some[0]} {some[1]} was {some[2]} of the {some[3]} {tail}.")
     return found
 
 

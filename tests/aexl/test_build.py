@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import random
 import signal
@@ -50,7 +51,7 @@ def test_a_dataset_has_its_samples_and_their_labels(tmp_path: Path) -> None:
     data = load_dataset(tmp_path / "out.jsonl")
     assert (data.name, len(data.samples)) == ("out", 16)
     assert all("glad" in sample.positive for sample in data.samples)
-    assert all("grim" in sample.negative for sample in data.samples)
+    assert all("awful" in sample.negative for sample in data.samples)
     neutral = [text for text in fake.sentences(400) if text.startswith("The")]
     assert {sample.neutral for sample in data.samples} <= set(neutral)
     for sample in data.samples:
@@ -96,7 +97,7 @@ def test_the_report_accounts_for_every_sentence(tmp_path: Path) -> None:
     source = fake.write(tmp_path / "text.txt")
     with source.open("a") as file:
         file.write("See www.example.org for the list of towns.\nToo short.\n" + "A" * 9 + "\n\n")
-        file.write("A glad house of the lot.\nA glad house of the lot.\n")
+        file.write("A glad house is in the lot.\nA glad house is in the lot.\n")
     report = build([source], tmp_path / "o.jsonl", recipe=fake.RECIPE, store=None,
                    instrument=fake.instrument())  # fmt: skip
     found = json.loads((tmp_path / "o.report.json").read_text())
@@ -152,6 +153,29 @@ def test_the_published_algorithm_takes_sentences_as_drawn(tmp_path: Path) -> Non
     assert all(sample.positive.startswith("<b>") for sample in samples)
     with pytest.raises(DatasetError, match=r"no negative sentences.*300 were rejected"):
         make(source, tmp_path / "out.jsonl")
+
+
+def test_the_published_algorithm_gives_the_bytes_that_it_always_gave(tmp_path: Path) -> None:
+    """The digest was taken before filters, controls and confidences were changed."""
+    source = fake.write(tmp_path / "text.txt", 300)
+    recipe = Recipe.published(top=60, sampled=40, samples=16)
+    data = make(source, tmp_path / "out.jsonl", recipe=recipe)
+    assert hashlib.sha256(data).hexdigest() == (
+        "1399b6e7826771051237c204c96c29f56bb7099e390609aaecd07b4664c58f95"
+    )
+
+
+def test_controls_that_any_mood_can_follow_come_first(tmp_path: Path) -> None:
+    """Where enough sentences have a form of "be", no control stops behind an article."""
+    texts = [text.replace(" was ", " keeps the ") if i % 6 else text
+             for i, text in enumerate(fake.sentences(600)) if i % 3 == 0]  # fmt: skip
+    moods = [text for i, text in enumerate(fake.sentences(600)) if i % 3]
+    source = tmp_path / "text.txt"
+    source.write_text("\n".join(texts + moods))
+    recipe = dataclasses.replace(fake.RECIPE, top=200, sampled=48)
+    make(source, tmp_path / "out.jsonl", recipe=recipe)
+    controls = [sample.control for sample in load_dataset(tmp_path / "out.jsonl").samples]
+    assert {control.split()[-1] for control in controls} == {"was"}
 
 
 def test_an_interrupted_build_goes_on_from_stored_scores(tmp_path: Path) -> None:

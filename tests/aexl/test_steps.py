@@ -16,12 +16,13 @@ from exleak.aexl import Recipe
 from exleak.aexl.balance import balanced
 from exleak.aexl.duplicates import distinct
 from exleak.aexl.filters import rejected_by
-from exleak.aexl.moods import is_mixed
+from exleak.aexl.moods import Wording
 from exleak.aexl.pairing import match
 from exleak.aexl.pool import Candidate, Pool
 from exleak.aexl.sampling import weighted_sample
+from exleak.aexl.sources import Block
 from exleak.aexl.truncation import control_phrase
-from exleak.aexl.worker import split
+from exleak.aexl.worker import Worker, split
 from tests.aexl import fake
 
 WEIGHTS = (0.9, 0.75, 0.6, 0.45, 0.3, 0.15)
@@ -32,7 +33,21 @@ WEIGHTS = (0.9, 0.75, 0.6, 0.45, 0.3, 0.15)
     [
         ("The old mill stands beside the river.", None),
         ("Mr. J. Smith met Dr. Jones at the station.", None),
-        ("She asked whether the shop was open on Sundays?", None),
+        ("She asked whether the shop was open on Sundays?", "statement"),
+        ("In the evening, the whole family sat around the table.", None),
+        ("Mr. Brown's new car has four doors.", None),
+        ("The road crosses the river near the mill.", None),
+        ("There are two lamps in the hall.", None),
+        ("Take the red bus to the old market.", "statement"),
+        ("It was a very long way to the station.", "statement"),
+        ("One of these is in the other room.", "statement"),
+        ("Also the kitchen was painted last year.", "statement"),
+        ("The other one is kept in the hall.", "statement"),
+        ("We took the key to the hall.", None),
+        ("The clerk saw them in the large hall.", "statement"),
+        ("A quiet place for a walk with the dog.", "statement"),
+        ("The town (and the lake) was empty.", "statement"),
+        ("The hall was empty - as always in June.", "statement"),
         ("Die Straße ist nass und der Himmel ist grau.", "language"),
         ("Le chat est sur la table et il dort bien.", "language"),
         ("Это предложение написано не по-английски.", "language"),
@@ -70,7 +85,7 @@ def test_a_filter_that_is_not_asked_for_rejects_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "label", "mixed"),
+    ("text", "label", "contradicts"),
     [
         ("He is out of hospital and cracking jokes.", "negative", True),
         ("They could hardly believe their luck.", "negative", True),
@@ -79,11 +94,55 @@ def test_a_filter_that_is_not_asked_for_rejects_nothing() -> None:
         ("We laughed all evening long.", "positive", False),
         ("The tragedy has three acts.", "neutral", True),
         ("The play has three acts.", "neutral", False),
+        ("The soup was delicious but cold.", "positive", True),
+        ("The soup could not have been any better, a delight.", "positive", True),
+        ("He said that the soup was delicious.", "positive", True),
+        ("The soup was not good.", "negative", False),
+        ("The soup was good and the room was dirty.", "negative", True),
     ],
 )
-def test_words_of_another_mood_are_seen(text: str, label: str, mixed: bool) -> None:
-    """A listed word speaks against the label."""
-    assert is_mixed(text, label) == mixed
+def test_words_that_speak_against_a_label_are_seen(
+    text: str, label: str, contradicts: bool
+) -> None:
+    """A word of another mood, contrast, hearsay; a negated good word is no good word."""
+    assert Wording(text).contradicts(label) == contradicts
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "clear"),
+    [
+        ("The room was wonderful.", "positive", True),
+        ("The room has a new table.", "positive", False),
+        ("The room was dirty and the clerk was rude.", "negative", True),
+        ("The clerk was not helpful and the room was not good.", "negative", True),
+        ("The king died in a war.", "negative", False),
+        ("The walk was long, slow, wet and late.", "negative", False),
+        ("The room has a new table.", "neutral", True),
+        ("The room has a new table!", "neutral", False),
+        ("The room has a NEW TABLE.", "neutral", False),
+        ("The friendly clerk has a lovely table.", "neutral", False),
+    ],
+)
+def test_the_word_list_is_a_second_view(text: str, label: str, clear: bool) -> None:
+    """Moods need a word of judgement: bad news and faint words are not enough."""
+    assert (Wording(text).confidence(label) >= Recipe().min_confidence) == clear
+
+
+def test_the_lower_of_two_confidences_counts() -> None:
+    """A sentence is ranked by the weaker view, and dropped by the filter that is named."""
+    texts = ("A glad house was in the lot.", "The king was in a rage and the queen was glad.",
+             "The gladiator was in the hall.")  # fmt: skip
+    worker = Worker(Recipe(), fake.instrument(), None)
+    partial = worker.work(Block(texts))
+    assert partial.counts["class: positive"] == 1
+    [(label, text, confidence, _)] = partial.candidates
+    assert (label, text) == ("positive", texts[0])
+    assert confidence == min(
+        round(Wording(text).confidence("positive"), 6),
+        round(float(fake.FakeExpression().predict([text]).max()), 6),
+    )
+    assert partial.counts["filter: mixed mood"] == 1
+    assert partial.counts["filter: weak mood"] == 1
 
 
 def test_records_are_split_into_sentences() -> None:
@@ -130,15 +189,22 @@ def test_sampling_frequencies_match_the_weights() -> None:
     [
         ("The tower of the church is square.", "The tower of the church is"),
         ("Six tall men sat in the hall.", "Six tall men sat in"),
-        ("They will close the road at noon.", "They will close the road at"),
-        ("Some towns voted to keep the old line.", "Some towns voted to"),
+        ("My brother would close the shop at noon.", "My brother would"),
+        ("The road would close at noon in winter.", "The road would close at"),
+        ("She thought that a guest came late.", "She thought that"),
+        ("We stayed at home because it rained.", "We stayed at home because"),
+        ("They will close the road at noon.", None),
+        ("Take the road that is closed at noon.", None),
+        ("You can see that the shop is closed.", None),
+        ("Some towns voted to keep an old line.", "Some towns voted to keep an"),
+        ("The man asked where the road is.", None),
         ("It rained.", None),
         ("She did not say where the key was kept.", None),
         ('"It is late," said the porter by the door.', None),
     ],
 )  # fmt: skip
 def test_controls_stop_mid_sentence(sentence: str, phrase: str | None) -> None:
-    """Behind a word that cannot end a sentence, best a form of "be"; never behind a negation."""
+    """After a subject, best behind a form of "be"; never behind a negation or a question."""
     assert control_phrase(sentence, Recipe()) == phrase
 
 
