@@ -178,6 +178,19 @@ def test_controls_that_any_mood_can_follow_come_first(tmp_path: Path) -> None:
     assert {control.split()[-1] for control in controls} == {"was"}
 
 
+def test_a_control_holds_no_word_with_a_mood(tmp_path: Path) -> None:
+    """Neither to the scorer nor to the word list, though its sentence passes as neutral."""
+    source = tmp_path / "text.txt"
+    lines = [text.replace("The ", "The friendly ") if i % 2 else text
+             for i, text in enumerate(fake.sentences(600))]  # fmt: skip
+    source.write_text("\n".join(lines))
+    recipe = dataclasses.replace(fake.RECIPE, top=200, sampled=100)
+    make(source, tmp_path / "out.jsonl", recipe=recipe)
+    samples = load_dataset(tmp_path / "out.jsonl").samples
+    assert any("friendly" in sample.neutral for sample in samples)
+    assert not any("friendly" in sample.control for sample in samples)
+
+
 def test_an_interrupted_build_goes_on_from_stored_scores(tmp_path: Path) -> None:
     """A second run scores only what the first one did not get to."""
     source = fake.write(tmp_path / "text.txt", 2000)

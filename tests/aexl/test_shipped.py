@@ -46,7 +46,7 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_command_fills_a_dataset(rebuilt: Path) -> None:
-    """The corpus has enough plain statements, and nearly enough controls that any mood can follow."""
+    """Enough plain statements, and nearly enough controls that any mood can follow."""
     samples = load_dataset(rebuilt).samples
     assert len(samples) == 200
     assert sum(is_closed(sample.control) for sample in samples) <= 40

@@ -97,7 +97,7 @@ def test_a_filter_that_is_not_asked_for_rejects_nothing() -> None:
         ("The soup was delicious but cold.", "positive", True),
         ("The soup could not have been any better, a delight.", "positive", True),
         ("He said that the soup was delicious.", "positive", True),
-        ("The soup was not good.", "negative", False),
+        ("The soup was never good.", "negative", False),
         ("The soup was good and the room was dirty.", "negative", True),
     ],
 )
@@ -198,6 +198,7 @@ def test_sampling_frequencies_match_the_weights() -> None:
         ("You can see that the shop is closed.", None),
         ("Some towns voted to keep an old line.", "Some towns voted to keep an"),
         ("The man asked where the road is.", None),
+        ("The man saw the shop that was new.", "The man saw the"),
         ("It rained.", None),
         ("She did not say where the key was kept.", None),
         ('"It is late," said the porter by the door.', None),
