@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from exleak.datasets import dataset_names, load_dataset
-from exleak.errors import SettingsError
+from exleak.errors import DatasetError, SettingsError
 from exleak.logs import (
     deepeval,
     every_eval_ever,
@@ -47,7 +47,7 @@ class Reader(Protocol):
         """Its prompts, with their generations."""
 
 
-#: In the order in which they are asked; the last takes every file.
+#: In the order in which they are asked; the last takes every table.
 READERS: tuple[Reader, ...] = (
     lm_eval, inspect_ai, every_eval_ever, helm, promptfoo, deepeval, tables,
 )  # fmt: skip
@@ -93,7 +93,12 @@ def read_log(
     is_own = "generations" in head.value and any(name in head.value for name in _OWN)
     if is_own and not columns:
         return Log(read_generations(path))
-    reader = tables if is_own else next(found for found in READERS if found.recognises(head))
+    reader = tables if is_own else next((one for one in READERS if one.recognises(head)), None)
+    if reader is None:
+        raise DatasetError(
+            f"{path}: JSON of an unknown tool, with the fields {', '.join(head.value)}; these are "
+            f"read: {'; '.join(one.NAME for one in READERS)}"
+        )
     if columns and reader is not tables:
         raise SettingsError(f"{path}: columns are for tables, and this is one of {reader.NAME}")
     answers = reader.read(path, head, columns)

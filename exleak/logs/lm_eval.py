@@ -48,12 +48,14 @@ def _asked(line: Node) -> Asked:
     prompt, settings = requests[0]
     if not isinstance(settings.value, dict):
         raise _no_generations(line, "a request without settings of generation")
-    (responses,) = line["resps"].items()
+    responses = line["resps"].items()
+    if len(responses) != 1:
+        raise line["resps"].error("one list of texts")
     id_ = line["doc"].get("id") if isinstance(line["doc"].value, dict) else None
     return Asked(
         line.where,
         wordings(_text(prompt), line.where),
-        tuple(item.text() for item in responses.items()),
+        tuple(item.text() for item in responses[0].items()),
         None if id_ is None else str(id_.value),
     )
 

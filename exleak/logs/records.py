@@ -68,12 +68,12 @@ class Head:
     """The beginning of a file, by which its format is found out.
 
     Attributes:
-        kind: How it is written: a zip archive, Parquet, JSON (one object, or one a line), or other
-            text.
+        kind: How it is written: a zip archive, Parquet, a JSON object over several lines, JSON
+            objects one a line, or other text.
         value: The first JSON object.
     """
 
-    kind: Literal["zip", "parquet", "json", "text"]
+    kind: Literal["zip", "parquet", "object", "lines", "text"]
     value: dict[str, Any]
 
     def has(self, *names: str) -> bool:
@@ -97,9 +97,11 @@ def head_of(path: Path) -> Head:
     if start == b"PAR1":
         return Head("parquet", {})
     text = read_text(path).lstrip()
+    if text.startswith("["):
+        raise DatasetError(f"{path}: a JSON list; write its objects one a line (JSON lines)")
     if not text.startswith("{"):
         return Head("text", {})
     first = text.partition("\n")[0].strip()
-    # An object over several lines, or else one a line.
-    value = whole(text, str(path)).value if first == "{" else object_in(first, f"{path}, line 1")
-    return Head("json", value)
+    if first == "{":
+        return Head("object", whole(text, str(path)).value)
+    return Head("lines", object_in(first, f"{path}, line 1"))

@@ -18,8 +18,8 @@ _GENERATION = ("generation", "generations", "output", "response", "completion")
 
 
 def recognises(head: Head) -> bool:
-    """Parquet, and any text that is not JSON; JSON lines if nothing else is recognised."""
-    return True
+    """Any file of rows: what the readers of tools have not recognised."""
+    return head.kind in ("parquet", "lines", "text")
 
 
 def read(path: Path, head: Head, columns: Columns) -> Answers:
@@ -78,13 +78,16 @@ def _column(
     has = f"it has {', '.join(names)}"[:200]
     wanted = " or ".join(map(repr, usual if given is None else (given,)))
     problem = f"no column {wanted}; {has}" if not found else f"columns {', '.join(found)}"
-    raise DatasetError(f"{path}: {problem}: name one with --{what}-column")
+    raise DatasetError(
+        f"{path}: {problem}: name one with --{what}-column (if this is no table, "
+        "docs/other-tools.md lists the formats that are read)"
+    )
 
 
 def _rows(path: Path, head: Head) -> Iterator[Node]:
     if head.kind == "parquet":
         return _parquet(path)
-    return lines(path) if head.kind == "json" else _csv(path)
+    return lines(path) if head.kind == "lines" else _csv(path)
 
 
 def _csv(path: Path) -> Iterator[Node]:
