@@ -16,9 +16,14 @@ from exleak.store import read_generations, write_generations
 from tests.helpers.instruments import WORDS
 from tests.helpers.logs import (
     WRITERS,
+    Rows,
+    deepeval_run,
+    helm_state,
     hexl_rows,
     inspect_log,
+    instances,
     lm_eval_samples,
+    promptfoo_results,
     write_archive,
 )
 
@@ -150,3 +155,44 @@ def test_columns_are_named(columns: Columns, names: tuple[str, ...], tmp_path: P
     lines = [dict(zip(names, (row.prompt, *row.generations, row.id), strict=True)) for row in rows]
     (tmp_path / "t").write_text("\n".join(map(json.dumps, lines)))
     assert read_log(tmp_path / "t", None, columns).rows == rows
+
+
+def _failed(tool: str, path: Path, rows: Rows) -> None:
+    """Write a file whose first request has failed."""
+    value: Any
+    match tool:
+        case "inspect":
+            value = inspect_log(rows)
+            value["samples"][-1].update(error={"message": "a"}, output={"choices": []})
+        case "helm":
+            value = helm_state(rows)
+            value["request_states"][0]["result"] = {"success": False, "completions": []}
+        case "promptfoo":
+            results = promptfoo_results(rows)
+            results[0].update(response={"error": "a"})
+            value = {"results": {"results": results}}
+        case "deepeval":
+            value = deepeval_run(rows)
+            value["testRunData"]["testCases"][0]["actualOutput"] = None
+        case "instances":
+            lines = [{**instances(rows)[0], "error": "a"}, *instances(rows)[1:]]
+            path.write_text("\n".join(map(json.dumps, lines)))
+            return
+        case _:
+            table = [{"prompt": row.prompt, "a": None, "b": row.generations[0]} for row in rows]
+            path.write_text("\n".join(map(json.dumps, table)))
+            return
+    path.write_text(json.dumps(value, indent=1))
+
+
+@pytest.mark.parametrize("tool", ["inspect", "helm", "promptfoo", "deepeval", "instances", "table"])
+def test_a_failed_request_is_no_generation(tool: str, tmp_path: Path) -> None:
+    """It is counted."""
+    rows = hexl_rows()
+    _failed(tool, tmp_path / "log", rows)
+    log = read_log(
+        tmp_path / "log", None, Columns("prompt", ("a", "b")) if tool == "table" else None
+    )
+    count = len(rows) if tool == "table" else 1
+    assert f"{count} requests failed and have no generation" in log.notes
+    assert "" not in [text for row in log.rows for text in row.generations]
