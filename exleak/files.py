@@ -7,6 +7,7 @@ apostrophe, as OWASP's page on CSV injection advises; :func:`restore` removes it
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import os
@@ -80,6 +81,24 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise DatasetError(
             f"{path}: not UTF-8 text ({error}); in a spreadsheet, save it as “CSV UTF-8”"
+        ) from None
+
+
+def library(name: str, purpose: str) -> Any:
+    """A library of the extra ``aexl``, which reads some formats.
+
+    Args:
+        name: The module.
+        purpose: What needs it, for the error.
+
+    Raises:
+        DatasetError: It is not installed; the message says what to install.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise DatasetError(
+            f"{purpose} needs {name.partition('.')[0]}: pip install 'exleak[aexl]'"
         ) from None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import csv
 import gzip
-import importlib
 import io
 import json
 import lzma
@@ -20,6 +19,7 @@ from typing import IO, Any
 
 from exleak.aexl.wrapped import paragraphs
 from exleak.errors import DatasetError, SettingsError
+from exleak.files import library
 from exleak.hub import within_reach
 
 #: A record's text, the reason if it has none, and the bytes of the part read so far.
@@ -133,7 +133,7 @@ def _decompressed(raw: IO[bytes], path: Path) -> Any:
     suffix = path.suffix.lower()
     if suffix == ".zst":
         # Unlike the zstandard package, this reader detects a truncated file.
-        return _library("pyarrow", "a .zst file").CompressedInputStream(raw, "zstd")
+        return library("pyarrow", "a .zst file").CompressedInputStream(raw, "zstd")
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=raw)
     return openers[suffix](raw) if suffix in openers else raw
@@ -245,8 +245,8 @@ def _delimiter(head: str, reading: Reading) -> str:
 
 
 def _parquet(part: Part, reading: Reading) -> Iterator[Record]:
-    parquet = _library("pyarrow.parquet", "a Parquet file")
-    arrow = _library("pyarrow", "a Parquet file")
+    parquet = library("pyarrow.parquet", "a Parquet file")
+    arrow = library("pyarrow", "a Parquet file")
     try:
         with parquet.ParquetFile(part.name) as file:
             column = _column(dict.fromkeys(file.schema_arrow.names), part.name, reading)
@@ -262,7 +262,7 @@ def _parquet(part: Part, reading: Reading) -> Iterator[Record]:
 
 
 def _hub(part: Part, reading: Reading) -> Iterator[Record]:
-    datasets = _library("datasets", "a dataset of the hub")
+    datasets = library("datasets", "a dataset of the hub")
     try:
         with within_reach(part.name):
             rows = datasets.load_dataset(
@@ -299,12 +299,3 @@ def _column(row: Mapping[str, Any], name: str, reading: Reading) -> str:
 def _field(row: Mapping[str, Any], column: str) -> tuple[str, str | None]:
     value = row.get(column)
     return (value, None) if isinstance(value, str) else ("", "no text")
-
-
-def _library(name: str, purpose: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise DatasetError(
-            f"{purpose} needs {name.partition('.')[0]}: pip install 'exleak[aexl]'"
-        ) from None

@@ -11,16 +11,19 @@ from exleak.cli.gate import EXIT
 from exleak.cli.shared import add_instrument, add_json, add_max_rate, check_json, show
 
 if TYPE_CHECKING:
+    from exleak.logs import Log
+    from exleak.measurement import About
     from exleak.records import Measurement
 
-_DESCRIPTION = """Clean, score and rate stored generations: one prompt a line, {"id", "control",
-"condition", "concept", "prompt", "generations"}. Nothing is generated."""
+_DESCRIPTION = """Clean, score and rate stored generations: a generations file, or what another
+tool wrote (lm-evaluation-harness, Inspect, HELM, promptfoo, deepeval, Every Eval Ever, a table),
+found out by its content (docs/other-tools.md). Nothing is generated."""
 
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
     parser = commands.add_parser("score", help="score a generations file", description=_DESCRIPTION)
-    parser.add_argument("file", type=Path, metavar="FILE", help="a generations file (JSONL)")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a generations file, or a log")
     add_instrument(parser)
     parser.add_argument(
         "--raw",
@@ -32,29 +35,65 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--model", default="", metavar="NAME", help="what reports call the model")
     parser.add_argument(
-        "--dataset", metavar="NAME", help="what reports call the dataset (default: FILE's name)"
+        "--dataset",
+        metavar="NAME",
+        help="the dataset that a log's prompts are of, a name or a file (default: the shipped "
+        "ones are tried); for a generations file, what reports call it (default: FILE's name)",
     )
+    _add_columns(parser)
     add_json(parser)
     add_max_rate(parser)
     parser.set_defaults(run=_run)
 
 
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    columns = parser.add_argument_group("columns of a table (CSV, TSV, JSON lines, Parquet)")
+    columns.add_argument("--prompt-column", metavar="NAME", help="the prompt's text")
+    columns.add_argument(
+        "--generation-column",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a generation, or a list of them; may be given several times",
+    )
+    columns.add_argument("--id-column", metavar="NAME", help="the prompt's id in the dataset")
+
+
 def _run(options: argparse.Namespace) -> int:
     from exleak.gate.limits import Limits
-    from exleak.measurement import About, score
+    from exleak.logs import Columns, read_log
+    from exleak.measurement import score
     from exleak.reports import render
 
     check_json(options.json)
+    columns = Columns(options.prompt_column, tuple(options.generation_column), options.id_column)
+    log = read_log(options.file, options.dataset, columns)
     measurement = score(
-        options.file,
+        log.rows,
         options.instrument,
         limits=Limits(max_rate=options.max_rate),
         raw=options.raw,
         decimals=options.decimals,
-        about=About(model=options.model, dataset=options.dataset or options.file.stem),
+        about=_about(log, options),
     )
     show(_lines(measurement), render("json", [measurement]), options.json)
     return EXIT[measurement.verdict.outcome]
+
+
+def _about(log: Log, options: argparse.Namespace) -> About:
+    """The origin of the generations; of a log, also which dataset it was."""
+    from exleak.measurement import About
+
+    name, identity = options.dataset or options.file.stem, None
+    if (data := log.dataset) is not None:
+        samples = len({row.id for row in log.rows if row.control is None})
+        name = data.name
+        identity = {
+            "dataset": data.hash,
+            "dataset_version": data.version,
+            "limit": None if samples == len(data.samples) else samples,
+        }
+    return About(model=options.model or log.model, dataset=name, identity=identity, notes=log.notes)
 
 
 def _lines(measurement: Measurement) -> Iterator[str]:
