@@ -15,7 +15,7 @@ from tests.aexl.fake import instrument
 
 SAMPLES = [
     {"id": "a", "control": "The lamp was", "positive": "A glad day it was.",
-     "neutral": "The mill stands here.", "negative": "A grim day."},
+     "neutral": "The mill stands here.", "negative": "An awful day."},
     {"id": "b", "control": "The lamp was", "positive": "a glad day it was.",
      "neutral": "The mill was old.", "negative": "No word of mood at all."},
 ]  # fmt: skip
