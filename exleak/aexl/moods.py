@@ -79,9 +79,14 @@ class Wording:
 
     def __init__(self, sentence: str) -> None:
         self._sentence = sentence
-        lexicon, words = _lexicon(), split_words(normalise(sentence))
+
+    @functools.cached_property
+    def _matches(self) -> list[tuple[str, float, float]]:
+        """Each listed word with its strength and what its context makes of it."""
+        # Found when first asked for: without the filters on mood, nobody asks.
+        lexicon, words = _lexicon(), split_words(normalise(self._sentence))
         found = lexicon.weighted(words) if any(map(_may_match, words)) else []
-        self._matches = [(entry, lexicon.strengths[entry], factor) for _, entry, factor in found]
+        return [(entry, lexicon.strengths[entry], factor) for _, entry, factor in found]
 
     def contradicts(self, label: str) -> bool:
         """Whether a word contradicts the label, or the mood is not that of the whole sentence.

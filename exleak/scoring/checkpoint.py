@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from exleak.errors import InstrumentError
 from exleak.hub import bounded
 
-__all__ = ["content_hash", "load_checkpoint", "max_tokens"]
+__all__ = ["content_hash", "load_checkpoint", "max_tokens", "tokenized"]
 
 Kind = Literal["expression", "semantic"]
 #: The class of transformers that loads each kind, and what its checkpoints hold.
@@ -81,3 +82,11 @@ def max_tokens(model: Any, tokenizer: Any) -> int:
     positions = int(getattr(model.config, "max_position_embeddings", 512))
     reserved = 2 if "roberta" in str(model.config.model_type) else 0
     return min(positions - reserved, int(tokenizer.model_max_length))
+
+
+def tokenized(model: Any, tokenizer: Any, texts: Sequence[str], limit: int) -> Any:
+    """A model's inputs for texts, on its device: padded, and cut to a number of tokens."""
+    inputs = tokenizer(
+        list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt"
+    )
+    return inputs.to(model.device)

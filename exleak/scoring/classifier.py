@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exleak.errors import InstrumentError
-from exleak.scoring.checkpoint import content_hash, load_checkpoint, max_tokens
+from exleak.scoring.checkpoint import content_hash, load_checkpoint, max_tokens, tokenized
 from exleak.surrogates import replace_surrogates
 
 if TYPE_CHECKING:
@@ -137,13 +137,8 @@ class Classifier:
     def _probabilities(self, batch: Sequence[str]) -> NDArray[np.float64]:
         import torch
 
-        inputs = self._tokenizer(
-            [preprocess(text) for text in batch],
-            padding=True,
-            truncation=True,
-            max_length=self._max_tokens,
-            return_tensors="pt",
-        ).to(self._model.device)
+        plain = [preprocess(text) for text in batch]
+        inputs = tokenized(self._model, self._tokenizer, plain, self._max_tokens)
         with torch.inference_mode():
             logits: torch.Tensor = self._model(**inputs).logits
         if not torch.isfinite(logits).all():

@@ -101,35 +101,31 @@ class Encoder:
 
     Args:
         folder: The folder with `model.safetensors` and `tokenizer.json`.
-        changes: What is added to the weights of linear layers (out, in), by their names.
 
     Raises:
         InstrumentError: The weights are not the published ones.
     """
 
-    def __init__(
-        self, folder: Path, changes: Mapping[str, NDArray[np.float32]] | None = None
-    ) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._changes = changes or {}
         self._known: dict[str, NDArray[np.float32]] = {}
 
     def changed(self, changes: Mapping[str, NDArray[np.float32]]) -> Encoder:
-        """Another encoder: this one's weights with changes added, and results of its own."""
-        return Encoder(self._folder, changes)
+        """Another encoder, with results of its own, that shares the weights that do not change.
+
+        Args:
+            changes: What is added to weights (out, in), by their names.
+        """
+        return _Changed(self, changes)
 
     @functools.cached_property
     def _weights(self) -> dict[str, torch.Tensor]:
         # Loaded with the first text: when all scores come from the store, torch is not needed.
-        import torch
         from safetensors.torch import load_file
 
         path = self._folder / "model.safetensors"
         check_weights(path)
-        weights = load_file(path)
-        for name, change in self._changes.items():
-            weights[name] += torch.from_numpy(change)
-        return weights
+        return load_file(path)
 
     @functools.cached_property
     def _tokenizer(self) -> Any:
@@ -262,6 +258,24 @@ class Encoder:
         )
         inner = dense("output.dense", gelu(dense("intermediate.dense", hidden)))
         return norm("output.LayerNorm", hidden + inner)
+
+
+class _Changed(Encoder):
+    """An encoder with changes to the weights of another, which is read and checked once."""
+
+    def __init__(self, published: Encoder, changes: Mapping[str, NDArray[np.float32]]) -> None:
+        super().__init__(published._folder)
+        self._published = published
+        self._changes = changes
+
+    @functools.cached_property
+    def _weights(self) -> dict[str, torch.Tensor]:
+        import torch
+
+        weights = dict(self._published._weights)
+        for name, change in self._changes.items():
+            weights[name] = weights[name] + torch.from_numpy(change)
+        return weights
 
 
 def _padded(tokens: int) -> int:

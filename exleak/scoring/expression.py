@@ -1,4 +1,4 @@
-"""The embedded expression scorer: a small trained head on the frozen sentence encoder."""
+"""The embedded expression scorer: a small trained head on the sentence encoder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["EmbeddedHead"]
 
 
 class EmbeddedHead:
-    """Three-class expression probabilities, without network access or a second encoder pass.
+    """Three-class expression probabilities, without network access.
 
     Args:
         head: The head; by default the newest in the package.

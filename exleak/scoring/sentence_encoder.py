@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from exleak.errors import InstrumentError
 from exleak.hub import bounded
-from exleak.scoring.checkpoint import content_hash, load_checkpoint, max_tokens
+from exleak.scoring.checkpoint import content_hash, load_checkpoint, max_tokens, tokenized
 from exleak.surrogates import replace_surrogates
 
 if TYPE_CHECKING:
@@ -100,13 +100,8 @@ class SentenceEncoder:
         """Token states of the last layer, averaged over each text's tokens (rows, d)."""
         import torch
 
-        inputs = self._tokenizer(
-            [replace_surrogates(text) for text in batch],
-            padding=True,
-            truncation=True,
-            max_length=self._max_tokens,
-            return_tensors="pt",
-        ).to(self._model.device)
+        plain = [replace_surrogates(text) for text in batch]
+        inputs = tokenized(self._model, self._tokenizer, plain, self._max_tokens)
         with torch.inference_mode():
             states = self._model(**inputs).last_hidden_state
         mask = inputs["attention_mask"][:, :, None]
