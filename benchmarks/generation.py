@@ -134,7 +134,7 @@ def replay(form: Any, shapes: list[tuple[int, int, int]]) -> None:
     with torch.inference_mode():
         like = DynamicCache()
         form(ones, ones.bool(), ones - 1, like)
-        cache = SlotCache(like, rows, most, most=most, whole=form.whole)
+        cache = SlotCache(like, rows, most, most=most, whole=form.whole, device=device)
         for size, new, width in shapes:
             ids = ones.expand(size, new)
             mask = torch.ones(size, width, dtype=torch.bool, device=device)

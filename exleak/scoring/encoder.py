@@ -14,10 +14,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exleak.errors import InstrumentError
 from exleak.hub import within_reach
@@ -45,8 +46,8 @@ DENSE = (
 )
 MAX_TOKENS = 256
 KEPT_TEXTS = 20_000
-LENGTH_STEP = 8
-BATCH_TOKENS = 512
+#: Tokens of a block. A text goes into one of the smallest size that holds it.
+BLOCKS = (128, MAX_TOKENS)
 
 
 def weights_folder() -> Path:
@@ -95,9 +96,10 @@ def check_weights(path: Path) -> None:
 class Encoder:
     """Maps texts to mean-pooled token states of the last four layers.
 
-    A text's result does not depend on the other texts, not even in the last bit: its padded
-    length depends on the text alone, and every batch of that length has the same number of rows,
-    so the matrix kernels always see the same shapes.
+    Texts lie one after another in blocks, without padding but for the end of a block. A text's
+    result does not depend on the other texts, not even in the last bit: the size of its block
+    depends on the text alone, so the matrix kernels always see the same shapes, and attention
+    treats each text by itself.
 
     Args:
         folder: The folder with `model.safetensors` and `tokenizer.json`.
@@ -165,9 +167,9 @@ class Encoder:
         return np.array(rows, np.float32).reshape(len(rows), len(POOLED_LAYERS), WIDTH)
 
     def _run(self, texts: Sequence[str]) -> list[tuple[list[int], NDArray[np.float32]]]:
-        """Positions and pooled states of each batch, with one thread per batch.
+        """Positions and pooled states of each block's texts, with one thread per block.
 
-        Threads that each run a whole batch do not synchronise after every operation, which is
+        Threads that each run a whole block do not synchronise after every operation, which is
         many times faster on a busy machine. The number of threads cannot change a result.
         """
         import torch
@@ -176,60 +178,63 @@ class Encoder:
 
         _ = self._weights  # loaded here once, not by every thread
         ids = self.tokenize(texts)
-        groups = list(_groups(ids))
+        blocks = list(_blocks(ids))
         threads = torch.get_num_threads()
         working = min(threads, cpus())
         try:
             with ThreadPoolExecutor(
                 working, initializer=torch.set_num_threads, initargs=(1,)
             ) as pool:
-                means = pool.map(self._means, ([ids[i] for i in group] for group in groups))
-                return list(zip(groups, means, strict=True))
+                means = pool.map(self._means, ([ids[i] for i in block] for block in blocks))
+                return list(zip(blocks, means, strict=True))
         finally:
             torch.set_num_threads(threads)
 
     def _means(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Pooled states (rows, 4, 384) of texts of one padded length; missing rows are padded."""
+        """Pooled states (texts, 4, 384) of one block's texts, the shortest first."""
         import torch
 
-        length = _padded(len(ids[0]))
-        tokens = torch.zeros(_rows(length), length, dtype=torch.long)
-        mask = torch.zeros(_rows(length), length)
-        mask[:, 0] = 1.0
-        for row, own in enumerate(ids):
-            tokens[row, : len(own)] = torch.tensor(own)
-            mask[row, : len(own)] = 1.0
+        runs = _runs(ids)
+        tokens = torch.zeros(_block_size(len(ids[-1])), dtype=torch.long)
+        positions = torch.zeros_like(tokens)
+        for run in runs:
+            own = [token for text in ids[run.first : run.first + run.texts] for token in text]
+            tokens[run.tokens] = torch.tensor(own)
+            positions[run.tokens] = torch.arange(run.length).repeat(run.texts)
         with torch.inference_mode():
-            states = self.states(tokens, mask)
+            states = self.states(tokens, positions, runs)
             kept = torch.stack([states[layer] for layer in POOLED_LAYERS], dim=1)
-            means = (kept * mask[:, None, :, None]).sum(2) / mask.sum(1)[:, None, None]
+            means = torch.cat([run.rows(kept[run.tokens]).mean(1) for run in runs])
         array: NDArray[np.float32] = means.numpy()
         return array
 
-    def states(self, tokens: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
-        """Token states of the embedding layer and the six layers, each (rows, length, 384)."""
+    def states(
+        self, tokens: torch.Tensor, positions: torch.Tensor, runs: Sequence[_Run]
+    ) -> list[torch.Tensor]:
+        """Token states of the embedding layer and the six layers, each (tokens, 384).
+
+        Args:
+            tokens: Wordpieces of one text after another, shape (tokens,).
+            positions: Position of each token in its text, shape (tokens,).
+            runs: Where the texts are. Tokens outside them see nothing.
+        """
         from torch.nn.functional import layer_norm
 
         w = self._weights
         hidden = (
             w["embeddings.word_embeddings.weight"][tokens]
-            + w["embeddings.position_embeddings.weight"][: tokens.shape[1]]
+            + w["embeddings.position_embeddings.weight"][positions]
             + w["embeddings.token_type_embeddings.weight"][0]
         )
         norm = "embeddings.LayerNorm"
         hidden = layer_norm(hidden, (WIDTH,), w[f"{norm}.weight"], w[f"{norm}.bias"], 1e-12)
         states = [hidden]
         for layer in range(LAYERS):
-            states.append(self._layer(f"encoder.layer.{layer}", states[-1], mask))
+            states.append(self._layer(f"encoder.layer.{layer}", states[-1], runs))
         return states
 
-    def _layer(self, name: str, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        from torch.nn.functional import (
-            gelu,
-            layer_norm,
-            linear,
-            scaled_dot_product_attention,
-        )
+    def _layer(self, name: str, hidden: torch.Tensor, runs: Sequence[_Run]) -> torch.Tensor:
+        from torch.nn.functional import gelu, layer_norm, linear
 
         w = self._weights
 
@@ -241,18 +246,10 @@ class Encoder:
                 x, (WIDTH,), w[f"{name}.{part}.weight"], w[f"{name}.{part}.bias"], 1e-12
             )
 
-        rows, length, _ = hidden.shape
-
-        def heads(x: torch.Tensor) -> torch.Tensor:
-            return x.view(rows, length, HEADS, WIDTH // HEADS).transpose(1, 2)
-
         query, key, value = (
-            heads(dense(f"attention.self.{part}", hidden)) for part in ("query", "key", "value")
+            dense(f"attention.self.{part}", hidden) for part in ("query", "key", "value")
         )
-        seen = scaled_dot_product_attention(
-            query, key, value, attn_mask=mask.bool()[:, None, None, :]
-        )
-        context = seen.transpose(1, 2).reshape(rows, length, WIDTH)
+        context = _attention(query, key, value, runs)
         hidden = norm(
             "attention.output.LayerNorm", hidden + dense("attention.output.dense", context)
         )
@@ -278,22 +275,75 @@ class _Changed(Encoder):
         return weights
 
 
-def _padded(tokens: int) -> int:
-    return -(-tokens // LENGTH_STEP) * LENGTH_STEP
+class _Run(NamedTuple):
+    """Texts of one length that lie one after another in a block.
+
+    Attributes:
+        first: The first text's position among those of the block.
+        texts: Number of texts.
+        start: Position of their first token in the block.
+        length: Tokens of each text.
+    """
+
+    first: int
+    texts: int
+    start: int
+    length: int
+
+    @property
+    def tokens(self) -> slice:
+        """Their tokens in the block."""
+        return slice(self.start, self.start + self.texts * self.length)
+
+    def rows(self, states: torch.Tensor) -> torch.Tensor:
+        """Their states by text: (tokens, …) as (texts, length, …)."""
+        return states.view(self.texts, self.length, *states.shape[1:])
 
 
-def _rows(length: int) -> int:
-    return max(1, BATCH_TOKENS // length)
+def _runs(ids: Sequence[Sequence[int]]) -> list[_Run]:
+    """Runs of equally long texts, given the ids of a block's texts."""
+    runs, first, start = [], 0, 0
+    for length, same in itertools.groupby(map(len, ids)):
+        runs.append(_Run(first, len(list(same)), start, length))
+        first, start = first + runs[-1].texts, runs[-1].tokens.stop
+    return runs
 
 
-def _groups(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Batches as positions of texts, all of one padded length."""
-    by_length: dict[int, list[int]] = {}
-    for position, own in enumerate(ids):
-        by_length.setdefault(_padded(len(own)), []).append(position)
-    for length, members in sorted(by_length.items()):
-        for start in range(0, len(members), _rows(length)):
-            yield members[start : start + _rows(length)]
+def _attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, runs: Sequence[_Run]
+) -> torch.Tensor:
+    """Attention within each text; all tensors (tokens, 384)."""
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+
+    def heads(x: torch.Tensor, run: _Run) -> torch.Tensor:
+        return run.rows(x[run.tokens]).view(run.texts, run.length, HEADS, -1).transpose(1, 2)
+
+    context = torch.zeros_like(query)
+    for run in runs:
+        seen = scaled_dot_product_attention(heads(query, run), heads(key, run), heads(value, run))
+        context[run.tokens] = seen.transpose(1, 2).flatten(2).flatten(0, 1)
+    return context
+
+
+def _block_size(tokens: int) -> int:
+    """Tokens of the blocks that hold texts of so many tokens."""
+    return next(size for size in BLOCKS if tokens <= size)
+
+
+def _blocks(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Positions of the texts of each block, the shortest first."""
+    block: list[int] = []
+    used = 0
+    for position in sorted(range(len(ids)), key=lambda i: len(ids[i])):
+        length = len(ids[position])
+        if block and used + length > _block_size(len(ids[block[0]])):
+            yield block
+            block, used = [], 0
+        block.append(position)
+        used += length
+    if block:
+        yield block
 
 
 @functools.cache
