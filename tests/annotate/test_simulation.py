@@ -45,9 +45,9 @@ def simulate(folder: Path, seed: int) -> Report:
 
 @cache
 def truth() -> dict[str, float | None]:
-    """What the same people and the same machine give on 5,000 positive and negative items."""
+    """What the same people and the same machine give on 2,000 positive and negative items."""
     rng = random.Random("truth")
-    items = draw_pairs(list(reference_rows(2500, rng)), Size(), Lots(0, "truth"))
+    items = draw_pairs(list(reference_rows(1000, rng)), Size(), Lots(0, "truth"))
     items = tuple(item for item in items if item.condition != "neutral")
     votes = [_votes(item, rng) for item in items]
     d = np.array(differences(items, MACHINE))
