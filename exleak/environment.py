@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 from collections.abc import Sequence
@@ -70,6 +71,7 @@ def difference(made: Sequence[dict[str, str]], here: dict[str, str]) -> str | No
     return f"the continuations are stored ones, made with {shown}"
 
 
+@functools.cache
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

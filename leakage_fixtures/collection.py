@@ -42,9 +42,11 @@ def check(config: pytest.Config) -> None:
     """
     from exleak.datasets import load_dataset
     from exleak.errors import ExleakError
+    from exleak.reports.layout import layout
 
     session = settings.resolve(config)
     try:
+        layout(session.columns, session.sort, session.group_by)
         for spec in models.models(config):
             models.source(spec, settings.resolve(config, spec)).check()
         for name in session.dataset:
@@ -144,6 +146,7 @@ def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
         _check_looks(config, spec, found)
     if any(item.get_closest_marker("leakage") is not None for item in items):
         _check_files(config)
+        _leave_out_unasked(config, items)
     _adjust_together(config, items)
 
 
@@ -207,7 +210,44 @@ def _check_files(config: pytest.Config) -> None:
 
 def judges_significance(item: pytest.Item) -> bool:
     """Whether a test is the suite's significance test."""
-    return item.get_closest_marker("leakage_significance") is not None
+    return _rule(item) == "significance"
+
+
+def _rule(item: pytest.Item) -> str | None:
+    """The rule that one of the suite's tests judges by."""
+    marker = item.get_closest_marker("leakage_judges")
+    return None if marker is None else str(marker.args[0])
+
+
+def _leave_out_unasked(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the suite's tests of rules that are not set, and of snapshots that are not kept.
+
+    If no leakage test would be left, all stay, and say why they are skipped.
+    """
+    unasked = [item for item in items if not _is_asked(config, item)]
+    leakage = [item for item in items if item.get_closest_marker("leakage")]
+    if unasked and len(unasked) < len(leakage):
+        left_out = set(unasked)
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=unasked)
+
+
+def _is_asked(config: pytest.Config, item: pytest.Item) -> bool:
+    """Whether a test has something to compare with, or is not one of these."""
+    rule, spec = _rule(item), spec_of(item)
+    if item.get_closest_marker("leakage_snapshots"):
+        # Older versions of syrupy lack the second.
+        given = ("update_snapshots", "update_new_snapshots_only")
+        updates = any(getattr(config.option, name, False) for name in given)
+        return updates or (item.path.parent / "__snapshots__" / item.path.stem).is_dir()
+    if rule is None or spec is None:
+        return True
+    found = settings.resolve(config, spec, settings.marker_settings(item))
+    return {
+        "limit": found.max_rate is not None,
+        "significance": found.significance in ("forbid", "require"),
+        "baseline": found.compare is not None,
+    }[rule]
 
 
 def _adjust_together(config: pytest.Config, items: list[pytest.Item]) -> None:

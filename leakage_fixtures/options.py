@@ -293,6 +293,20 @@ class Settings:
         repeatable=True,
         default=(),
     )
+    columns: tuple[str, ...] = option(
+        "columns of the table: names as in a CSV report, with commas",
+        metavar="NAMES",
+        repeatable=True,
+        default=(),
+    )
+    sort: str | None = option(
+        "sort the table by this column; =-NAME has the highest first",
+        metavar="NAME",
+    )
+    group_by: str | None = option(
+        "group the table's rows",
+        choices=("model", "dataset", "outcome"),
+    )
     save: str | None = option(
         "save this run as a baseline of that name",
         metavar="NAME",

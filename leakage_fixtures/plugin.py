@@ -62,8 +62,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register markers, and refuse invalid settings before collection."""
     config.addinivalue_line("markers", "leakage(...): a test of expression leakage")
-    config.addinivalue_line("markers", "leakage_judges: a leakage test that can fail a model")
-    config.addinivalue_line("markers", "leakage_significance: the test that judges W_EL")
+    config.addinivalue_line("markers", "leakage_judges(rule): a test that judges by this rule")
+    config.addinivalue_line("markers", "leakage_snapshots: a test that compares with a snapshot")
     config.addinivalue_line("markers", "gpu: a test whose model runs on CUDA")
     used = settings.in_use(config)
     if used:  # sessions without leakage tests get no per-test hooks

@@ -91,7 +91,7 @@ class TestLeakage:
         if finding := leakage_measurement.verdict.by("usable"):
             _fail(leakage_measurement, finding.outcome, finding.reason)
 
-    @pytest.mark.leakage_judges
+    @pytest.mark.leakage_judges("limit")
     def test_rate_is_within_limit(
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
@@ -99,8 +99,7 @@ class TestLeakage:
         how = "no limit set: --leakage-max-rate X"
         _apply("limit", leakage_measurement, request, how)
 
-    @pytest.mark.leakage_judges
-    @pytest.mark.leakage_significance
+    @pytest.mark.leakage_judges("significance")
     def test_significance_is_as_wanted(
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
@@ -108,7 +107,7 @@ class TestLeakage:
         how = "significance is only reported: --leakage-significance forbid|require"
         _apply("significance", leakage_measurement, request, how)
 
-    @pytest.mark.leakage_judges
+    @pytest.mark.leakage_judges("baseline")
     def test_leaks_no_more_than_baseline(
         self, leakage_measurement: Measurement, request: pytest.FixtureRequest
     ) -> None:
@@ -121,6 +120,7 @@ class TestLeakage:
         if leakage_measurement.verdict.by("non-inferiority"):
             _apply("non-inferiority", leakage_measurement, request, how)
 
+    @pytest.mark.leakage_snapshots
     def test_rates_match_snapshot(
         self, leakage_measurement: Measurement, leakage_snapshot: Any
     ) -> None:

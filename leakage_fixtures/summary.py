@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pytest
 
     from exleak.records import Compared, Measurement
+    from exleak.reports.layout import Layout
 
 #: Least number of checkpoints that form a series.
 _SERIES = 3
@@ -52,6 +53,7 @@ class Summary:
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], dict[str, Entry]] = {}
         self.remarks: list[str] = []
+        self.problems: list[str] = []
         self.has_report = False
 
     def add(self, reported: dict[str, Any]) -> None:
@@ -109,7 +111,7 @@ class Summary:
             try:
                 write_report(Path(path), self.measurements)
             except OSError as error:
-                self.remarks.append(f"report {path} NOT written: {error.strerror or error}")
+                self.problems.append(f"report {path} NOT written: {error.strerror or error}")
                 continue
             self.has_report = True
             self.remarks.append(f"report: {path}")
@@ -129,12 +131,12 @@ class Summary:
         cut_short = exitstatus not in (0, 1, NOT_MEASURED, INCONCLUSIVE)
         if unusable or cut_short:
             reason = f"{', '.join(unusable)} unusable" if unusable else "the run was cut short"
-            self.remarks.append(f"baseline {name} NOT saved: {reason}")
+            self.problems.append(f"baseline {name} NOT saved: {reason}")
             return
         try:
             path = save(folder, name, found)
         except OSError as error:
-            self.remarks.append(f"baseline {name} NOT saved: {error.strerror or error}")
+            self.problems.append(f"baseline {name} NOT saved: {error.strerror or error}")
             return
         self.remarks.append(f"baseline saved: {path} (commit it, so that later runs compare)")
 
@@ -156,7 +158,7 @@ class Summary:
             try:
                 steps = series([entry.measurement for entry in group], metric=metric)
             except ComparisonError as error:
-                self.remarks.append(str(error))
+                self.problems.append(str(error))
                 continue
             for entry, step in zip(group, steps, strict=True):
                 measurement = replace(entry.measurement, series=step)
@@ -173,19 +175,44 @@ def _severity(entry: Entry) -> int:
 
 
 def show(terminal: Any, summary: Summary) -> None:
-    """Print the table, the series, remarks, inconclusive results and next steps."""
+    """Print the table, the series, remarks, inconclusive results and next steps.
+
+    With ``-q`` only the table and what went wrong.
+    """
     from exleak.reports.terminal import next_steps, series_lines, table
 
     terminal.section("expression leakage", bold=True)
     expected = {entry.key for entry in summary.ordered if entry.expected}
-    for line, outcome in table(summary.measurements, expected):
+    chosen, is_narrow = _layout(terminal, summary, expected)
+    for line, outcome in table(summary.measurements, expected, chosen):
         terminal.write_line(line, **_COLOURS.get(outcome, {}))
+    for problem in summary.problems:
+        terminal.write_line(problem, yellow=True)
+    if terminal.verbosity < 0:
+        return
     for line, is_worse in series_lines(summary.measurements):
         terminal.write_line(line, red=is_worse)
     for remark in summary.remarks:
         terminal.write_line(remark)
     for line in next_steps(summary.measurements, expected, has_report=summary.has_report):
         terminal.write_line(line)
+    if is_narrow:
+        terminal.write_line("more columns: a wider terminal, or --leakage-columns NAMES")
+
+
+def _layout(terminal: Any, summary: Summary, expected: set[tuple[str, str]]) -> tuple[Layout, bool]:
+    """The table's layout, and whether it has fewer columns because the terminal is narrow."""
+    from exleak.reports.layout import COMPACT, layout
+    from exleak.reports.terminal import table
+
+    session = settings.resolve(terminal.config)
+    chosen = layout(session.columns, session.sort, session.group_by)
+    if session.columns or not terminal.isatty:
+        return chosen, False
+    lines = [line for line, _ in table(summary.measurements, expected, chosen)]
+    if max(map(len, lines)) <= terminal._tw.fullwidth:
+        return chosen, False
+    return layout(COMPACT, session.sort, session.group_by), True
 
 
 _COLOURS: dict[str | None, dict[str, bool]] = {
@@ -193,5 +220,6 @@ _COLOURS: dict[str | None, dict[str, bool]] = {
     "fail": {"red": True},
     "unusable": {"red": True},
     "inconclusive": {"yellow": True},
+    "expected": {"yellow": True},
     "heading": {"bold": True},
 }

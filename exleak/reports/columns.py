@@ -14,11 +14,11 @@ from typing import Any
 
 from exleak.gate.comparison import BASELINE_ALPHA
 from exleak.records import Measurement, Outcome, Rate, Step
-from exleak.reports.formatting import interval, number, p_value
+from exleak.reports.formatting import interval, number, p_value, signed, value
 
 
-def _limit(value: float | None) -> str:
-    return "-" if value is None else f"{value:g}"
+def _limit(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:g}"
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,20 @@ class Column:
             there.
         shown: Formats the value for these tables.
         latex: The heading for LaTeX, if different.
+        only_known: Whether tables leave it out where no measurement has it.
     """
 
     place: str
     name: str | None
     heading: str | None = None
-    shown: Callable[[Any], str] = number
+    shown: Callable[[Any], str] = value
     latex: str | None = None
+    only_known: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its heading, or its name where it has none."""
+        return self.heading or self.name or self.place
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -72,6 +79,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("verdict.limit", "limit", "limit", _limit),
     Column("verdict.outcome", "outcome"),
     Column("verdict.detectable", "detectable"),
+    Column("verdict.comparison.delta", "delta", "Δ", signed, only_known=True),
     Column("interim.used", "samples"),
     Column("generations.prompts", "prompts"),
     Column("generations.per_prompt", "generations"),
@@ -82,7 +90,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("sampling.mitigation", "mitigation"),
 )
 #: The columns of the summary table.
-SUMMARY: tuple[Column, ...] = tuple(column for column in COLUMNS if column.heading is not None)
+SUMMARY: tuple[Column, ...] = tuple(
+    column for column in COLUMNS if column.heading is not None and not column.only_known
+)
 HEADINGS: tuple[str, ...] = tuple(column.heading or "" for column in SUMMARY)
 
 #: Label and place of each rate.
@@ -144,22 +154,22 @@ OUTCOMES: dict[Outcome | None, str] = {
 
 def lookup(measurement: Measurement, place: str) -> Any:
     """The value at a place such as ``"expression.interval.0"``; ``None`` if there is none."""
-    value: Any = measurement
+    found: Any = measurement
     for key in place.split("."):
-        if value is None:
+        if found is None:
             return None
-        if isinstance(value, dict):
-            value = value.get(key)
-        elif isinstance(value, tuple):
-            value = value[int(key)]
+        if isinstance(found, dict):
+            found = found.get(key)
+        elif isinstance(found, tuple):
+            found = found[int(key)]
         else:
-            value = getattr(value, key)
-    return value
+            found = getattr(found, key)
+    return found
 
 
-def cells(measurement: Measurement) -> Iterator[str]:
-    """The formatted :data:`SUMMARY` columns of one measurement."""
-    return (column.shown(lookup(measurement, column.place)) for column in SUMMARY)
+def cells(measurement: Measurement, columns: Sequence[Column] = SUMMARY) -> Iterator[str]:
+    """The formatted columns of one measurement, by default the :data:`SUMMARY`'s."""
+    return (column.shown(lookup(measurement, column.place)) for column in columns)
 
 
 def outcome_of(measurement: Measurement, word: str | None = None) -> str:
@@ -191,9 +201,9 @@ def rate_rows(measurement: Measurement) -> Iterator[tuple[str, str, Rate]]:
 def fact_rows(measurement: Measurement) -> Iterator[tuple[str, str, Any, str]]:
     """Label, place, value and text of the :data:`FACTS` that are not null."""
     for label, place, shown in FACTS:
-        value = lookup(measurement, place)
-        if value is not None:
-            yield label, place, value, shown(value)
+        found = lookup(measurement, place)
+        if found is not None:
+            yield label, place, found, shown(found)
 
 
 def setting_rows(measurement: Measurement) -> Iterator[tuple[str, str]]:
@@ -202,12 +212,12 @@ def setting_rows(measurement: Measurement) -> Iterator[tuple[str, str]]:
         yield from _flatten(part, getattr(measurement, part))
 
 
-def _flatten(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
+def _flatten(name: str, part: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(part, dict):
+        for key, item in part.items():
             yield from _flatten(f"{name}.{key}", item)
-    elif value is not None:
-        yield name, str(value)
+    elif part is not None:
+        yield name, str(part)
 
 
 def series_mark(step: Step) -> str:

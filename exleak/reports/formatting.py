@@ -24,6 +24,16 @@ def number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def signed(value: float | None) -> str:
+    """A difference of rates with its sign, or a dash if it is undefined."""
+    return "-" if value is None else f"{value:+.3f}"
+
+
+def value(value: object) -> str:
+    """A rate as :func:`number` shows it, a count or a text as it is, or a dash."""
+    return number(value) if value is None or isinstance(value, float) else str(value)
+
+
 def interval(value: Sequence[float] | None) -> str:
     """An interval, or a dash if it is undefined."""
     return "-" if value is None else f"{value[0]:.2f} to {value[1]:.2f}"

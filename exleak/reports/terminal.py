@@ -7,46 +7,70 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from exleak.records import Continuation, Expression, Measurement, Outcome
-from exleak.reports.columns import HEADINGS, KINDS, cells, outcome_of, series_mark
+from exleak.reports.columns import KINDS, Column, cells, outcome_of, series_mark
 from exleak.reports.formatting import interval, number, p_value, printable, tail
+from exleak.reports.layout import Layout
 
 _WORST = 3
-_WIDTH = 96
+_WIDTH = 74
+#: Width of each of the two continuations of a pair.
+_SIDE = 34
 _BAR = 24
 _NEXT_WIDTH = 78
 
 
 def table(
-    measurements: Sequence[Measurement], expected: set[tuple[str, str]]
+    measurements: Sequence[Measurement],
+    expected: set[tuple[str, str]],
+    layout: Layout | None = None,
 ) -> Iterator[tuple[str, str | None]]:
-    """Lines of the summary table, each with its outcome.
+    """Lines of the summary table, each with its outcome; "expected" for an expected failure.
 
     Args:
         measurements: Measurements in display order.
         expected: (model, dataset) of those that are expected to fail.
+        layout: Columns, order and groups; an empty line stands between two groups.
     """
-    head = ("model", "data", *HEADINGS, "outcome")
-    rows = [head, *(_cells(m, (m.model, m.dataset) in expected) for m in measurements)]
+    layout = layout or Layout()
+    columns = layout.columns_for(measurements)
+    groups = [
+        [_row(m, (m.model, m.dataset) in expected, columns) for m in group]
+        for group in layout.groups(measurements)
+    ]
+    head = ("model", "data", *(column.title for column in columns), "outcome")
+    rows = [head, *(row for group in groups for row, _ in group)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    outcomes = ["heading", *(m.verdict.outcome for m in measurements)]
-    for row, outcome in zip(rows, outcomes, strict=True):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield line.rstrip(), outcome
+
+    def line(row: Sequence[str]) -> str:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        return "  ".join(cells).rstrip()
+
+    yield line(head), "heading"
+    for group in groups:
+        if group is not groups[0]:
+            yield "", None
+        yield from ((line(row), outcome) for row, outcome in group)
 
 
-def _cells(measurement: Measurement, expected: bool) -> tuple[str, ...]:
+def _row(
+    measurement: Measurement, expected: bool, columns: Sequence[Column]
+) -> tuple[tuple[str, ...], str | None]:
+    """The cells of a measurement, and its outcome."""
+    found: str | None = measurement.verdict.outcome
     word = None
     if expected:
-        found = measurement.verdict.outcome
         word = "caught, as expected" if found == "fail" else f"{found}, expected to fail"
-    return (
+        found = "expected" if found == "fail" else found
+    row = (
         tail(printable(measurement.label, 500), 40),
         printable(measurement.dataset, 16),
-        *cells(measurement),
+        *cells(measurement, columns),
         outcome_of(measurement, word),
     )
+    return row, found
 
 
 def series_lines(measurements: Sequence[Measurement]) -> Iterator[tuple[str, bool]]:
@@ -158,9 +182,22 @@ def _mood_or_echo(expression: Expression) -> Iterator[str]:
 
 
 def _example(item: Continuation) -> list[str]:
+    """A pair: the prompt, and below it the continuations with and without the sentence."""
     wrapped = textwrap.wrap(f"{item.condition}: {printable(item.prompt, 300)}", _WIDTH)
+    sides = [
+        [
+            f"with the sentence: {item.probability:.2f}, {KINDS[item.restates]}",
+            *textwrap.wrap(printable(item.sentence), _SIDE),
+        ],
+        [
+            f"without it: {item.control_probability:.2f}",
+            *textwrap.wrap(printable(item.control_sentence), _SIDE),
+        ],
+    ]
     return [
         *(f"    {line}" for line in wrapped),
-        f"      → {printable(item.sentence)}  ({item.probability:.2f}, {KINDS[item.restates]})",
-        f"      without it → {printable(item.control_sentence)}  ({item.control_probability:.2f})",
+        *(
+            f"      {left:{_SIDE}} │ {right}".rstrip()
+            for left, right in zip_longest(*sides, fillvalue="")
+        ),
     ]

@@ -73,7 +73,7 @@ def test_a_marked_checkpoint_ends_it(
     assert "checkpoint-20" in shown
     assert "← MARKED: leaks more than checkpoint-10" in shown
     assert "checkpoint-30" not in shown
-    assert shown.count("without it →") == 3
+    assert shown.count("│ without it: ") == 3
     assert "checkpoint-20: mood: the directional rate of the continuations that restate" in shown
     assert f"    exleak report {tmp_path / 'report.json'} -o leakage.html\n" in shown
     assert f"    exleak watch {out} --keep-going" in shown

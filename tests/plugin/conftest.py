@@ -30,6 +30,15 @@ def unusable():
 """
 
 
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama that writes short sentences, which take little time to score."""
+    from tests.helpers import checkpoints
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "llama"
+    return checkpoints.save_stand_in(folder, "Llama", instruct=False, seed=0)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _modules_stay(llama: Path) -> None:
     """Import what a session needs, and load the instrument, before the first one.

@@ -32,7 +32,7 @@ def test_adapters_are_a_series_like_other_checkpoints(
     """Each with its base model; that they do nothing is said of each."""
     (lora / "step-11").mkdir()
     result = measure(f"--leakage-model={lora}/step-*", "--leakage-max-rate=1")
-    result.assert_outcomes(passed=4, skipped=6)
+    result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["step-9 * pass", "step-10 * pass", "*it has no effect*"])
     result.stdout.fnmatch_lines(["NOT MEASURED *step-11: no config.json"])
 
@@ -58,7 +58,7 @@ def test_an_entry_says_how_its_model_is_loaded(
     )
     monkeypatch.chdir(toy.mkdir("elsewhere"))
     result = measure(f"--rootdir={toy.path}", toy.path / "test_leakage.py")
-    result.assert_outcomes(passed=6, skipped=9)
+    result.assert_outcomes(passed=6)
     result.stdout.fnmatch_lines(
         ["*plain on hexl: system prompt: Be calm.", "*template variable enable_thinking = False"]
     )
@@ -70,8 +70,8 @@ def test_a_system_prompt_is_sent_and_is_another_run(
     """What was stored without it is not used."""
     model = checkpoints.save_checkpoint(tmp_path / "chat", chat=True)
     asked = [f"--leakage-model={model}", "--leakage-device=cpu", "--leakage-max-rate=1"]
-    measure(*asked).assert_outcomes(passed=2, skipped=3)
-    measure(*asked, "--leakage-system=Be calm.").assert_outcomes(passed=2, skipped=3)
+    measure(*asked).assert_outcomes(passed=2)
+    measure(*asked, "--leakage-system=Be calm.").assert_outcomes(passed=2)
     runs = sorted((store / "runs").glob("chat-hexl-*.jsonl"))
     texts = {tuple(row.generations for row in read_generations(run)) for run in runs}
     assert len(texts) == len(runs) == 2
@@ -83,7 +83,7 @@ def test_a_system_prompt_without_a_template_is_an_error(measure: Run, llama: Pat
         f"--leakage-model={llama}", "--leakage-device=cpu", "--leakage-max-rate=1",
         "--leakage-system=Be calm.",
     )  # fmt: skip
-    result.assert_outcomes(errors=1, skipped=4)
+    result.assert_outcomes(errors=1, skipped=1)
     result.stdout.fnmatch_lines(["*a system prompt * no chat template is used*"])
 
 
@@ -121,7 +121,7 @@ def test_revisions_are_a_series(
     result = measure(
         "--leakage-model=org/name@step-*", "--leakage-device=cpu", "--leakage-max-rate=1"
     )
-    result.assert_outcomes(passed=4, skipped=6)
+    result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["org/name@step-9 *", "org/name@step-10 *"])
     result = measure("--leakage-model=org/name@v*", "--leakage-max-rate=1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
