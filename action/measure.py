@@ -1,7 +1,7 @@
 """The step of ``action.yml`` that measures: pytest with reports, then its annotations.
 
-Model output is untrusted, and a line of it could be a command to the runner. So the runner takes no
-commands while pytest runs; the plugin leaves its annotations in a file, which is printed afterwards.
+Model output is untrusted, and a line of it could be a command to the runner. So the runner takes
+no commands while pytest runs; the plugin leaves its annotations in a file, printed afterwards.
 Reads TESTS, ARGUMENTS and REPORTS; ends with the exit status of pytest.
 """
 

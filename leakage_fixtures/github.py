@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from leakage_fixtures.standing import NOT_MEASURED, Standing, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from exleak.records import Measurement
     from leakage_fixtures.summary import Summary
@@ -40,7 +40,7 @@ def write(summary: Summary | None, found: Sequence[Standing], toml: Path) -> lis
     """
     if not found:
         return []
-    texts = {
+    texts: dict[str, Callable[[], str]] = {
         "GITHUB_STEP_SUMMARY": lambda: _job_summary(summary, found),
         "GITHUB_OUTPUT": lambda: _outputs(summary, found),
         _ANNOTATIONS: lambda: "".join(f"{line}\n" for line in commands(found, toml)),
