@@ -149,6 +149,7 @@ def test_without_a_pull_request_nothing_is_commented(repository: Path, fake: Fak
     found.github = {"token": TOKEN}
     assert found.run()
     assert fake.requests == found.used == []
+    assert "::warning" not in found.log
 
 
 def test_arguments_are_split_but_never_expanded(repository: Path, fake: FakeGitHub) -> None:

@@ -183,7 +183,7 @@ def test_a_refusal_is_one_clear_error(
 
 def test_a_passing_fault_is_tried_again(fake: FakeGitHub) -> None:
     """But nothing that could write a second comment."""
-    fake.faults = {"GET": [(503, b"", {}), (502, b"", {})]}
+    fake.faults = {"GET": [(503, b"", {}), (200, b"half a li", {})]}
     assert write(client(fake), PULL, f"{mark('leakage')}\nfirst").is_new
     fake.faults = {"POST": [(502, b"", {})], "PATCH": [(502, b"", {})]}
     assert not write(client(fake), PULL, f"{mark('leakage')}\nsecond").is_new

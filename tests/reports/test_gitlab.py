@@ -146,7 +146,7 @@ def test_a_damaged_leakage_toml_has_no_place(tmp_path: Path) -> None:
     assert place_of("tiny", toml, tmp_path) is None
     toml.write_text("[models.other\n[models.tiny]\n")
     assert place_of("tiny", toml, tmp_path) is None
-    toml.write_text("models = 3\n[models.tiny]\n")
+    toml.write_text("models = 'tiny'\ntiny = 1\n")
     assert place_of("tiny", toml, tmp_path) is None
     toml.write_bytes(b"\xef\xbb\xbf\r\n[models.'tiny' ]\r\n")
     assert place_of("tiny", toml, tmp_path / "below") is None
