@@ -148,7 +148,8 @@ def test_without_a_pull_request_nothing_is_commented(repository: Path, fake: Fak
     found = job(repository, fake, "", tests="tests/test_own.py", artifact="")
     found.github = {"token": TOKEN}
     assert found.run()
-    assert fake.requests == found.used == []
+    assert fake.requests == []
+    assert found.used == []
     assert "::warning" not in found.log
 
 
