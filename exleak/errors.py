@@ -36,6 +36,10 @@ class TrackerError(ExleakError):
     """An experiment tracker is not installed, or does not take what is logged."""
 
 
+class PullRequestError(ExleakError):
+    """A pull request's comments cannot be read or written."""
+
+
 def one_line(error: BaseException) -> str:
     """Type and message of an error in one line, truncated if long."""
     said = f"{type(error).__name__}: {' '.join(str(error).split())}"

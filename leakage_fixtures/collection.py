@@ -274,9 +274,14 @@ def is_without_cuda(item: pytest.Item) -> bool:
 
 def skip_broken(item: pytest.Item) -> None:
     """Skip a test whose model could not be measured in an earlier test."""
+    if name := broken_model(item):
+        pytest.skip(f"{name} could not be measured: see its first error")
+
+
+def broken_model(item: pytest.Item) -> str | None:
+    """The name of a test's model if it could not be measured; else ``None``."""
     spec = spec_of(item)
-    if spec is not None and spec.name in session_of(item.config).broken:
-        pytest.skip(f"{spec.name} could not be measured: see its first error")
+    return spec.name if spec is not None and spec.name in session_of(item.config).broken else None
 
 
 def spec_of(item: pytest.Item) -> ModelSpec | None:

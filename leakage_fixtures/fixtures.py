@@ -158,6 +158,7 @@ def leakage_measurement(
         "expected": expected,
         "series": leakage_spec.series,
         "compare": resolved.compare,
+        "strict": resolved.strict,
         "limits": asdict(resolved.limits),
         "order": models.order(request.config, leakage_spec, scores.dataset),
     }

@@ -30,6 +30,7 @@ class Guard:
         self.finished: set[str] = set()
         self.failures: set[str] = set()
         self.skipped: dict[str, str] = {}
+        self.broken: dict[str, str] = {}
         self.problem: str | None = None
 
     def select(self, ids: Iterable[str], leakage: Iterable[str]) -> None:
@@ -44,8 +45,11 @@ class Guard:
         if report.failed:
             outcome = getattr(report, "leakage_failed", None)
             self.failures.add(outcome if outcome in ("unusable", "inconclusive") else "other")
+        if broken := getattr(report, "leakage_broken", None):
+            self.broken.setdefault(*broken)
         if name := getattr(report, "leakage_skipped", None):
-            self.skipped[name] = report.longrepr[2] if report.longrepr else ""
+            reason = report.longrepr[2] if report.longrepr else ""
+            self.skipped[name] = reason.removeprefix("Skipped: ")
 
     def close(self, session: pytest.Session, *, measured: bool) -> None:
         """Set the exit status; a session that requested leakage but has no verdict fails."""

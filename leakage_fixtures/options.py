@@ -288,7 +288,7 @@ class Settings:
         default=".exleak",
     )
     report: tuple[str, ...] = option(
-        "write a report, kind by suffix: .json, .md, .html, .csv or .tex",
+        "write a report, kind by suffix: .json, .md, .html, .csv, .tex or .codequality.json",
         metavar="FILE",
         repeatable=True,
         default=(),

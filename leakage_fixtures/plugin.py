@@ -30,9 +30,11 @@ from leakage_fixtures.fixtures import (
 )
 from leakage_fixtures.guard import Guard
 from leakage_fixtures.session import session_of
+from leakage_fixtures.standing import standings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from leakage_fixtures.summary import Summary
 
@@ -129,6 +131,8 @@ class Results:
         report = yield
         if report.failed and call.excinfo is not None:
             vars(report)["leakage_failed"] = getattr(call.excinfo.value, "leakage_outcome", None)
+            if name := collection.broken_model(item):
+                vars(report)["leakage_broken"] = [name, str(call.excinfo.value)]
         if remarks := session_of(item.config).remarks:
             vars(report)["leakage_remarks"] = [*remarks]
             remarks.clear()
@@ -183,8 +187,12 @@ class Results:
         self.guard.close(session, measured=self.summary is not None)
         if self.summary is not None:
             self.summary.close(self.config, session.exitstatus)
-        if problem := github.write(self.summary, self.guard):
-            self.remarks[problem] = None
+        found = standings(self.summary, self.guard)
+        self.remarks |= dict.fromkeys(github.write(self.summary, found, self._toml))
+
+    @property
+    def _toml(self) -> Path:
+        return rootdir.root(self.config) / rootdir.TOML
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Show the table of results, remarks, and why nothing was measured."""
@@ -202,3 +210,6 @@ class Results:
         if self.guard.problem is not None:
             terminalreporter.section("expression leakage: not measured", red=True, bold=True)
             terminalreporter.write_line(self.guard.problem)
+        if github.prints_annotations():
+            for line in github.commands(standings(self.summary, self.guard), self._toml):
+                terminalreporter.write_line(line)

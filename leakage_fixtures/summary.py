@@ -32,6 +32,7 @@ class Entry:
         expected: Why the model is expected to fail; ``None`` if it is not.
         series: The glob pattern that matched the model; ``None`` if it was named directly.
         compare: The baseline that it is compared with.
+        strict: Whether it fails if it is inconclusive.
     """
 
     measurement: Measurement
@@ -40,6 +41,7 @@ class Entry:
     expected: str | None = None
     series: str | None = None
     compare: str | None = None
+    strict: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -54,7 +56,7 @@ class Summary:
         self.entries: dict[tuple[str, str], dict[str, Entry]] = {}
         self.remarks: list[str] = []
         self.problems: list[str] = []
-        self.has_report = False
+        self.reports: list[str] = []
 
     def add(self, reported: dict[str, Any]) -> None:
         """Add a measurement; for equal limits, a verdict with adjusted p-value takes precedence.
@@ -113,7 +115,7 @@ class Summary:
             except OSError as error:
                 self.problems.append(f"report {path} NOT written: {error.strerror or error}")
                 continue
-            self.has_report = True
+            self.reports.append(path)
             self.remarks.append(f"report: {path}")
 
     def _first_runs(self, folder: Path) -> list[str]:
@@ -194,7 +196,7 @@ def show(terminal: Any, summary: Summary) -> None:
         terminal.write_line(line, red=is_worse)
     for remark in summary.remarks:
         terminal.write_line(remark)
-    for line in next_steps(summary.measurements, expected, has_report=summary.has_report):
+    for line in next_steps(summary.measurements, expected, has_report=bool(summary.reports)):
         terminal.write_line(line)
     if is_narrow:
         terminal.write_line("more columns: a wider terminal, or --leakage-columns NAMES")

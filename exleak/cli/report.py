@@ -12,7 +12,8 @@ from exleak.records import Measurement
 from exleak.reports import KINDS
 
 _REPORT = """Turn JSON reports into one report to read or to publish: a self-contained HTML page,
-Markdown for a pull request, a LaTeX or CSV table of the rates, or one JSON report."""
+Markdown for a pull request, a LaTeX or CSV table of the rates, GitLab's code-quality report, or one
+JSON report."""
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:

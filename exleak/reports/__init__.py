@@ -41,6 +41,7 @@ KINDS: dict[str, Kind] = {
     "html": Kind(".html", "exleak.reports.html"),
     "csv": Kind(".csv", "exleak.reports.csv"),
     "latex": Kind(".tex", "exleak.reports.latex"),
+    "gitlab": Kind(".codequality.json", "exleak.reports.gitlab"),
 }
 
 
@@ -51,14 +52,14 @@ def render(kind: str, measurements: Sequence[Measurement]) -> str:
 
 
 def kind_of(path: Path) -> str:
-    """The kind of a report, from its suffix.
+    """The kind of a report, from its suffix, of which the longest known one counts.
 
     Raises:
         ReportError: The suffix is unknown.
     """
-    for name, kind in KINDS.items():
-        if kind.suffix == path.suffix:
-            return name
+    fitting = [name for name, kind in KINDS.items() if path.name.endswith(kind.suffix)]
+    if path.suffix and fitting:
+        return max(fitting, key=lambda name: len(KINDS[name].suffix))
     known = ", ".join(kind.suffix for kind in KINDS.values())
     raise ReportError(f"report {path}: the suffix must be one of {known}")
 

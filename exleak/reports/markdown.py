@@ -32,6 +32,9 @@ _WORST = ("after", "prompt", "with it", "kind", "P", "without it", "P")
 _SHOWN = 5
 _WIDTH = 160
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~@&$!:]")
+#: GitHub looks for mentions and issue numbers after entities are resolved: a zero-width space
+#: behind these signs ends them.
+_NOTIFYING = "@#"
 
 
 def render(measurements: Sequence[Measurement]) -> str:
@@ -145,4 +148,8 @@ def code(text: str) -> str:
 def plain(text: str) -> str:
     """A message that may quote names, with Markdown's special characters escaped."""
     shown = printable(" ".join(text.split()), 1000)
-    return _SPECIAL.sub(lambda character: f"&#{ord(character[0])};", shown)
+    return _SPECIAL.sub(_entity, shown)
+
+
+def _entity(found: re.Match[str]) -> str:
+    return f"&#{ord(found[0])};" + ("&#8203;" if found[0] in _NOTIFYING else "")

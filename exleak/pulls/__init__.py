@@ -1,0 +1,1 @@
+"""Reports in pull requests: a comment that each run updates, by GitHub's REST API."""
