@@ -112,6 +112,8 @@ class _Remembering:
     def _rows(self, compute: Any, texts: Sequence[str]) -> NDArray[np.float64]:
         import numpy as np
 
+        if not texts:
+            return np.asarray(compute(texts))
         with self._lock:
             missing = [text for text in dict.fromkeys(texts) if text not in self._known]
             if missing:
