@@ -19,6 +19,7 @@ from exleak.datasets import load_dataset
 from exleak.errors import InstrumentError, SettingsError
 from exleak.generation.sampling import Sampling
 from exleak.prompts import MITIGATION, prompt_text
+from exleak.tasks.documents import rates
 from tests.helpers.inspect_stub import State, inspect_task
 from tests.helpers.logs import hexl_rows
 
@@ -91,8 +92,8 @@ def test_a_request_without_an_answer_is_not_scored(tasks: Any) -> None:
     assert found.metadata["generations"] == []
 
 
-def test_the_rates_are_those_of_exleak_score(tasks: Any) -> None:
-    """Over all epochs, in any order, with an empty generation among them."""
+def test_the_rates_are_those_of_exleak_score(tasks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over all epochs, which come in any order and are put in that of the log."""
     rows = list(hexl_rows(samples=3, generations=3))
     samples = tasks.hexl(limit=3).dataset.samples
     scores = [
@@ -103,7 +104,15 @@ def test_the_rates_are_those_of_exleak_score(tasks: Any) -> None:
         for epoch in (2, 0, 1)
         for sample, row in zip(samples, rows, strict=True)
     ]
+    order: list[str] = []
+
+    def ordered(answered: Any, instrument: Any) -> dict[str, float]:
+        order.extend(text for about, texts in answered if about["place"] == 0 for text in texts)
+        return rates(answered, instrument)
+
+    monkeypatch.setattr(tasks, "rates", ordered)
     found = tasks.leakage_rates()(scores)
+    assert tuple(order) == rows[0].generations
     expression = score(rows).expression
     assert found["mu_EL"] == expression.rate
     assert found["directional"] == expression.directional.rate
