@@ -87,6 +87,7 @@ def test_a_run_that_has_just_begun_has_no_rates() -> None:
     controls = [item for item in answered if item[0]["condition"] == "control"]
     tests = [item for item in answered if item[0]["condition"] != "control"]
     assert rates([], WORDS) == rates(controls, WORDS) == rates(tests, WORDS) == {}
+    assert rates([(about, []) for about, _ in answered], WORDS) == {}
     assert "mu_EL" in rates([*controls, *tests], WORDS)
 
 
