@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -86,11 +87,15 @@ def remembering(name: str) -> Instrument:
 
 
 class _Remembering:
-    """A scorer that scores each text once; its other attributes are those of the scorer."""
+    """A scorer that scores each text once; its other attributes are those of the scorer.
+
+    The texts of threads that wait are scored together: one at a time, each costs many times more.
+    """
 
     def __init__(self, scorer: Any, lock: Lock) -> None:
         self._scorer = scorer
         self._lock = lock
+        self._waiting: deque[str] = deque()
         self._known: dict[str, NDArray[np.float64]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -114,8 +119,10 @@ class _Remembering:
 
         if not texts:
             return np.asarray(compute(texts))
+        self._waiting.extend(texts)
         with self._lock:
-            missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+            asked = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            missing = [text for text in dict.fromkeys([*asked, *texts]) if text not in self._known]
             if missing:
                 self._known.update(zip(missing, compute(missing), strict=True))
             return np.stack([self._known[text] for text in texts])

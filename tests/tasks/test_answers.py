@@ -45,11 +45,13 @@ class Counting(Words):
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.calls = 0
 
     def predict(self, texts: Sequence[str]) -> Any:
         """As words, but slowly."""
         self.asked += texts
-        time.sleep(0.05)
+        self.calls += 1
+        time.sleep(0.1)
         return super().predict(texts)
 
 
@@ -67,3 +69,16 @@ def test_a_text_is_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (kept.hash, kept.name, kept.languages) == (tool.hash, tool.name, ("en",))
     assert kept.semantic.embed(["a"]).shape == (1, 2)
     assert len(kept.expression.predict([])) == 0
+
+
+def test_threads_that_wait_are_served_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first alone, then all that came meanwhile; each gets its own row."""
+    scorer = Counting()
+    tool = Instrument("counting", scorer, Words())
+    monkeypatch.setattr(answers, "load_instrument", lambda name: tool)
+    kept = remembering("test_threads_that_wait_are_served_together")
+    texts = ["good", "bad", *(f"{number}" for number in range(8))]
+    with ThreadPoolExecutor(len(texts)) as pool:
+        rows = list(pool.map(lambda text: kept.expression.predict([text])[0], texts))
+    assert [row.tolist() for row in rows] == Words().predict(texts).tolist()
+    assert scorer.calls < 5
