@@ -18,6 +18,7 @@ from exleak.cli import (
     comment,
     compare,
     dataset,
+    export,
     gate,
     paper,
     plan,
@@ -32,8 +33,8 @@ from exleak.errors import ExleakError
 
 #: The commands, in the order of ``--help``; each module has ``add_parser``.
 COMMANDS = (
-    score, gate, watch, compare, report, comment, plan, dataset, aexl, annotate, paper, selfcheck,
-    store,
+    score, export, gate, watch, compare, report, comment, plan, dataset, aexl, annotate, paper,
+    selfcheck, store,
 )  # fmt: skip
 #: Exit statuses after SIGPIPE and SIGINT, as shells report them.
 _CLOSED_PIPE, _INTERRUPTED = 141, 130
