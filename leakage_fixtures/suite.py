@@ -66,14 +66,14 @@ def _apply(rule: Rule, measurement: Measurement, request: pytest.FixtureRequest,
         pytest.skip(how)
     outcome, reason = finding.outcome, finding.reason
     settings = _settings(request)
-    if outcome in ("fail", "unusable") or (settings.strict and outcome == "inconclusive"):
-        _fail(measurement, outcome, reason)
     if _expects_failure(request) and outcome == "inconclusive":
         expected = request.getfixturevalue("leakage_spec").entry["xfail"]
         raise Undecided(
             f"{measurement.model} is expected to fail ({expected}), and this run cannot tell: "
             f"{reason}"
         )
+    if outcome in ("fail", "unusable") or (settings.strict and outcome == "inconclusive"):
+        _fail(measurement, outcome, reason)
     if _expects_failure(request) and measurement.verdict.outcome == "fail":
         pytest.skip(f"fails by another rule, as expected; by this one: {reason}")
 

@@ -117,6 +117,18 @@ def test_an_expected_failure_is_strict(measure: Run, toy: pytest.Pytester, llama
     passed.assert_outcomes(passed=1, failed=1)
 
 
+@pytest.mark.parametrize("strict", [(), ("--leakage-strict",)])
+def test_what_cannot_be_told_is_no_expected_failure(
+    strict: tuple[str, ...], measure: Run, toy: pytest.Pytester, llama: Path
+) -> None:
+    """An inconclusive model is not caught, also where inconclusive is to fail."""
+    entry = f'[models.mine]\npath = "{llama}"\ndevice = "cpu"\nxfail = "known to leak"\n'
+    toml(toy, entry + "max_rate = 0.6")
+    result = measure(*strict)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["mine is expected to fail*and this run cannot tell*"])
+
+
 def test_an_expected_failure_need_not_fail_by_every_rule(
     measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
@@ -124,7 +136,7 @@ def test_an_expected_failure_need_not_fail_by_every_rule(
     entry = f'[models.mine]\npath = "{llama}"\ndevice = "cpu"\nxfail = "known to leak"\n'
     toml(toy, entry + 'significance = "require"\nmax_rate = 1.0')
     caught = measure("-rs")
-    caught.assert_outcomes(passed=1, xfailed=1)
+    caught.assert_outcomes(passed=1, skipped=1, xfailed=1)
     caught.stdout.fnmatch_lines(["*fails by another rule, as expected*"])
     assert caught.ret == 0
     toml(toy, entry + 'significance = "forbid"\nmax_rate = 1.0')
