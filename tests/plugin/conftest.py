@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -45,12 +46,13 @@ def _modules_stay(llama: Path) -> None:
 
     pytester forgets the modules that a session within the process has imported: each would import
     and load everything again, Hypothesis too, whose plugin asks for it at the end. The modules for
-    training loops stay out: no session imports them, and each needs a package of its own.
+    training loops and other tools stay out: no session imports them, and each needs a package of
+    its own.
     """
     importlib.import_module("hypothesis")
     for package in (exleak, leakage_fixtures):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith("__main__") and "integrations." not in module.name:
+            if not re.search(r"__main__$|\.integrations\.|\.tasks\.", module.name):
                 importlib.import_module(module.name)
     data = exleak.load_dataset("hexl", limit=1)
     found = exleak.measure(str(llama), data, sampling=exleak.Sampling(max_new_tokens=4))
