@@ -206,11 +206,11 @@ def _check_logs(settings: Settings) -> None:
 
 def _check_reports(settings: Settings) -> None:
     from exleak.errors import ReportError
-    from exleak.reports import kind_of
+    from exleak.reports import kind_of_measurements
 
     try:
         for report in settings.report:
-            kind_of(Path(report))
+            kind_of_measurements(Path(report))
     except ReportError as error:
         raise pytest.UsageError(f"--leakage-{error}") from None
 
