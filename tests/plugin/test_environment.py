@@ -151,7 +151,7 @@ def test_only_what_names_models_or_tests_asks_for_leakage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A setting may be there for all jobs; a session of other tests does not see it."""
-    pytester.makepyfile("def test_other(): pass")
+    pytester.makepyfile(test_other="def test_other(): pass")
     monkeypatch.setenv(variable, value)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     assert result.ret == status

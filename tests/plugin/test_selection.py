@@ -37,7 +37,7 @@ def test_only_leakage_tests_run(
 
 def test_only_without_a_leakage_test_is_no_green(pytester: pytest.Pytester) -> None:
     """It asks for them."""
-    pytester.makepyfile("def test_other(): pass")
+    pytester.makepyfile(test_other="def test_other(): pass")
     result = pytester.runpytest_inprocess("--leakage-only")
     result.assert_outcomes(deselected=1)
     assert result.ret == NOT_MEASURED

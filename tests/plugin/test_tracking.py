@@ -127,7 +127,7 @@ def test_what_cannot_log_is_a_usage_error_at_the_start(
 
 def test_a_log_alone_asks_for_nothing(pytester: pytest.Pytester) -> None:
     """As a report."""
-    pytester.makepyfile("def test_other(): pass")
+    pytester.makepyfile(test_other="def test_other(): pass")
     result = pytester.runpytest_inprocess("--leakage-log=tensorboard")
     assert result.ret == 0
     assert not (pytester.path / "runs").exists()
