@@ -96,7 +96,7 @@ def test_the_form_of_a_value(
     [
         ("EXLEAK_MAX_RATE", "high", "*EXLEAK_MAX_RATE: 'high' is not a number*"),
         ("EXLEAK_MAX_RATE", "2", "*must be from 0 to 1*the environment sets EXLEAK_MAX_RATE*"),
-        ("EXLEAK_GENERATIONS", "1.5", "*EXLEAK_GENERATIONS: '1.5' is not a whole number*"),
+        ("EXLEAK_SEED", "1.5", "*EXLEAK_SEED: '1.5' is not a whole number*"),
         ("EXLEAK_CHAT", "maybe", "*EXLEAK_CHAT: 'maybe' is unknown; use one of auto*"),
         ("EXLEAK_STRICT", "maybe", "*EXLEAK_STRICT: 'maybe' is neither true nor false*"),
         ("EXLEAK_TEMPLATE", "plain", "*EXLEAK_TEMPLATE: *'plain'* is not a KEY=VALUE*"),
