@@ -12,13 +12,13 @@ import exleak
 import leakage_fixtures
 from leakage_fixtures import environment
 from leakage_fixtures.guard import NOT_MEASURED
-from leakage_fixtures.options import OPTIONS
+from leakage_fixtures.options import OPTIONS, Option
 from tests.plugin.conftest import Run
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
 
 
-def option(name: str) -> environment.Option:
+def option(name: str) -> Option:
     """The option of a name."""
     return next(option for option in OPTIONS if option.name == name)
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
 from exleak import SettingsError
 from exleak.cli import main
 from exleak.errors import ReportError
+from exleak.gate.limits import METRICS, Metric
 from exleak.records import NO_RATE, Measurement
 from exleak.reports import KINDS, Publication, render, write_report
 from exleak.reports.columns import COLUMNS, lookup
-from exleak.reports.publication import PLACES, RATES
+from exleak.reports.publication import RATES
 from exleak.surrogates import replace_surrogates
 from tests.helpers.measurements import HOSTILE, measurement, mitigated
 
@@ -151,20 +152,26 @@ def test_eval_results_are_what_the_hub_reads() -> None:
 
 def test_eval_results_have_the_metric_that_is_asked_for() -> None:
     """Every one that a limit may apply to."""
-    found = measurement()
-    for metric, place in PLACES.items():
-        about = replace(ABOUT, metric=metric)
-        (entry,) = yaml.safe_load(render("eval-results", [found], about))
-        assert entry["value"] == lookup(found, place).rate
+    expression = measurement().expression
+    assert expression.residual is not None
+    expected: dict[Metric, float | None] = {
+        "rate": expression.rate,
+        "directional": expression.directional.rate,
+        "residual": expression.residual.directional.rate,
+    }
+    for metric in METRICS:
+        text = render("eval-results", [measurement()], replace(ABOUT, metric=metric))
+        assert yaml.safe_load(text)[0]["value"] == expected[metric]
 
 
 def test_a_model_card_is_what_the_hub_reads() -> None:
     """The hub's own reader finds every defined rate."""
     found = [undefined(), mitigated()]
     card = huggingface_hub.ModelCard(render("model-card", found, ABOUT))
-    assert card.data.model_name == "me/model"
+    data: Any = card.data
+    assert data.model_name == "me/model"
     values = {(one.dataset_name, one.metric_type): one.metric_value
-              for one in card.data.eval_results or ()}  # fmt: skip
+              for one in data.eval_results}  # fmt: skip
     names = ("hexl", "hexl, with mitigation")
     expected = {
         (name, rate.id): value.rate
@@ -279,7 +286,7 @@ def test_what_a_measurement_cannot_know_must_be_given(kind: str, missing: str) -
     """The message names the field and the option."""
     option = "--" + missing.replace("_", "-")
     with pytest.raises(SettingsError, match=rf"{kind} needs {missing} \({option}\)"):
-        render(kind, [measurement()], replace(ABOUT, **{missing: None}))
+        render(kind, [measurement()], Publication(**{**asdict(ABOUT), missing: None}))
 
 
 @pytest.mark.parametrize(
