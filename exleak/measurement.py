@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exleak import rates
 from exleak.adaptive import Looks, extension
+from exleak.continuations import ScoredContinuation, continuations
 from exleak.datasets import load_dataset
 from exleak.environment import environment
 from exleak.errors import SettingsError
@@ -325,6 +326,20 @@ def scored_pairs(
         store: The store for scores of sentences.
     """
     return _scores(rows, instrument, raw=False, store=store).pairs
+
+
+def scored_continuations(
+    rows: Sequence[PromptGenerations], instrument: Instrument, *, store: Store | None = None
+) -> Iterator[ScoredContinuation]:
+    """Every continuation that :func:`score` computes its rates from, with its scores.
+
+    Args:
+        rows: Prompts with their continuations.
+        instrument: The instrument.
+        store: The store for scores of sentences.
+    """
+    found = _scores(rows, instrument, raw=False, store=store)
+    return continuations(found.rows, found.cleaned, found.scored, found.restatements)
 
 
 def _verdict(

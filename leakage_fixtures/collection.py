@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leakage_fixtures import models, settings
+from leakage_fixtures import models, settings, tracking
 from leakage_fixtures.options import ModelSpec, Settings
 from leakage_fixtures.rootdir import TOML, root
 from leakage_fixtures.session import session_of
@@ -63,6 +63,11 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
     Parameter ids are names, because all xdist workers must collect the same ids.
     """
     wants_model = any(name in metafunc.fixturenames for name in FIXTURES)
+    if wants_model and settings.is_disabled(metafunc.config):
+        for name in ("leakage_spec", "leakage_dataset"):  # no model is looked for
+            if name in metafunc.fixturenames:
+                metafunc.parametrize(name, [None], ids=["disabled"], indirect=True)
+        return
     if wants_model:
         specs = models.models(metafunc.config)
         metafunc.parametrize(
@@ -121,6 +126,30 @@ def _parameter(metafunc: pytest.Metafunc, spec: ModelSpec) -> Any:
 def _nothing_to_measure() -> Any:
     reason = f"no model: pass --leakage-model NAME_OR_PATH, or list models in {TOML}"
     return pytest.param(None, id="no-model", marks=pytest.mark.skip(reason=reason))
+
+
+def is_leakage(item: pytest.Item) -> bool:
+    """Whether a test measures leakage: by its marker, or by a fixture that does."""
+    names = getattr(item, "fixturenames", ())
+    return item.get_closest_marker("leakage") is not None or any(n in names for n in FIXTURES)
+
+
+def deselect(config: pytest.Config, items: list[pytest.Item], *, leakage: bool) -> int:
+    """Deselect the leakage tests, or all others.
+
+    Args:
+        config: The session's config.
+        items: The collected tests; those that are left stay in it.
+        leakage: Whether the leakage tests are deselected.
+
+    Returns:
+        The number of deselected tests.
+    """
+    gone = [item for item in items if is_leakage(item) is leakage]
+    if gone:
+        items[:] = [item for item in items if is_leakage(item) is not leakage]
+        config.hook.pytest_deselected(items=gone)
+    return len(gone)
 
 
 def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -190,10 +219,10 @@ def extension(config: pytest.Config, spec: ModelSpec, dataset: Dataset) -> Exten
 
 
 def _check_files(config: pytest.Config) -> None:
-    """Check, before anything is measured, that reports and baselines can be written.
+    """Check, before anything is measured, that reports, baselines and logs can be written.
 
     Raises:
-        pytest.UsageError: A report or baseline cannot be written.
+        pytest.UsageError: A report, baseline or log cannot be written.
     """
     from exleak.errors import ExleakError
     from exleak.files import check_file, check_folder
@@ -202,6 +231,9 @@ def _check_files(config: pytest.Config) -> None:
     try:
         for path in session.report:
             check_file(Path(path))
+        for value in session.log:
+            if folder := tracking.folder(config, value):
+                check_folder(folder)
         if session.save is not None:
             check_folder(root(config) / session.baselines / session.save)
     except ExleakError as error:

@@ -1,4 +1,4 @@
-"""The plugin's options: the fields of :class:`Settings`, each also an ini option.
+"""The plugin's options: the fields of :class:`Settings`, each also an ini option and a variable.
 
 Every pytest session with the plugin installed imports this module, so it imports nothing heavy.
 """
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 #: Kinds of servers that exleak can start.
 SERVERS = ("vllm", "sglang", "llama.cpp", "transformers")
+#: First part of the names of exleak's environment variables.
+PREFIX = "EXLEAK_"
 #: Value of ``--leakage-mitigation`` without a text: use the paper's instruction.
 PAPER_MITIGATION = "paper"
 
 
 @dataclass(frozen=True)
 class Option:
-    """A command-line option and its ini option.
+    """A command-line option, with its ini option and environment variable.
 
     Attributes:
         name: Name without the ``leakage`` prefix, words joined by ``_``.
@@ -64,6 +66,11 @@ class Option:
     def spelling(self) -> str:
         """The name on the command line."""
         return "--" + self.dest.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The name of its environment variable."""
+        return PREFIX + self.name.upper()
 
 
 def pairs(value: Any) -> dict[str, Any]:
@@ -112,6 +119,16 @@ def number_or_aexl(value: Any) -> int | str:
         ValueError: It is neither.
     """
     return "aexl" if value == "aexl" else int(value)
+
+
+def destination(value: str) -> tuple[str, str | None]:
+    """A tracker and where it writes, which may have colons.
+
+    >>> destination("mlflow:http://localhost:5000"), destination("wandb")
+    (('mlflow', 'http://localhost:5000'), ('wandb', None))
+    """
+    name, _, target = value.partition(":")
+    return name.strip(), target.strip() or None
 
 
 def option(help: str, kind: Callable[[Any], Any] = str, **about: Any) -> Any:
@@ -307,6 +324,13 @@ class Settings:
         "group the table's rows",
         choices=("model", "dataset", "outcome"),
     )
+    log: tuple[str, ...] = option(
+        "log rates and worst pairs to tensorboard[:FOLDER], mlflow[:URI], wandb[:PROJECT] or "
+        "trackio[:PROJECT]",
+        metavar="NAME[:TARGET]",
+        repeatable=True,
+        default=(),
+    )
     save: str | None = option(
         "save this run as a baseline of that name",
         metavar="NAME",
@@ -350,6 +374,18 @@ class Settings:
     )
     report_only: bool = option(
         "measure and report without a limit",
+        bool,
+        default=False,
+        flag=True,
+    )
+    only: bool = option(
+        "run no other tests than those of leakage",
+        bool,
+        default=False,
+        flag=True,
+    )
+    disable: bool = option(
+        "run no test of leakage",
         bool,
         default=False,
         flag=True,
@@ -456,7 +492,11 @@ OPTIONS: tuple[Option, ...] = tuple(
 
 def add_options(parser: pytest.Parser) -> None:
     """Register every option on the command line and in the ini file."""
-    group = parser.getgroup("leakage", "expression leakage")
+    group = parser.getgroup(
+        "leakage",
+        "expression leakage (--leakage-NAME is also leakage_NAME in the ini file, and EXLEAK_NAME "
+        "in the environment)",
+    )
     for option in OPTIONS:
         arguments: dict[str, Any] = {"dest": option.dest, "default": None, "help": option.help}
         if option.flag:

@@ -11,6 +11,7 @@ import pytest
 
 from leakage_fixtures import (
     collection,
+    environment,
     github,
     options,
     other_snapshots,
@@ -67,6 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "leakage_judges(rule): a test that judges by this rule")
     config.addinivalue_line("markers", "leakage_snapshots: a test that compares with a snapshot")
     config.addinivalue_line("markers", "gpu: a test whose model runs on CUDA")
+    if settings.is_disabled(config):
+        config.pluginmanager.register(Disabled(config), "leakage-disabled")
+        return
     used = settings.in_use(config)
     if used:  # sessions without leakage tests get no per-test hooks
         config.pluginmanager.register(Results(config), "leakage-results")
@@ -76,7 +80,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     workers.refuse_snapshot_update(config)
     if settings.asked(config):
-        collection.check(config)
+        with environment.blamed(config):
+            collection.check(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -101,6 +106,37 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
         return (yield)
 
 
+class Disabled:
+    """Hooks that leave the leakage tests of a session out, and say so."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.left_out = 0
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Deselect them; an xdist worker tells its controller how many."""
+        self.left_out = collection.deselect(config, items, leakage=True)
+        if hasattr(config, "workeroutput"):
+            config.workeroutput["leakage_disabled"] = self.left_out
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Hear of them from a worker; all workers collect the same."""
+        told = getattr(node, "workeroutput", {}).get("leakage_disabled", 0)
+        self.left_out = max(self.left_out, told)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say that they were not run."""
+        if self.left_out:
+            tests = "test was" if self.left_out == 1 else "tests were"
+            by = settings.disabled_by(self.config)
+            line = f"DISABLED  {self.left_out} leakage {tests} not run, by {by}"
+            terminalreporter.write_line(line, yellow=True)
+
+
 class Results:
     """Hooks that collect and show measurements, in sessions that may measure leakage."""
 
@@ -110,12 +146,16 @@ class Results:
         self.summary: Summary | None = None
         self.is_announced = False
         self.remarks: dict[str, None] = {}
+        if not hasattr(config, "workerinput"):
+            self.remarks |= dict.fromkeys(environment.unknown())
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Check the collected tests, and run adjusted significance tests last."""
+        """Select and check the collected tests, and run adjusted significance tests last."""
+        if settings.is_only(config):
+            collection.deselect(config, items, leakage=False)
         collection.finish(config, items)
 
     @pytest.hookimpl(tryfirst=True)
@@ -186,7 +226,10 @@ class Results:
             return
         self.guard.close(session, measured=self.summary is not None)
         if self.summary is not None:
+            from leakage_fixtures import tracking
+
             self.summary.close(self.config, session.exitstatus)
+            self.remarks |= dict.fromkeys(tracking.log(self.config, self.summary))
         found = standings(self.summary, self.guard)
         self.remarks |= dict.fromkeys(github.write(self.summary, found, self._toml))
 

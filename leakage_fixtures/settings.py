@@ -1,4 +1,4 @@
-"""Resolves settings: marker, then command line, leakage.toml, ini file, default."""
+"""Resolves settings: marker, then command line, environment, leakage.toml, ini file, default."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from leakage_fixtures import environment
 from leakage_fixtures.options import (
     OPTIONS,
     ModelSpec,
     Option,
     Settings,
+    destination,
     number_or_aexl,
     pairs,
     sizes,
@@ -50,6 +52,12 @@ MODEL_KEYS = (
     "xfail",
 )
 MARKER_KEYS = ("max_rate", "significance", "metric", "strict")
+#: Options that say where results go, or that there are none: they do not ask for leakage.
+_ASKS_NOTHING = ("report", "log", "store", "baselines", "disable")
+_MODEL, _ONLY, _DISABLE = (
+    next(option for option in OPTIONS if option.name == name)
+    for name in ("model", "only", "disable")
+)
 
 
 def resolve(
@@ -73,19 +81,29 @@ def _resolve(
 ) -> Settings:
     values: dict[str, Any] = {}
     for option in OPTIONS:
-        layers = (
-            (f"@pytest.mark.leakage({option.name}=…)", (marker or {}).get(option.name)),
-            (option.spelling, config.getoption(option.dest)),
-            (f"{TOML}, model {model.name if model else ''}", _entry(model, option.name)),
-            (f"ini {option.dest}", _ini(config, option)),
-        )
-        where, value = next(
-            ((w, v) for w, v in layers if v is not None), ("default", option.default)
-        )
+        where, value = _given(config, option, model, marker)
         values[option.name] = _convert(option, value, where)
     settings = Settings(**values)
-    _check(settings)
+    with environment.blamed(config):
+        _check(settings)
     return settings
+
+
+def _given(
+    config: pytest.Config,
+    option: Option,
+    model: ModelSpec | None = None,
+    marker: dict[str, Any] | None = None,
+) -> tuple[str, Any]:
+    """The source of an option's value, and the value as it is given there."""
+    layers = (
+        (f"@pytest.mark.leakage({option.name}=…)", (marker or {}).get(option.name)),
+        (option.spelling, config.getoption(option.dest)),
+        (option.variable, environment.value(option)),
+        (f"{TOML}, model {model.name if model else ''}", _entry(model, option.name)),
+        (f"ini {option.dest}", _ini(config, option)),
+    )
+    return next(((w, v) for w, v in layers if v is not None), ("default", option.default))
 
 
 def _entry(model: ModelSpec | None, name: str) -> Any:
@@ -170,15 +188,29 @@ def _check(settings: Settings) -> None:
         raise pytest.UsageError("--leakage-batch-size and --leakage-limit must be at least 1")
     _check_baseline(settings)
     _check_reports(settings)
+    _check_logs(settings)
+
+
+def _check_logs(settings: Settings) -> None:
+    if not settings.log:
+        return
+    from exleak.errors import ExleakError
+    from exleak.integrations.trackers import check
+
+    for value in settings.log:
+        try:
+            check([destination(value)[0]])
+        except ExleakError as error:
+            raise pytest.UsageError(f"--leakage-log {value}: {error}") from None
 
 
 def _check_reports(settings: Settings) -> None:
     from exleak.errors import ReportError
-    from exleak.reports import kind_of
+    from exleak.reports import kind_of_measurements
 
     try:
         for report in settings.report:
-            kind_of(Path(report))
+            kind_of_measurements(Path(report))
     except ReportError as error:
         raise pytest.UsageError(f"--leakage-{error}") from None
 
@@ -221,17 +253,46 @@ def marker_settings(node: pytest.Item) -> dict[str, Any]:
 
 
 def asked(config: pytest.Config) -> bool:
-    """Whether an option or ``-m`` requests leakage tests; leakage.toml alone does not count."""
+    """Whether leakage tests are requested; leakage.toml alone does not count.
+
+    They are by an option, by ``-m``, and by the variables that name models or leave nothing else
+    to run. Other variables are settings for whoever measures, and may be set for all jobs of a CI.
+    """
     given = any(
         config.getoption(option.dest) not in (None, False)
         for option in OPTIONS
-        if option.name not in ("report", "store", "baselines")
+        if option.name not in _ASKS_NOTHING
     )
     expression = config.getoption("markexpr", "") or ""
-    return given or ("leakage" in expression and "not leakage" not in expression)
+    is_marked = "leakage" in expression and "not leakage" not in expression
+    return given or is_marked or environment.value(_MODEL) is not None or is_only(config)
 
 
 def in_use(config: pytest.Config) -> bool:
     """Whether leakage may be measured: requested, or models are in leakage.toml or the ini file."""
-    is_named = any(_ini(config, option) is not None for option in OPTIONS if option.name == "model")
+    if is_disabled(config):
+        return False
+    is_named = _ini(config, _MODEL) is not None
     return asked(config) or is_named or (root(config) / TOML).is_file()
+
+
+def is_only(config: pytest.Config) -> bool:
+    """Whether no other tests than those of leakage are to run."""
+    return bool(_given(config, _ONLY)[1])
+
+
+def is_disabled(config: pytest.Config) -> bool:
+    """Whether no leakage test is to run.
+
+    Raises:
+        pytest.UsageError: Nor is any other.
+    """
+    (where, value), (other, only) = _given(config, _DISABLE), _given(config, _ONLY)
+    if value and only:
+        raise pytest.UsageError(f"{other} and {where} leave no test to run; give one of them")
+    return bool(value)
+
+
+def disabled_by(config: pytest.Config) -> str:
+    """What disabled the leakage tests."""
+    return _given(config, _DISABLE)[0]

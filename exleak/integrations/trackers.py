@@ -5,20 +5,23 @@
     exleak.errors.SettingsError: tracker 'comet' is unknown; use tensorboard, mlflow, wandb, trackio
 
 They write into the run that is open, which in a transformers Trainer is the one of its own
-callbacks, under the keys that these use. A further tracker is a subclass of :class:`_OpenRun`, and
-its place in :data:`TRACKERS`.
+callbacks, under the keys that these use; or into an :class:`OwnRun`. A further tracker is a
+subclass of :class:`_OpenRun`, and its place in :data:`TRACKERS`.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import re
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -41,6 +44,21 @@ _RESTATES = {True: "yes", False: "no", None: "unknown"}
 _WIDTH = 1000
 #: What MLflow, of any version, takes in the name of a metric.
 _NOT_IN_MLFLOW = re.compile(r"[^0-9A-Za-z_\-. /]")
+_NOT_IN_FOLDERS = re.compile(r"[^\w.=@+ -]+")
+
+
+@dataclass(frozen=True)
+class OwnRun:
+    """A run to begin, whether one is open or not.
+
+    Attributes:
+        name: Its name; for TensorBoard, that of its folder.
+        target: MLflow's tracking URI, or the project of W&B and trackio; ``None`` leaves that to
+            their own settings.
+    """
+
+    name: str
+    target: str | None = None
 
 
 class Tracker(Protocol):
@@ -61,7 +79,7 @@ class Tracker(Protocol):
         """
 
 
-def trackers(names: Sequence[str], folder: Path) -> list[Tracker]:
+def trackers(names: Sequence[str], folder: Path, run: OwnRun | None = None) -> list[Tracker]:
     """The trackers of these names, each once.
 
     Make them when the training begins, after the Trainer's own callbacks: some end their run before
@@ -71,15 +89,43 @@ def trackers(names: Sequence[str], folder: Path) -> list[Tracker]:
         names: Keys of :data:`TRACKERS`. ``TrainingArguments`` turns ``"all"`` and ``"none"`` into
             names of packages, of which not all are here.
         folder: Folder for TensorBoard's events, see :func:`tensorboard_folder`.
+        run: The run to begin; ``None`` writes into the one that is open.
 
     Raises:
         SettingsError: A name is unknown.
         TrackerError: A tracker's package is not installed, or broken.
     """
+    return [kind(folder, run) for kind in _kinds(names)]
+
+
+def check(names: Sequence[str]) -> None:
+    """Check that trackers are known and installed, without importing them.
+
+    Raises:
+        SettingsError: A name is unknown.
+        TrackerError: A tracker's package is not installed.
+    """
+    for kind in _kinds(names):
+        if not any(map(_is_installed, kind.packages)):
+            raise TrackerError(
+                f"tracker {kind.name}: no package {' or '.join(kind.packages)} is installed; run "
+                f"pip install {kind.name}"
+            )
+
+
+def _kinds(names: Sequence[str]) -> list[type[_OpenRun]]:
     for name in names:
         if name not in TRACKERS:
             raise SettingsError(f"tracker {name!r} is unknown; use {', '.join(TRACKERS)}")
-    return [TRACKERS[name](folder) for name in dict.fromkeys(names)]
+    return [TRACKERS[name] for name in dict.fromkeys(names)]
+
+
+def _is_installed(package: str) -> bool:
+    """Whether there is a package; a mere folder of that name is none."""
+    if package in sys.modules:
+        return bool(getattr(sys.modules[package], "__file__", None))
+    found = importlib.util.find_spec(package)
+    return found is not None and found.origin is not None
 
 
 def tensorboard_folder(args: Any) -> Path:
@@ -134,6 +180,11 @@ def markdown(rows: Sequence[Continuation]) -> str:
     return "\n".join(table(COLUMNS, shown))
 
 
+def _as_folder(name: str) -> str:
+    """A run's name as that of one folder."""
+    return _NOT_IN_FOLDERS.sub("-", name).strip(" .-") or "leakage"
+
+
 def _line(text: str) -> str:
     return printable(" ".join(text.split()), _WIDTH)
 
@@ -142,9 +193,12 @@ class _OpenRun(ABC):
     """What the trackers share: their errors carry the tracker's name."""
 
     name: ClassVar[str]
+    #: Packages of which any serves.
+    packages: ClassVar[tuple[str, ...]]
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, run: OwnRun | None = None) -> None:
         self.folder = folder
+        self._own = run
         self._started_here = False
         with self._named():
             self._find()
@@ -198,6 +252,7 @@ class TensorBoard(_OpenRun):
     """A file of events of its own, beside the Trainer's."""
 
     name = "tensorboard"
+    packages = ("tensorboard", "tensorboardX")
     _writer: Any = None
 
     def _find(self) -> None:
@@ -209,7 +264,8 @@ class TensorBoard(_OpenRun):
 
     def _send(self, metrics: dict[str, float], step: int, rows: Sequence[Continuation]) -> None:
         if self._writer is None:
-            self._writer = self._writers.SummaryWriter(str(self.folder), filename_suffix=".leakage")
+            folder = self.folder / _as_folder(self._own.name) if self._own else self.folder
+            self._writer = self._writers.SummaryWriter(str(folder), filename_suffix=".leakage")
         for key, value in metrics.items():
             self._writer.add_scalar(shown_key(key), value, step)
         if rows:
@@ -225,19 +281,25 @@ class MLflow(_OpenRun):
     """Metrics and an artifact in Markdown, in the active run or the one that was active before."""
 
     name = "mlflow"
+    packages = ("mlflow",)
 
     def _find(self) -> None:
         self._mlflow = self._library("mlflow")
-        self._run = self._active()
+        if self._own and self._own.target is not None:
+            self._mlflow.set_tracking_uri(self._own.target)
+        self._run = None if self._own else self._active()
 
     def _active(self) -> str | None:
         run = self._mlflow.active_run()
         return None if run is None else str(run.info.run_id)
 
     def _send(self, metrics: dict[str, float], step: int, rows: Sequence[Continuation]) -> None:
-        self._run = self._active() or self._run
+        if self._own is None:
+            self._run = self._active() or self._run
         if self._run is None:
-            self._run = self._mlflow.start_run().info.run_id
+            # One that others began stays open, as the parent of this.
+            given = {"run_name": self._own.name, "nested": True} if self._own else {}
+            self._run = self._mlflow.start_run(**given).info.run_id
             self._started_here = True
         # The Trainer ends its run before other callbacks hear that the training ended; a client
         # can write into a run that has ended.
@@ -260,36 +322,51 @@ class WandB(_OpenRun):
     """Metrics and a table in the active run of Weights & Biases."""
 
     name = "wandb"
+    packages = ("wandb",)
+    _run: Any = None
 
     def _find(self) -> None:
         self._wandb = self._library("wandb")
 
     def _send(self, metrics: dict[str, float], step: int, rows: Sequence[Continuation]) -> None:
-        if self._wandb.run is None:
-            run = self._wandb.init()
-            run.define_metric(STEP)
-            run.define_metric("*", step_metric=STEP, step_sync=True)
-            self._started_here = True
+        if (self._run if self._own else self._wandb.run) is None:
+            self._begin()
         found: dict[str, Any] = {shown_key(key): value for key, value in metrics.items()}
         if rows:
             found[WORST] = self._wandb.Table(columns=list(COLUMNS), data=cells(rows))
         # Not step=: W&B counts its own steps, and drops rows that would go back in them.
-        self._wandb.log({**found, STEP: step})
+        (self._run if self._own else self._wandb).log({**found, STEP: step})
+
+    def _begin(self) -> None:
+        given: dict[str, Any] = {}
+        if self._own:
+            # One that others began stays open.
+            given = {"name": self._own.name, "reinit": "create_new"}
+            given |= {"project": self._own.target} if self._own.target else {}
+        self._run = self._wandb.init(**given)
+        self._run.define_metric(STEP)
+        self._run.define_metric("*", step_metric=STEP, step_sync=True)
+        self._started_here = True
 
     def _end(self) -> None:
         if self._started_here:
-            self._wandb.finish()
+            (self._run if self._own else self._wandb).finish()
+            self._run = None
 
 
 class Trackio(_OpenRun):
     """Metrics and a table in the current run of trackio, or again in the one before."""
 
     name = "trackio"
+    packages = ("trackio",)
 
     def _find(self) -> None:
         self._trackio = self._library("trackio")
         self._place: dict[str, Any] = {"project": "exleak"}
-        self._remember()
+        if self._own is None:
+            self._remember()
+            return
+        self._place = {"project": self._own.target or "exleak", "name": self._own.name}
 
     def _remember(self) -> bool:
         """Whether a run is open; its place is remembered."""
@@ -301,9 +378,11 @@ class Trackio(_OpenRun):
         return run is not None
 
     def _send(self, metrics: dict[str, float], step: int, rows: Sequence[Continuation]) -> None:
-        if not self._remember():
+        is_begun = self._started_here if self._own else self._remember()
+        if not is_begun:
             # The Trainer ends its run before other callbacks hear that the training ended.
-            self._trackio.init(**self._place, resume="allow")
+            resume = "never" if self._own else "allow"
+            self._trackio.init(**self._place, resume=resume)
             self._started_here = True
         found: dict[str, Any] = {shown_key(key): value for key, value in metrics.items()}
         if rows:

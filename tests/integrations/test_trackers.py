@@ -24,7 +24,9 @@ from exleak.integrations.trackers import (
     STEP,
     TRACKERS,
     WORST,
+    OwnRun,
     cells,
+    check,
     markdown,
     shown_key,
     tensorboard_folder,
@@ -56,12 +58,18 @@ class FakeWandB(Fake):
 
     run: Any = None
 
-    def init(self) -> Any:
-        """Begin a run."""
-        self.run = SimpleNamespace(
-            define_metric=lambda *names, **options: self.told.append(("define", (names, options)))
+    def init(self, **settings: Any) -> Any:
+        """Begin a run; one of its own beside one that is open, if asked."""
+        run = SimpleNamespace(
+            define_metric=lambda *names, **options: self.told.append(("define", (names, options))),
+            log=lambda values: self.told.append(("own log", dict(values))),
+            finish=lambda: self.told.append(("own finish", None)),
         )
-        return self.run
+        if settings:
+            self.told.append(("init", settings))
+        else:
+            self.run = run
+        return run
 
     def finish(self) -> None:
         """End the run."""
@@ -81,6 +89,7 @@ class FakeMLflow(Fake):
     """MLflow, whose client can write into every run, also after its end."""
 
     run: Any = None
+    uri: str | None = None
     started = 0
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,9 +101,15 @@ class FakeMLflow(Fake):
         """The run that is open."""
         return self.run
 
-    def start_run(self) -> Any:
+    def set_tracking_uri(self, uri: str) -> None:
+        """Choose a server or folder."""
+        self.uri = uri
+
+    def start_run(self, **settings: Any) -> Any:
         """Begin a run."""
         self.started += 1
+        if settings:
+            self.told.append(("start", settings))
         self.run = SimpleNamespace(info=SimpleNamespace(run_id=f"run-{self.started}"))
         return self.run
 
@@ -461,3 +476,83 @@ def test_trackio_begins_a_run_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
     tracker.close()
     assert [kind for kind, _ in fake.told] == ["init", "log", "finish"]
     assert fake.told[0][1] == {"project": "exleak", "resume": "allow"}
+
+
+# A run of its own
+
+
+def test_an_own_run_of_tensorboard_is_a_folder(tmp_path: Path) -> None:
+    """Whatever it is called, it is one folder within the other."""
+    for name in ("a/../../b on hexl", "..", "c"):
+        (tracker,) = trackers(["tensorboard"], tmp_path / "runs", OwnRun(name))
+        tracker.log(METRICS, 1, [])
+        tracker.close()
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names == ["a-..-..-b on hexl", "c", "leakage"]
+    assert events(tmp_path / "runs" / "c").Scalars("eval/leakage_rate")[0].value == 0.625
+
+
+def test_an_own_run_of_wandb_leaves_another_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a name and a project, and is ended."""
+    fake = FakeWandB("wandb", monkeypatch)
+    other = fake.init()
+    (tracker,) = trackers(["wandb"], tmp_path, OwnRun("m on hexl", "leakage"))
+    tracker.log({"eval_leakage_rate": 0.5}, 10, [])
+    tracker.log({}, 20, [])
+    tracker.close()
+    assert fake.run is other
+    kinds = [kind for kind, _ in fake.told]
+    assert kinds == ["init", "define", "define", "own log", "own log", "own finish"]
+    assert fake.told[0][1] == {"name": "m on hexl", "reinit": "create_new", "project": "leakage"}
+    assert fake.told[3][1] == {"eval/leakage_rate": 0.5, STEP: 10}
+
+
+def test_an_own_run_of_mlflow_lies_within_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That which is open is not written into."""
+    fake = FakeMLflow(monkeypatch)
+    fake.start_run()
+    (tracker,) = trackers(["mlflow"], tmp_path, OwnRun("m on hexl", "sqlite:///x.db"))
+    tracker.log({"eval_leakage_rate": 0.5}, 10, [])
+    tracker.close()
+    assert fake.uri == "sqlite:///x.db"
+    assert fake.told == [
+        ("start", {"run_name": "m on hexl", "nested": True}),
+        ("run-2", [("eval_leakage_rate", 0.5, 10)]),
+    ]
+    assert fake.run is None
+
+
+def test_an_own_run_of_trackio_is_begun_beside_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never resumed."""
+    fake = FakeTrackio(monkeypatch)
+    fake.run = SimpleNamespace(project="mine", name="first")
+    (tracker,) = trackers(["trackio"], tmp_path, OwnRun("m on hexl"))
+    tracker.log({}, 10, [])
+    tracker.log({}, 20, [])
+    tracker.close()
+    assert fake.told[0] == ("init", {"project": "exleak", "name": "m on hexl", "resume": "never"})
+    assert [kind for kind, _ in fake.told] == ["init", "log", "log", "finish"]
+
+
+def test_what_is_installed_is_known_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of a package's name, which a tracker may have left, is none."""
+    for name in ("wandb", "trackio", "mlflow"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    (tmp_path / "wandb").mkdir()
+    (tmp_path / "trackio.py").write_text("raise SystemExit")
+    check(["trackio"])
+    assert "trackio" not in sys.modules
+    for name in ("wandb", "mlflow"):
+        with pytest.raises(TrackerError, match=f"no package {name} is installed; run pip install"):
+            check([name])
+    with pytest.raises(SettingsError, match="tracker 'comet' is unknown"):
+        check(["comet"])
