@@ -18,6 +18,7 @@ from exleak.cli import (
     compare,
     dataset,
     gate,
+    init,
     paper,
     plan,
     report,
@@ -31,7 +32,8 @@ from exleak.errors import ExleakError
 
 #: The commands, in the order of ``--help``; each module has ``add_parser``.
 COMMANDS = (
-    score, gate, watch, compare, report, plan, dataset, aexl, annotate, paper, selfcheck, store,
+    init, score, gate, watch, compare, report, plan, dataset, aexl, annotate, paper, selfcheck,
+    store,
 )  # fmt: skip
 #: Exit statuses after SIGPIPE and SIGINT, as shells report them.
 _CLOSED_PIPE, _INTERRUPTED = 141, 130
