@@ -11,7 +11,8 @@ from exleak.starting.entries import TOML, missing, models_text, toml_text
 from exleak.starting.search import Found
 
 TEST = "tests/test_leakage.py"
-IMPORT = "from leakage_fixtures.suite import TestLeakage"
+#: With the mark for linters, of which some remove what seems unused.
+IMPORT = "from leakage_fixtures.suite import TestLeakage  # noqa: F401"
 WORKFLOW = ".github/workflows/leakage.yml"
 GITIGNORE = ".gitignore"
 STORE = ".exleak/"

@@ -12,6 +12,7 @@ from exleak.starting.files import File, plan, write
 from exleak.starting.search import Found
 
 NAMES = ["tests/test_leakage.py", "leakage.toml", ".gitignore", ".github/workflows/leakage.yml"]
+LINE = "from leakage_fixtures.suite import TestLeakage  # noqa: F401\n"
 
 
 def planned(folder: Path, *models: Found) -> dict[str, File]:
@@ -36,7 +37,7 @@ def test_an_empty_folder_gets_four_files(tmp_path: Path) -> None:
     start(tmp_path)
     first = written(tmp_path)
     assert sorted(first) == sorted(NAMES)
-    assert first[NAMES[0]] == b"from leakage_fixtures.suite import TestLeakage\n"
+    assert first[NAMES[0]].decode() == LINE
     assert first[".gitignore"] == b".exleak/\n"
     assert f"pytest {NAMES[0]} ".encode() in first[NAMES[3]]
     start(tmp_path)
@@ -60,7 +61,7 @@ def test_a_test_file_without_the_line_is_told_so(tmp_path: Path) -> None:
     """One with it, whatever else it has, is complete."""
     (tmp_path / "tests").mkdir()
     (tmp_path / NAMES[0]).write_text("def test_mine(): ...\n")
-    assert planned(tmp_path)[NAMES[0]].wanted == "from leakage_fixtures.suite import TestLeakage\n"
+    assert planned(tmp_path)[NAMES[0]].wanted == LINE
     (tmp_path / NAMES[0]).write_text("import leakage_fixtures.suite as suite\n")
     assert planned(tmp_path)[NAMES[0]].wanted == ""
 
