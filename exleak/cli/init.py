@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _INIT = """Prepare a training repository for pytest: find its checkpoints, and write a test file, a
 leakage.toml with an entry for each checkpoint or series, a line in .gitignore, and a workflow for
 GitHub. Files that are there are never overwritten."""
+#: Longer than any path: a command is never cut.
+_WIDTH = 10_000
 
 
 def add_parser(commands: Any) -> None:
@@ -53,9 +55,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _print(lines: Iterable[str]) -> None:
+    from exleak.reports.formatting import printable
+
     for line in lines:
-        # Names of folders may have line breaks and escape sequences.
-        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+        print(printable(line, _WIDTH))
 
 
 def _found(found: Search) -> Iterable[str]:

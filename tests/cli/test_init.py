@@ -82,10 +82,10 @@ def test_another_folder_is_entered_first(
 def test_folders_names_cannot_write_to_the_terminal(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Line breaks and escape sequences are shown as such."""
+    """Line breaks and escape sequences are replaced."""
     (repository / "runs" / "my model").rename(repository / "runs" / "a\n\x1b[31mb")
     assert main(["init"]) == 0
-    assert "found    a\\n\\x1b[31mb in runs/a\\n\\x1b[31mb\n" in capsys.readouterr().out
+    assert "found    a��[31mb in runs/a��[31mb\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["nowhere"], ["--depth=-1"], ["runs"]])
