@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exleak.errors import SettingsError
+from exleak.starting import search as searching
 from exleak.starting.search import Found, search
 
 Make = Callable[..., Path]
@@ -96,6 +97,21 @@ def test_links_are_followed_once(make: Make, tmp_path: Path) -> None:
     make(outside / "far")
     (tmp_path / "data").symlink_to(outside)
     assert paths(tmp_path) == ["data/far", "runs/step-5"]
+
+
+def test_no_folder_is_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links to the folder itself would multiply the work at every level."""
+    read: list[Path] = []
+
+    def none_in(place: Path) -> list[Path]:
+        read.append(place)
+        return []
+
+    monkeypatch.setattr(searching, "checkpoints_in", none_in)
+    for name in "abc":
+        (tmp_path / name).symlink_to(tmp_path)
+    assert paths(tmp_path) == []
+    assert read == [tmp_path]
 
 
 def test_what_cannot_be_measured_is_said(make: Make, tmp_path: Path) -> None:
