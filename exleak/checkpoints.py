@@ -8,6 +8,7 @@ Imports nothing heavy.
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 from collections.abc import Callable
@@ -57,6 +58,22 @@ def checkpoints_in(folder: Path) -> list[Path]:
         return []
     found = [path for path in folder.iterdir() if _may_be_checkpoint(path)]
     return sorted(found, key=lambda path: natural(path.name))
+
+
+def series_pattern(path: str) -> str:
+    """The glob pattern of the checkpoints that a path is one of; the escaped path if of none.
+
+    >>> series_pattern("runs/llama-7b/checkpoint-500")
+    'runs/llama-7b/checkpoint-*'
+
+    Args:
+        path: A path with forward slashes.
+    """
+    parts = (
+        re.sub(r"\d+$", "*", part) if _NAMED.fullmatch(part) else glob.escape(part)
+        for part in path.split("/")
+    )
+    return "/".join(parts)
 
 
 def _may_be_checkpoint(path: Path) -> bool:

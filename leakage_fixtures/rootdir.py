@@ -9,19 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from exleak.starting.root import has_settings
 from leakage_fixtures.options import OPTIONS
 
 TOML = "leakage.toml"
-#: Configuration files of pytest, and the text that marks a file as one.
-_INI_FILES = {
-    "pytest.toml": "",
-    ".pytest.toml": "",
-    "pytest.ini": "",
-    ".pytest.ini": "",
-    "pyproject.toml": "[tool.pytest",
-    "tox.ini": "[pytest]",
-    "setup.cfg": "[tool:pytest]",
-}
 
 
 def root(config: pytest.Config) -> Path:
@@ -49,7 +40,7 @@ def check_root(config: pytest.Config) -> None:
     if getattr(known, "inifilename", None) or getattr(known, "rootdir", None):
         return
     here = config.invocation_params.dir
-    if config.inipath is None and not any(map(_has_settings, (here, *here.parents))):
+    if config.inipath is None and not any(map(has_settings, (here, *here.parents))):
         return
     inside = [here, *([config.inipath.parent] if config.inipath else ())]
     for spelling, path in _apart(config):
@@ -58,17 +49,6 @@ def check_root(config: pytest.Config) -> None:
                 f"{spelling} {path}: pytest takes a path outside the repository for a test folder "
                 f"there, and would look for its settings beside it; write {spelling}={path}"
             )
-
-
-def _has_settings(folder: Path) -> bool:
-    """Whether a folder contains a file that pytest would use as its ini file."""
-    for name, section in _INI_FILES.items():
-        try:
-            if section in (folder / name).read_text(encoding="utf-8", errors="replace"):
-                return True
-        except OSError:
-            continue
-    return False
 
 
 def _apart(config: pytest.Config) -> Iterator[tuple[str, Path]]:

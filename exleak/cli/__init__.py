@@ -20,6 +20,7 @@ from exleak.cli import (
     dataset,
     export,
     gate,
+    init,
     paper,
     plan,
     report,
@@ -33,8 +34,8 @@ from exleak.errors import ExleakError
 
 #: The commands, in the order of ``--help``; each module has ``add_parser``.
 COMMANDS = (
-    score, export, gate, watch, compare, report, comment, plan, dataset, aexl, annotate, paper,
-    selfcheck, store,
+    init, score, export, gate, watch, compare, report, comment, plan, dataset, aexl, annotate,
+    paper, selfcheck, store,
 )  # fmt: skip
 #: Exit statuses after SIGPIPE and SIGINT, as shells report them.
 _CLOSED_PIPE, _INTERRUPTED = 141, 130

@@ -1,0 +1,1 @@
+"""A training repository's first files: what ``exleak init`` finds there, and what it writes."""
