@@ -1,0 +1,47 @@
+"""What `mkdocs build` does beside rendering: linked files of the repository, and diagrams.
+
+Pages are written to be read on a code host too. There a link may lead out of `docs/`, and a Mermaid
+block is drawn. On the site, such a file is copied into it, and the block becomes a table: Mermaid's
+script would come from another machine.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).parents[1]
+#: Where linked files of the repository lie on the site.
+FOLDER = "repository"
+_LINK = re.compile(r"(?<=\]\()(?:\.\./)+[^)#\s]+")
+_MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
+    """Rewrite a page before it is rendered."""
+    folder = posixpath.dirname(page.file.src_uri)
+
+    def linked(match: re.Match[str]) -> str:
+        place = posixpath.normpath(posixpath.join("docs", folder, match[0]))
+        if place.startswith(("docs/", "../")) or not (ROOT / place).is_file():
+            return match[0]
+        uri = f"{FOLDER}/{place}"
+        if files.get_file_from_path(uri) is None:
+            content = (ROOT / place).read_bytes()
+            files.append(File.generated(config, uri, content=content))
+        return posixpath.relpath(uri, folder or ".")
+
+    return _MERMAID.sub(_table, _LINK.sub(linked, markdown))
+
+
+def _table(match: re.Match[str]) -> str:
+    names = dict(re.findall(r"(\w+)\[(.+?)\]", match[1]))
+    arrows: dict[str, list[str]] = {}
+    for start, end in re.findall(r"(\w+) --> (\w+)", match[1]):
+        arrows.setdefault(start, []).append(f"`{names[end]}`")
+    rows = [f"| `{names[start]}` | {', '.join(ends)} |" for start, ends in arrows.items()]
+    return "\n".join(["| from | to |", "| --- | --- |", *rows])
