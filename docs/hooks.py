@@ -1,8 +1,8 @@
-"""What `mkdocs build` does beside rendering: linked files of the repository, and diagrams.
+"""What `mkdocs build` does beside rendering: linked files of the repository, diagrams and figures.
 
 Pages are written to be read on a code host too. There a link may lead out of `docs/`, and a Mermaid
 block is drawn. On the site, such a file is copied into it, and the block becomes a table: Mermaid's
-script would come from another machine.
+script would come from another machine. Figures become part of the page, and so have its colours.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = "repository"
 _LINK = re.compile(r"(?<=\]\()(?:\.\./)+[^)#\s]+")
 _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FIGURE = re.compile(r"!\[[^\]]*\]\(((?:\.\./)*figures/[\w-]+\.svg)\)")
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
@@ -35,7 +36,12 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
             files.append(File.generated(config, uri, content=content))
         return posixpath.relpath(uri, folder or ".")
 
-    return _MERMAID.sub(_table, _LINK.sub(linked, markdown))
+    def drawn(match: re.Match[str]) -> str:
+        path = Path(page.file.abs_src_path).parent / match[1]
+        # No empty line: it would end the HTML.
+        return f'<div class="figure">{path.read_text(encoding="utf-8").strip()}</div>'
+
+    return _FIGURE.sub(drawn, _MERMAID.sub(_table, _LINK.sub(linked, markdown)))
 
 
 def _table(match: re.Match[str]) -> str:
