@@ -27,74 +27,69 @@ AFTER_NEGATIVE = (
     (0.4, 0), (0.2, 0), (0.1, 0), (-0.1, 0), (-0.3, 1), (-0.5, 0), (-0.7, 1), (-0.8, 1), (-0.9, 1),
     (-0.9, 1),
 )  # fmt: skip
+#: Where the axis of a figure begins, and its length, in pixels.
+LEFT, WIDTH = 10, 395
 #: The limit of the gate's figure, and the rates that are judged by it.
 LIMIT, RATES = 0.7, (0.45, 0.6, 0.7, 0.78, 0.92)
 
 
 def pair() -> str:
     """What a pair is, and what EL is."""
-    left, width = 150, 380
     means = mean(CONTROL), mean(TEST)
-    parts = [text(0, 18, "P[negative] of each continuation, and their mean P̄ (the bar)", "s")]
+    parts = [text(0, 18, "P[negative] of each continuation; bar: mean P̄", "s")]
     rows = (("without the sentence", CONTROL, "s"), ("after the sad sentence", TEST, "neg"))
     for place, (name, values, fill) in enumerate(rows):
-        y = 55 + 45 * place
-        parts += [text(0, y + 4, name), line(left, y, left + width, y)]
-        parts += [dot(left + width * value, y, fill) for value in values]
-        middle = left + width * means[place]
+        y, middle = 76 + 84 * place, LEFT + WIDTH * means[place]
+        parts += [text(0, y - 18, name), line(LEFT, y, LEFT + WIDTH, y)]
+        parts += [dot(LEFT + WIDTH * value, y, fill) for value in values]
         parts += [line(middle, y - 14, middle, y + 14, "li")]
-        parts += [text(middle, y - 18 if place == 0 else y + 28, f"P̄ {means[place]:.3f}", "m h")]
-    parts += [text(left, 147, "0", "s m"), text(left + width, 147, "1", "s m")]
+        parts += [text(middle, y + 30, f"P̄ {means[place]:.3f}", "m h")]
+    parts += [text(LEFT, 190, "0", "s m"), text(LEFT + WIDTH, 190, "1", "s m")]
     found, wins = difference(TEST, CONTROL), chance_above(TEST, CONTROL)
     shown = f"d = {means[1]:.3f} − {means[0]:.3f} = {found:+.3f}, above 0: EL = {leaks(found):.0f}"
     parts += [
-        text(0, 178, shown, "h"),
-        text(0, 200, f"superiority: the lower row wins {wins:.2f} of the 10 × 10 comparisons"),
+        text(0, 226, shown, "h"),
+        text(0, 250, f"superiority {wins:.2f}: the lower row's share of the"),
+        text(0, 270, "10 × 10 comparisons that it wins"),
     ]
     title = (
         f"Two rows of ten dots. Without the sentence their mean is {means[0]:.3f}, after it "
         f"{means[1]:.3f}; the difference is above 0, so EL is 1."
     )
-    return figure(540, 210, title, parts)
+    return figure(420, 278, title, parts)
 
 
 def carry_over() -> str:
     """What carries over, and what is left for the residual rate."""
-    left, width = 150, 380
-    parts = [text(0, 18, "mood of each continuation, from −1 (sad) to 1 (glad)", "s")]
+    parts = [text(0, 18, "mood of each continuation, −1 sad to 1 glad", "s")]
     rows = (
         ("after the glad sentence", AFTER_POSITIVE, "pos"),
         ("after the sad sentence", AFTER_NEGATIVE, "neg"),
     )
     for place, (name, values, fill) in enumerate(rows):
-        y = 55 + 50 * place
-        parts += [text(0, y + 4, name), line(left, y, left + width, y)]
+        y = 78 + 72 * place
+        parts += [text(0, y - 20, name), line(LEFT, y, LEFT + WIDTH, y)]
         for count, (value, carries) in enumerate(values):
-            x, lift = left + width * (value + 1) / 2, 5 * (-1) ** count
+            x, lift = LEFT + WIDTH * (value + 1) / 2, 5 * (-1) ** count
             mark = box(x - 6, y + lift - 6, 12, 12, "out") if carries else dot(x, y + lift, fill)
             parts.append(mark)
-    parts += [text(left, 135, "−1", "s m"), text(left + width, 135, "1", "s m")]
-    parts += [
-        box(0, 152, 12, 12, "out"),
-        text(20, 163, "restates a sentence: carry-over, set aside in both rows alike"),
-    ]
+    parts += [text(LEFT, 184, "−1", "s m"), text(LEFT + WIDTH, 184, "1", "s m")]
     every = chance_above(_valence(AFTER_POSITIVE), _valence(AFTER_NEGATIVE))
     rest = [_valence(values, kept=True) for values in (AFTER_POSITIVE, AFTER_NEGATIVE)]
     left_over = chance_above(*rest)
     parts += [
-        text(
-            0, 190, f"all twenty: the upper row is gladder in {every:.2f} of the comparisons", "h"
-        ),
-        text(0, 208, "(the directional rate)", "s"),
-        text(0, 234, f"the dots alone: in {left_over:.2f}, where .5 is no leakage", "h"),
-        text(0, 252, "(the residual rate)", "s"),
+        box(0, 206, 12, 12, "out"),
+        text(20, 218, "restates a sentence: carry-over, set aside"),
+        text(0, 248, f"all twenty: directional rate {every:.2f}", "h"),
+        text(0, 270, f"the dots alone: residual rate {left_over:.2f}", "h"),
+        text(0, 292, "share of comparisons in which the upper is gladder", "s"),
     ]
     title = (
         "Ten continuations after a glad sentence, ten after a sad one. Half of each restate the "
         f"sentence and are set aside. With them the directional rate is {every:.2f}, without them "
         f"{left_over:.2f}."
     )
-    return figure(540, 262, title, parts)
+    return figure(420, 302, title, parts)
 
 
 def _valence(values: tuple[tuple[float, int], ...], *, kept: bool = False) -> NDArray[np.float64]:
@@ -103,7 +98,7 @@ def _valence(values: tuple[tuple[float, int], ...], *, kept: bool = False) -> ND
 
 def gate() -> str:
     """What the gate does with five rates."""
-    left, width = 60, 330
+    left, width = 55, 260
 
     def at(rate: float) -> float:
         return round(left + width * (rate - 0.3) / 0.7, 1)
@@ -124,11 +119,11 @@ def gate() -> str:
             text(0, y + 4, f"{found.rate:.2f}", "h"),
             line(at(low), y, at(high), y, "li"),
             dot(at(found.rate), y, "pos", 5),
-            text(410, y + 4, str(outcome), "h"),
+            text(330, y + 4, str(outcome), "h"),
         ]
         told.append(f"{found.rate:.2f} ({low:.2f} to {high:.2f}): {outcome}")
     title = "Five rates with their bounds against the limit 0.7. " + "; ".join(told) + "."
-    return figure(540, 255, title, parts)
+    return figure(420, 255, title, parts)
 
 
 def _measured(rate: float) -> Rate:

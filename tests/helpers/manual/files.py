@@ -106,8 +106,8 @@ it.
 
 ## Report
 
-JSON, `{{"schema": 1, "exleak": VERSION, "measurements": […]}}`. Rates lie between 0 and 1, undefined
-numbers are null, and later versions may add keys. These tables are those of
+JSON, `{{"schema": 1, "exleak": VERSION, "measurements": […]}}`. Rates lie between 0 and 1,
+undefined numbers are null, and later versions may add keys. These tables are those of
 [schema.json](../../exleak/store/schema.json), the contract."""
 
 

@@ -58,20 +58,20 @@ def page() -> str:
 def _option(option: Option) -> list[str]:
     # The default stands in the table.
     text = re.sub(r" \(default\)| \(default: [^)]*\)|, default(?=\))", "", option.help)
-    rows = [("on the command line", _spelling(option)), ("in an ini file", f"`{option.dest}`")]
+    rows = [("command line", _spelling(option)), ("ini file", f"`{option.dest}`")]
     if option.name in MODEL_KEYS:
-        rows.append(("in `leakage.toml`", f"`{option.name}`"))
+        rows.append(("`leakage.toml`", f"`{option.name}`"))
     if option.name in MARKER_KEYS:
-        rows.append(("in the marker", f"`{option.name}=…`"))
+        rows.append(("marker", f"`{option.name}=…`"))
     if option.choices:
         rows.append(("choices", ", ".join(f"`{choice}`" for choice in option.choices)))
-    rows.append(("default", _default(option)))
+    rows.append(("if not set", _default(option)))
     return [
         f"### `{option.spelling}`",
         "",
         f"{text}; repeatable" if option.repeatable else text,
         "",
-        *table(("", ""), rows),
+        *table(("where", "what to write"), rows),
     ]
 
 

@@ -79,7 +79,7 @@ def _values(node: ast.expr) -> set[int]:
     if isinstance(node, ast.Constant) and isinstance(node.value, int):
         return {node.value}
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-        return {EXIT[node.slice.value]}
+        return {EXIT[str(node.slice.value)]}
     return set()
 
 

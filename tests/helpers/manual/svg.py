@@ -10,7 +10,7 @@ _STYLE = """
 @media(prefers-color-scheme:dark){.f{--i:#ddd;--s:#aaa;--n:#f0866f;--p:#74b3ee}}
 [data-md-color-scheme=default] .f{--i:#222;--s:#666;--n:#b3402a;--p:#1f6fb5}
 [data-md-color-scheme=slate] .f{--i:#ddd;--s:#aaa;--n:#f0866f;--p:#74b3ee}
-.f text{font-family:system-ui,sans-serif;font-size:13px;fill:var(--i)}
+.f text{font-family:system-ui,sans-serif;font-size:15px;fill:var(--i)}
 .f .s{fill:var(--s)}.f .h{font-weight:bold}.f .e{text-anchor:end}.f .m{text-anchor:middle}
 .f .ln{stroke:var(--s)}.f .li{stroke:var(--i);stroke-width:2}
 .f .neg{fill:var(--n)}.f .pos{fill:var(--p)}.f .box{fill:var(--b)}
