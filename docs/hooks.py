@@ -2,7 +2,8 @@
 
 Pages are written to be read on a code host too. There a link may lead out of `docs/`, and a Mermaid
 block is drawn. On the site, such a file is copied into it, and the block becomes a table: Mermaid's
-script would come from another machine. Figures become part of the page, and so have its colours.
+script would come from another machine. Figures become part of the page, and so have its colours. A page that would load anything from another
+machine is warned of.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mkdocs.plugins import get_plugin_logger
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +22,8 @@ FOLDER = "repository"
 _LINK = re.compile(r"(?<=\]\()(?:\.\./)+[^)#\s]+")
 _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _FIGURE = re.compile(r"!\[[^\]]*\]\(((?:\.\./)*figures/[\w-]+\.svg)\)")
+_LOADED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
+_log = get_plugin_logger("hooks")
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
@@ -42,6 +46,12 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         return f'<div class="figure">{path.read_text(encoding="utf-8").strip()}</div>'
 
     return _FIGURE.sub(drawn, _MERMAID.sub(_table, _LINK.sub(linked, markdown)))
+
+
+def on_post_page(output: str, *, page: Any, config: Any) -> None:
+    """Warn, which is an error in a strict build, of what a page would load from elsewhere."""
+    for tag in _LOADED.findall(output):
+        _log.warning("%s loads something from another machine: %s", page.file.src_uri, tag)
 
 
 def _table(match: re.Match[str]) -> str:

@@ -126,7 +126,7 @@ def page() -> str:
 
 
 def _rows(part: dict[str, Any], parts: dict[str, Any]) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in (part, *part.get("allOf", ())):
         for key, value in one.get("properties", {}).items():
             about = value.get("description") or _described(value, parts)
