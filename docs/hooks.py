@@ -2,8 +2,8 @@
 
 Pages are written to be read on a code host too. There a link may lead out of `docs/`, and a Mermaid
 block is drawn. On the site, such a file is copied into it, and the block becomes a table: Mermaid's
-script would come from another machine. Figures become part of the page, and so have its colours. A page that would load anything from another
-machine is warned of.
+script would come from another machine. Figures become part of the page, and so have its colours. A
+page that would load anything from another machine is warned of.
 """
 
 from __future__ import annotations
