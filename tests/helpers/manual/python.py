@@ -82,7 +82,7 @@ def _entry(name: str) -> list[str]:
     node = find(name)
     lines = [f"### `{name}`", ""]
     if isinstance(node, ast.Assign):
-        return [*lines, "```python", f"{name} = {ast.unparse(node.value)}", "```"]
+        return [*lines, f"The constant `{ast.unparse(node.value)}`."]
     lines += ["```python", *_signature(name, node), "```", ""]
     return [*lines, *_prose(ast.get_docstring(node) or "")]
 
