@@ -1,0 +1,1 @@
+"""Tests of the manual: docs/ and the pages beside it."""
