@@ -76,7 +76,7 @@ def test_options_in_the_text_exist(page: Path) -> None:
     assert set(re.findall(r"--leakage-[a-z-]*[a-z]", text)) - known - {"--leakage"} == set()
     parsers = {name: parser for name, parser, _ in commands.commands()}
     for span in markdown.spans(page):
-        path = re.match(r"exleak(?: [a-z]+){0,2}", span)
+        path = re.match(r"exleak(?: [a-z][a-z-]*){0,2}", span)
         if path is None or not span.startswith("exleak "):
             continue
         names = [name for name in parsers if (path[0] + " ").startswith(name + " ")]

@@ -15,8 +15,6 @@ from leakage_fixtures.guard import NOT_MEASURED
 from leakage_fixtures.options import OPTIONS, Option
 from tests.plugin.conftest import Run
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
-
 
 def option(name: str) -> Option:
     """The option of a name."""
@@ -183,9 +181,3 @@ def test_no_variable_has_two_meanings() -> None:
     read = {name for text in texts for name in re.findall(r"\"(EXLEAK_[A-Z_]+)\"", text)}
     assert read == set(environment.OTHERS)
     assert not read & {option.variable for option in OPTIONS}
-
-
-def test_the_guide_lists_every_option() -> None:
-    """In its table, under the name on the command line."""
-    rows = re.findall(r"^\| `(--leakage-[a-z-]+)", GUIDE.read_text(encoding="utf-8"), flags=re.M)
-    assert sorted(rows) == sorted(option.spelling for option in OPTIONS)
