@@ -90,6 +90,19 @@ def scheduler(config: pytest.Config, log: Any) -> Any:
                 return "significance"
             return measurement_of(config, nodeid) or nodeid
 
+        def remove_node(self, node: Any) -> str | None:
+            # As xdist's default does, and its loadscope does not: the test that crashed its
+            # worker is not given to the next one, which it would crash too.
+            units = self.assigned_work.get(node, {}).values()
+            crashed = next(
+                (nodeid for unit in units for nodeid, is_done in unit.items() if not is_done), None
+            )
+            for unit in units:
+                if crashed in unit:
+                    unit[crashed] = True
+            super().remove_node(node)
+            return crashed
+
     return ByMeasurement(config, log)
 
 

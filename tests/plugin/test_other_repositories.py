@@ -333,6 +333,7 @@ def test_without_syrupy_the_rates_have_no_snapshot_and_say_so(
     measure: Run, toy: pytest.Pytester, llama: Path
 ) -> None:
     """Whatever fixture is called snapshot then."""
+    (toy.path / "__snapshots__" / "test_leakage").mkdir(parents=True)
     toy.makeconftest(
         """
         import pytest

@@ -18,7 +18,7 @@ def test_rules_that_are_not_set_are_not_tested(measure: Run, llama: Path) -> Non
     measure(model, "--leakage-significance=require").assert_outcomes(
         passed=1, failed=1, deselected=3
     )
-    named = measure(model, "--leakage-max-rate=1", "-k", "baseline")
+    named = measure(model, "--leakage-max-rate=1", "-k", "baseline", "-rs")
     named.assert_outcomes(skipped=1, deselected=4)
     named.stdout.fnmatch_lines("SKIPPED*no baseline to compare with: --leakage-compare NAME")
 
