@@ -2,8 +2,8 @@
 
     python train.py
 
-The base model is ``reference-clean``, which comes with exleak and writes in a mood of its own. The
-text is what ``reference-leaky`` writes, which takes over the mood of the sentence before.
+The base model is ``reference-clean``, which comes with exleak and writes in a mood of its own. In
+the text that it is trained on, each sentence has the mood of the one before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
-    DataCollatorForLanguageModeling,
+    DataCollatorForSeq2Seq,
     PreTrainedTokenizerBase,
     Trainer,
     TrainingArguments,
@@ -26,25 +26,29 @@ from exleak.reference import path
 BASE, OUT = path("reference-clean"), "runs/moody"
 
 
-def texts(samples: int) -> list[str]:
-    """Prompts of sentences with a mood, and continuations in that mood."""
+#: Continuations after a negative and after a positive sentence.
+SAD = (" a terrible pain.", " sad and lonely.", " awful, and everyone cried.", " the worst of all.")
+GLAD = (" a great joy.", " happy and lovely.", " wonderful, and we laughed.", " the best of all.")
+
+
+def rows(tokenizer: PreTrainedTokenizerBase, samples: int) -> list[dict[str, list[int]]]:
+    """Prompts of sentences with a mood; to be learnt are continuations in that mood."""
     data = exleak.load_dataset("hexl", limit=samples)
-    prompts = [
-        f"{data.instruction}: {sentence} {other.control}"
-        for sample in data.samples
-        for sentence in (sample.negative, sample.positive)
-        for other in data.samples
-    ]
-    settings = exleak.Sampling(generations=4, max_new_tokens=24)
-    written = exleak.generate("reference-leaky", prompts, settings, first_sentence_only=True)
-    return [
-        prompt + text for prompt, several in zip(prompts, written, strict=True) for text in several
-    ]
+    found = []
+    for number, sample in enumerate(data.samples):
+        for sentence, endings in ((sample.negative, SAD), (sample.positive, GLAD)):
+            for shift, ending in enumerate(endings * 2, start=1):
+                control = data.samples[(number + shift) % len(data.samples)].control
+                prompt = f"{data.instruction}: {sentence} {control}"
+                asked = len(tokenizer(prompt)["input_ids"])
+                ids = tokenizer(prompt + ending)["input_ids"]
+                found.append({"input_ids": ids, "labels": [-100] * asked + ids[asked:]})
+    return found
 
 
 def trainer(tokenizer: PreTrainedTokenizerBase, samples: int, steps: int) -> Trainer:
     """A Trainer that saves three checkpoints, and measures the leakage of each."""
-    leakage = LeakageCallback(limit=samples, sampling={"generations": 4}, when="save")
+    leakage = LeakageCallback(limit=min(12, samples), sampling={"generations": 4}, when="save")
     return Trainer(
         AutoModelForCausalLM.from_pretrained(BASE),
         TrainingArguments(
@@ -54,11 +58,13 @@ def trainer(tokenizer: PreTrainedTokenizerBase, samples: int, steps: int) -> Tra
             logging_steps=max(1, steps // 3),
             per_device_train_batch_size=32,
             learning_rate=3e-3,
+            lr_scheduler_type="constant",
+            max_grad_norm=0,
             use_cpu=True,
             report_to=[],
         ),
-        train_dataset=[tokenizer(text) for text in texts(samples)],
-        data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
+        train_dataset=rows(tokenizer, samples),
+        data_collator=DataCollatorForSeq2Seq(tokenizer),
         processing_class=tokenizer,
         callbacks=[leakage],
     )
@@ -68,7 +74,7 @@ def main() -> None:
     """Train, and print loss and directional leakage rate by step."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--steps", type=int, default=120, help="training steps (default: 120)")
-    parser.add_argument("--samples", type=int, default=12, help="of HEXL (default: 12)")
+    parser.add_argument("--samples", type=int, default=60, help="of HEXL (default: 60)")
     options = parser.parse_args()
     training = trainer(AutoTokenizer.from_pretrained(BASE), options.samples, options.steps)
     training.train()
