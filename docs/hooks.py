@@ -34,7 +34,8 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         place = posixpath.normpath(posixpath.join("docs", folder, match[0]))
         if place.startswith(("docs/", "../")) or not (ROOT / place).is_file():
             return match[0]
-        uri = f"{FOLDER}/{place}"
+        # As text: mkdocs takes Markdown for a page.
+        uri = f"{FOLDER}/{place}{'.txt' if place.endswith('.md') else ''}"
         if files.get_file_from_path(uri) is None:
             content = (ROOT / place).read_bytes()
             files.append(File.generated(config, uri, content=content))

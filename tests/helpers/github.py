@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
+
+from tests.helpers import loopback
+from tests.helpers.loopback import Loopback
 
 REPOSITORY = "owner/name"
 PULL = 7
@@ -17,26 +17,15 @@ TOKEN = "token-that-nobody-may-see"
 BOT = {"login": "github-actions[bot]", "type": "Bot"}
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(loopback.Handler):
     """Answers from the server's :class:`FakeGitHub`."""
-
-    fake: FakeGitHub
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
 
     def _answer(self) -> None:
         size = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(size)) if size else None
         self.fake.requests.append((self.command, self.path))
         status, answer, headers = self.fake.answer(self.command, self.path, self.headers, body)
-        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(data)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
+        self.send(answer, status, **headers)
 
     do_GET = do_POST = do_PATCH = _answer  # noqa: N815 (names of the standard library)
 
@@ -45,7 +34,7 @@ Answer = tuple[int, Any, dict[str, str]]
 
 
 @dataclass
-class FakeGitHub:
+class FakeGitHub(Loopback):
     """A server with one pull request.
 
     Attributes:
@@ -55,27 +44,11 @@ class FakeGitHub:
         requests: Method and path of every request.
     """
 
+    handler: ClassVar = Handler
     comments: list[dict[str, Any]] = field(default_factory=list)
     user: dict[str, str] | None = None
     faults: dict[str, list[Answer]] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
-
-    def __enter__(self) -> FakeGitHub:
-        handler = type("Bound", (Handler,), {"fake": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.server.shutdown()
-        self.server.server_close()
 
     def add(self, body: str | None, user: dict[str, str] | None = BOT) -> dict[str, Any]:
         """Add a comment."""

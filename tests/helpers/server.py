@@ -8,31 +8,26 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
+
+from tests.helpers import loopback
+from tests.helpers.loopback import Loopback
 
 #: What a fault does with a request instead of answering it.
 Fault = Callable[["Handler", dict[str, Any]], None]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(loopback.Handler):
     """Answers from the server's :class:`Fake`."""
 
-    fake: Fake
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         """List the models."""
         if self.fake.fault is not None and self.fake.breaks_everything:
             self.fake.fault(self, {})
         else:
             self.send({"object": "list", "data": [{"id": "m", "object": "model"}]})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         """Continue a prompt."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         broken = self.fake.record(self, body)
@@ -43,18 +38,9 @@ class Handler(BaseHTTPRequestHandler):
             status, answer = self.fake.answer(self.path, body)
             self.send(answer, status)
 
-    def send(self, answer: Any, status: int = 200, **headers: str) -> None:
-        """Send JSON, or bytes as they are."""
-        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(data)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(data)
-
 
 @dataclass
-class Fake:
+class Fake(Loopback):
     """A server with a model made of hashes.
 
     Attributes:
@@ -73,6 +59,7 @@ class Fake:
         requests: Headers and body of every request.
     """
 
+    handler: ClassVar = Handler
     ignores: frozenset[str] = frozenset()
     refuses: frozenset[str] = frozenset()
     defaults: dict[str, Any] = field(default_factory=dict)
@@ -88,23 +75,6 @@ class Fake:
     requests: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
     given: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __enter__(self) -> Fake:
-        handler = type("Bound", (Handler,), {"fake": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.server.shutdown()
-        self.server.server_close()
 
     @property
     def asked(self) -> list[dict[str, Any]]:
