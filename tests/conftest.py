@@ -24,6 +24,7 @@ __all__ = ["browser"]
 _LONG = (
     "test_selfcheck.py",
     "test_leakage.py",
+    "test_training_repository.py",
     "test_paper.py",
     "test_no_difference.py",
     "test_simulation.py",
