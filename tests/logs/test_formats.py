@@ -98,6 +98,14 @@ def test_real_logs_of_inspect() -> None:
     assert archive.model == log.model == "mockllm/model"
 
 
+@pytest.mark.parametrize("name", ["deepeval.json", "promptfoo.json", "promptfoo.jsonl"])
+def test_real_runs_of_the_same_texts(name: str) -> None:
+    """Test cases, or repeats, in the order in which the tool wrote them."""
+    log = read_log(DATA / name)
+    assert log.rows == read_log(DATA / "samples_plain.jsonl").rows
+    assert log.notes == ("232 of 240 prompts of hexl are not measured",)
+
+
 def test_several_filters_are_one_sample(tmp_path: Path) -> None:
     """The harness writes each sample once a filter."""
     rows = hexl_rows()
