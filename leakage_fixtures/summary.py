@@ -97,7 +97,7 @@ class Summary:
         self._write(session.report)
         runs = Path(session.store) / "runs"
         if self.entries and session.store != "none" and (root(config) / runs).is_dir():
-            self.remarks.append(f"generations files: {runs} (for exleak score and annotate)")
+            self.remarks.append(f"generations files: {runs} (to read them: exleak view)")
         folder = root(config) / session.baselines
         if session.save is not None:
             self._save(folder, session.save, self.ordered, exitstatus)

@@ -27,6 +27,7 @@ from exleak.cli import (
     score,
     selfcheck,
     store,
+    view,
     watch,
 )
 from exleak.environment import version
@@ -34,7 +35,7 @@ from exleak.errors import ExleakError
 
 #: The commands, in the order of ``--help``; each module has ``add_parser``.
 COMMANDS = (
-    init, score, export, gate, watch, compare, report, comment, plan, dataset, aexl, annotate,
+    init, score, export, gate, watch, view, compare, report, comment, plan, dataset, aexl, annotate,
     paper, selfcheck, store,
 )  # fmt: skip
 #: Exit statuses after SIGPIPE and SIGINT, as shells report them.

@@ -256,7 +256,7 @@ def test_a_run_can_be_scored_and_annotated(
     model = f"--leakage-model={reference.path('reference-leaky')}"
     report, store = "--leakage-report=out.json", "--leakage-store=.exleak"
     result = measure("-m", "leakage", model, "--leakage-report-only", report, store)
-    result.stdout.fnmatch_lines(["generations files: *runs (for exleak score and annotate)"])
+    result.stdout.fnmatch_lines(["generations files: *runs (to read them: exleak view)"])
     (run,) = (toy.path / ".exleak" / "runs").glob("*-hexl-????????.jsonl")
     again = toy.path / "again.json"
     assert main(["score", str(run), "--json", str(again)]) == 0
