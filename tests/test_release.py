@@ -39,12 +39,12 @@ def test_the_table_of_versions_is_that_of_the_constraints() -> None:
     assert f"| Python | {PROJECT['requires-python']} | {python[1]} |" in table
 
 
-def test_all_has_every_extra_but_those_of_tests() -> None:
+def test_all_has_every_extra_but_those_of_development() -> None:
     """``pip install 'exleak[all]'`` leaves nothing out that a user may need."""
     extras = PROJECT["optional-dependencies"]
     (everything,) = map(Requirement, extras["all"])
     assert everything.name == PROJECT["name"]
-    assert everything.extras == set(extras) - {"all", "test"}
+    assert everything.extras == set(extras) - {"all", "docs", "test"}
 
 
 def test_pre_commit_runs_what_ci_runs() -> None:
