@@ -54,17 +54,20 @@ def test_its_commands_run(repository: Path) -> None:
     trained = run(train, repository)
     assert trained.returncode == 0, trained.stderr
     assert len(re.findall(r"^step +\d  loss ", trained.stdout, flags=re.M)) == 3
-    assert len(re.findall(r"eval_leakage_directional \d", trained.stdout)) == 4
+    assert "eval_leakage_directional 0." in trained.stdout
+    measured = sorted(path.name for path in (repository / "runs/moody/leakage").glob("*.json"))
+    assert measured == [f"step-{step}.json" for step in range(4)]
     # Three steps in place of 120.
     (repository / "runs/moody/checkpoint-3").rename(repository / "runs/moody/checkpoint-120")
     gated = run(gate, repository)
-    assert gated.returncode in (0, 1), gated.stdout + gated.stderr
+    assert gated.returncode in (0, 1, 10), gated.stdout + gated.stderr
     assert [found.model for found in read_measurements(repository / "report.json")] == [
         "base", "moody",
     ]  # fmt: skip
     assert (repository / "leakage.html").is_file()
     followed = run(series, repository)
-    assert followed.returncode == 0, followed.stdout + followed.stderr
+    # After so few steps, what a model writes may be unusable.
+    assert followed.returncode in (0, 10), followed.stdout + followed.stderr
     models = [found.model for found in read_measurements(repository / "report.json")]
     assert models == ["checkpoint-1", "checkpoint-2", "checkpoint-120"]
 
