@@ -186,7 +186,7 @@ def _example(item: Continuation) -> list[str]:
     wrapped = textwrap.wrap(f"{item.condition}: {printable(item.prompt, 300)}", _WIDTH)
     sides = [
         [
-            f"with the sentence: {item.probability:.2f}, {KINDS[item.restates]}",
+            f"with it: {item.probability:.2f}, {KINDS[item.restates]}",
             *textwrap.wrap(printable(item.sentence), _SIDE),
         ],
         [

@@ -351,7 +351,7 @@ def test_a_tracker_that_fails_does_not_end_the_training(
     begun: list[int] = []
 
     class Broken:
-        def __init__(self, folder: Path) -> None:
+        def __init__(self, folder: Path, run: None) -> None:
             begun.append(len(list(tmp_path.glob("leakage/*"))))
 
         def log(self, *_: Any, **__: Any) -> None:

@@ -96,6 +96,7 @@ def test_a_pair_stands_side_by_side() -> None:
     worst = one.worst[0]
     left = " ".join(side[0].strip() for side in sides)
     assert worst.sentence in left
-    assert f"with the sentence: {worst.probability:.2f}" in left
+    assert f"with it: {worst.probability:.2f}" in left
     assert worst.control_sentence in " ".join(side[-1].strip() for side in sides)
     assert max(map(len, lines[start:])) <= 80
+    assert len({line.index("│") for line in lines[start:] if "│" in line}) == 1

@@ -124,9 +124,9 @@ def test_a_failure_says_whether_it_is_mood_or_echo() -> None:
     assert re.search(r"^  carry-over  0\.600  \(.*restates the injected sentence\)$", text, re.M)
     assert re.search(r"^  residual  0\.500  \(.* directional, of the others\)$", text, re.M)
     assert "  note: content carry-over: 60%" in text
-    assert text.count(", carry-over)") == 3
+    assert len(re.findall(r"with it: \d\.\d\d, carry-over", text)) == 3
     leaking = exleak.score(topical_rows(20, 0, leak=True), TOPICS, limits=limits)
-    assert failure(leaking, "fail", "").count(", own words)") == 3
+    assert len(re.findall(r"with it: \d\.\d\d, own words", failure(leaking, "fail", ""))) == 3
     few = exleak.score(topical_rows(20, 10), TOPICS, limits=limits)
     assert "residual  -  (only 0 of 20 control prompts keep" in failure(few, "fail", "")
 
