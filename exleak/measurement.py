@@ -260,8 +260,7 @@ def score(
         rows = tuple(generations)
     about = about or About()
     tool = load_instrument(instrument) if isinstance(instrument, str) else instrument
-    for languages in sorted({(row.language, row.injected_language) for row in rows}):
-        tool.check_languages(*languages)
+    _check_languages(rows, tool)
     limits = limits or Limits()
     rows, cleaned, scored, restatements, pairs = _scores(rows, tool, raw=raw, store=store)
     expression = replace(
@@ -305,6 +304,11 @@ class _Scores(NamedTuple):
     pairs: list[rates.Pair]
 
 
+def _check_languages(rows: Sequence[PromptGenerations], tool: Instrument) -> None:
+    for languages in sorted({(row.language, row.injected_language) for row in rows}):
+        tool.check_languages(*languages)
+
+
 def _scores(
     rows: Sequence[PromptGenerations], tool: Instrument, *, raw: bool, store: Store | None
 ) -> _Scores:
@@ -337,7 +341,11 @@ def scored_continuations(
         rows: Prompts with their continuations.
         instrument: The instrument.
         store: The store for scores of sentences.
+
+    Raises:
+        InstrumentError: The instrument does not know a language of the rows.
     """
+    _check_languages(rows, instrument)
     found = _scores(rows, instrument, raw=False, store=store)
     return continuations(found.rows, found.cleaned, found.scored, found.restatements)
 

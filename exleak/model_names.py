@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+#: The file in which a repository names its models.
+TOML = "leakage.toml"
+
 
 class Spelling(NamedTuple):
     """The parts of a model's name.

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exleak.model_names import TOML
 from leakage_fixtures import models, settings, tracking
 from leakage_fixtures.options import ModelSpec, Settings
-from leakage_fixtures.rootdir import TOML, root
+from leakage_fixtures.rootdir import root
 from leakage_fixtures.session import session_of
 
 if TYPE_CHECKING:
@@ -146,10 +147,16 @@ def deselect(config: pytest.Config, items: list[pytest.Item], *, leakage: bool) 
         The number of deselected tests.
     """
     gone = [item for item in items if is_leakage(item) is leakage]
-    if gone:
-        items[:] = [item for item in items if is_leakage(item) is not leakage]
-        config.hook.pytest_deselected(items=gone)
+    _leave_out(config, items, gone)
     return len(gone)
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], gone: list[pytest.Item]) -> None:
+    """Deselect some of the collected tests."""
+    if gone:
+        left_out = set(gone)
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=gone)
 
 
 def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -258,10 +265,8 @@ def _leave_out_unasked(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
     unasked = [item for item in items if not _is_asked(config, item)]
     leakage = [item for item in items if item.get_closest_marker("leakage")]
-    if unasked and len(unasked) < len(leakage):
-        left_out = set(unasked)
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=unasked)
+    if len(unasked) < len(leakage):
+        _leave_out(config, items, unasked)
 
 
 def _is_asked(config: pytest.Config, item: pytest.Item) -> bool:

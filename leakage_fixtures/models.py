@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exleak.model_names import TOML
 from leakage_fixtures.options import ModelSpec, Settings
-from leakage_fixtures.rootdir import TOML, root
+from leakage_fixtures.rootdir import root
 from leakage_fixtures.session import session_of
 from leakage_fixtures.settings import MODEL_KEYS, resolve
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exleak.model_names import TOML
 from leakage_fixtures import (
     collection,
     environment,
@@ -235,7 +236,7 @@ class Results:
 
     @property
     def _toml(self) -> Path:
-        return rootdir.root(self.config) / rootdir.TOML
+        return rootdir.root(self.config) / TOML
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Show the table of results, remarks, and why nothing was measured."""

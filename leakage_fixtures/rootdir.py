@@ -12,8 +12,6 @@ import pytest
 from exleak.starting.root import has_settings
 from leakage_fixtures.options import OPTIONS
 
-TOML = "leakage.toml"
-
 
 def root(config: pytest.Config) -> Path:
     """The folder that contains ``leakage.toml``, the store and baselines.

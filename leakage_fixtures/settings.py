@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exleak.model_names import TOML
 from leakage_fixtures import environment
 from leakage_fixtures.options import (
     OPTIONS,
@@ -19,7 +20,7 @@ from leakage_fixtures.options import (
     pairs,
     sizes,
 )
-from leakage_fixtures.rootdir import TOML, root
+from leakage_fixtures.rootdir import root
 from leakage_fixtures.session import session_of
 
 #: Keys of an entry of leakage.toml; the other settings apply to the whole session.

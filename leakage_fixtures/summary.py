@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pytest
 
     from exleak.records import Compared, Measurement
-    from exleak.reports.layout import Layout
 
 #: Least number of checkpoints that form a series.
 _SERIES = 3
@@ -181,12 +180,12 @@ def show(terminal: Any, summary: Summary) -> None:
 
     With ``-q`` only the table and what went wrong.
     """
-    from exleak.reports.terminal import next_steps, series_lines, table
+    from exleak.reports.terminal import next_steps, series_lines
 
     terminal.section("expression leakage", bold=True)
     expected = {entry.key for entry in summary.ordered if entry.expected}
-    chosen, is_narrow = _layout(terminal, summary, expected)
-    for line, outcome in table(summary.measurements, expected, chosen):
+    lines, is_narrow = _table(terminal, summary, expected)
+    for line, outcome in lines:
         terminal.write_line(line, **_COLOURS.get(outcome, {}))
     for problem in summary.problems:
         terminal.write_line(problem, yellow=True)
@@ -202,19 +201,20 @@ def show(terminal: Any, summary: Summary) -> None:
         terminal.write_line("more columns: a wider terminal, or --leakage-columns NAMES")
 
 
-def _layout(terminal: Any, summary: Summary, expected: set[tuple[str, str]]) -> tuple[Layout, bool]:
-    """The table's layout, and whether it has fewer columns because the terminal is narrow."""
+def _table(
+    terminal: Any, summary: Summary, expected: set[tuple[str, str]]
+) -> tuple[list[tuple[str, str | None]], bool]:
+    """The table's lines, and whether it has fewer columns because the terminal is narrow."""
     from exleak.reports.layout import COMPACT, layout
     from exleak.reports.terminal import table
 
     session = settings.resolve(terminal.config)
-    chosen = layout(session.columns, session.sort, session.group_by)
-    if session.columns or not terminal.isatty:
-        return chosen, False
-    lines = [line for line, _ in table(summary.measurements, expected, chosen)]
-    if max(map(len, lines)) <= terminal._tw.fullwidth:
-        return chosen, False
-    return layout(COMPACT, session.sort, session.group_by), True
+    order = (session.sort, session.group_by)
+    lines = list(table(summary.measurements, expected, layout(session.columns, *order)))
+    width = max(len(line) for line, _ in lines)
+    if session.columns or not terminal.isatty or width <= terminal._tw.fullwidth:
+        return lines, False
+    return list(table(summary.measurements, expected, layout(COMPACT, *order))), True
 
 
 _COLOURS: dict[str | None, dict[str, bool]] = {

@@ -80,7 +80,7 @@ def _measurements(path: Path, instrument: str, store: Store | None) -> tuple[Mea
     from exleak.measurement import About, score
     from exleak.reports import read_measurements
 
-    if "measurements" in head_of(path).value:
+    if head_of(path).has("schema", "measurements"):
         return read_measurements(path)
     log = read_log(path)
     dataset = log.dataset.name if log.dataset else "stored run"

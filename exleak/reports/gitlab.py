@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from exleak.model_names import TOML
 from exleak.records import Measurement, Outcome
 from exleak.reports.formatting import printable
-from exleak.reports.places import TOML, Place, place_of
+from exleak.reports.places import Place, place_of
 
 #: GitLab's severities of the outcomes that are issues.
 SEVERITIES: dict[Outcome, str] = {

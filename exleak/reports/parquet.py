@@ -71,9 +71,7 @@ def render(runs: Sequence[Run]) -> bytes:
     arrow = library("pyarrow", "Parquet")
     parquet = library("pyarrow.parquet", "Parquet")
     rows = [row for run in runs for row in _rows(run)]
-    fields = [
-        (name, getattr(arrow, "bool_" if kind == "bool" else kind)()) for name, kind in COLUMNS
-    ]
+    fields = [(name, getattr(arrow, kind)()) for name, kind in COLUMNS]
     schema = arrow.schema(fields, metadata={"exleak": version()})
     out = io.BytesIO()
     parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), out)

@@ -7,9 +7,6 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-#: The file of the models that a repository measures.
-TOML = "leakage.toml"
-
 
 class Place(NamedTuple):
     """A line of a file.

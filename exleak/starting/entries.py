@@ -20,7 +20,6 @@ from exleak.errors import SettingsError
 from exleak.files import read_text
 from exleak.starting.search import Found
 
-TOML = "leakage.toml"
 #: What stands where a reader has to put a limit; no TOML, so that it is not forgotten.
 OPEN = "# max_rate = …"
 #: The model of a repository that has no checkpoint yet.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exleak.errors import SettingsError
-from exleak.starting.entries import TOML, missing, models_text, toml_text
+from exleak.model_names import TOML
+from exleak.starting.entries import missing, models_text, toml_text
 from exleak.starting.search import Found
 
 TEST = "tests/test_leakage.py"
