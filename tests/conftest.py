@@ -36,6 +36,8 @@ _LONG = (
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 # Several processes test at once: threads that wait for others leave the core to them.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell starts background jobs with SIGINT ignored, and so would be what the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -206,9 +207,12 @@ def _forked(asked: socket.socket) -> tuple[_Start, list[int], socket.socket]:
         # When a parent ends, the child becomes one of the process that adopts orphans.
         parent = os.fork()
         if not parent:
+            parent = os.getpid()
             if pid := os.fork():
                 asked.send(str(pid).encode())
                 os._exit(0)
+            while os.getppid() == parent:
+                time.sleep(0.001)  # it is about to end
             asked.close()
             further, asked = _pair()
             if os.fork():
