@@ -9,6 +9,7 @@ from pathlib import Path
 from exleak.errors import SettingsError
 from exleak.model_names import TOML
 from exleak.starting.entries import missing, models_text, toml_text
+from exleak.starting.installed import requirement
 from exleak.starting.search import Found
 
 TEST = "tests/test_leakage.py"
@@ -96,8 +97,10 @@ def _workflow(folder: Path) -> File:
     repositories = (place for place in (folder, *folder.parents) if (place / ".git").exists())
     if (top := next(repositories, folder)) != folder:
         return File(WORKFLOW, None, f"is read by GitHub in {top} alone, where none is written")
-    template = Path(__file__).with_name("leakage.yml")
-    return File(WORKFLOW, template.read_text(encoding="utf-8"))
+    text = Path(__file__).with_name("leakage.yml").read_text(encoding="utf-8")
+    wanted, is_known = requirement()
+    note = "" if is_known else f"its `pip install {wanted}` needs an address"
+    return File(WORKFLOW, text.replace("EXLEAK", wanted), note)
 
 
 def _bytes(path: Path) -> bytes:

@@ -14,6 +14,7 @@ from exleak.cli import main
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a checkpoint, and the place where the command is given."""
+    monkeypatch.setattr("exleak.starting.files.requirement", lambda: ("exleak", False))
     shutil.copytree(reference.path("clean"), tmp_path / "runs" / "my model")
     (tmp_path / "runs" / "step-1").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -38,7 +39,7 @@ def test_it_says_what_it_found_and_wrote(
         "wrote    tests/test_leakage.py",
         "wrote    leakage.toml",
         "wrote    .gitignore",
-        "wrote    .github/workflows/leakage.yml",
+        "wrote    .github/workflows/leakage.yml: its `pip install exleak` needs an address",
         "next, run",
         "    pytest tests/test_leakage.py --leakage-report-only",
         "then set max_rate in leakage.toml, and leave --leakage-report-only out",
