@@ -198,7 +198,7 @@ def source(
 
 
 def runs_on_cuda(model: ModelSpec, settings: Settings) -> bool:
-    """Whether tests of this model get the ``gpu`` marker (docs/guide.md)."""
+    """Whether tests of this model get the ``gpu`` marker (docs/settings.md)."""
     if settings.endpoint:
         return False
     if settings.device is not None and settings.device != "auto":

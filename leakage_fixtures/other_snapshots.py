@@ -15,7 +15,7 @@ def make_way(manager: pytest.PytestPluginManager) -> None:
     """Block syrupy if another plugin defines its option, since pytest refuses to run with both.
 
     This works only if pytest has not loaded syrupy yet; the order of installed plugins is
-    undefined. docs/guide.md says what to do otherwise.
+    undefined. docs/snapshots.md says what to do otherwise.
     """
     others = (name for name, module in _OTHERS.items() if find_spec(module) is not None)
     if not manager.hasplugin(_SYRUPY) and not all(map(manager.is_blocked, others)):

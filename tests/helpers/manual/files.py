@@ -72,8 +72,9 @@ other line is a sample:
 {_SAMPLE}
 ```
 
-`intensity`, numbers by class, is optional ([Dose and response](../guide.md#dose-and-response)).
-Further fields are ignored.
+`intensity`, numbers by class, is optional ([Rated
+sentences](../stimuli.md#do-stronger-sentences-leak-more)). Further fields are ignored; an import
+keeps the ids of its stimuli in `stimulus`.
 
 ## Generations
 
@@ -97,8 +98,9 @@ it.
 
 ## Models
 
-`leakage.toml` at the root of the tests, one table a model: see the
-[guide](../guide.md#leakagetoml). The table of each [option](options.md) says whether it is a key.
+`leakage.toml` in the folder of pytest's settings, one table a model: see
+[Settings](../settings.md#leakagetoml). The table of each [option](options.md) says whether it is a
+key.
 
 ## Baselines
 

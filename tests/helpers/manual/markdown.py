@@ -29,8 +29,9 @@ class Block(NamedTuple):
 
 
 def pages() -> list[Path]:
-    """README, CONTRIBUTING, CHANGELOG and every page of docs/."""
-    return [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+    """README, CONTRIBUTING and so on, every page of docs/, and those beside code and examples."""
+    beside = (path for folder in ("exleak", "examples") for path in (ROOT / folder).rglob("*.md"))
+    return [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md")), *sorted(beside)]
 
 
 def blocks(page: Path, *languages: str) -> Iterator[Block]:

@@ -37,14 +37,9 @@ _HEAD = f"""# Options of pytest
 {MADE}
 
 Each option of the command line is also an option of the ini file and an environment variable:
-`--leakage-max-rate 0.7` is `leakage_max_rate = 0.7` in `pytest.ini`, and `EXLEAK_MAX_RATE=0.7`. If
-it is set in several places, the first of these counts: the marker `@pytest.mark.leakage(…)`, the
-command line, the environment, `leakage.toml`, the ini file, the default. `pytest --help` has the
-same list.
-
-In the ini file, the values of a repeatable option stand on lines of their own, and a flag is `true`
-or `false`. In `leakage.toml` a flag is `true` or `false` too, and several values are a list or a
-table."""
+`--leakage-max-rate 0.7` is `leakage_max_rate = 0.7` in `pytest.ini`, and `EXLEAK_MAX_RATE=0.7`.
+[Settings](../settings.md) says how values are written there, and which place goes first. `pytest
+--help` has the same list."""
 
 
 def page() -> str:
