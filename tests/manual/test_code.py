@@ -1,8 +1,8 @@
-"""Commands and code in the pages are those that exleak takes."""
+"""Commands and settings in the pages are those that exleak takes."""
 
 from __future__ import annotations
 
-import ast
+import configparser
 import contextlib
 import io
 import json
@@ -11,29 +11,75 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-import exleak
 from exleak import cli
+from leakage_fixtures import environment
 from leakage_fixtures.options import OPTIONS
 from leakage_fixtures.settings import MODEL_KEYS
-from tests.helpers.manual import ROOT, commands, markdown, python
+from tests.helpers.manual import DOCS, ROOT, commands, markdown
 from tests.helpers.manual.markdown import Block
 
 PAGES = markdown.pages()
-_SHELL = ("", "sh", "console")
+#: Workflows to copy.
+RECIPES = [*sorted(DOCS.glob("*.yml")), ROOT / "exleak" / "starting" / "leakage.yml"]
+_SHELL = ("", "sh", "bash", "console", "text")
+#: What may stand in front of a command.
+_BEFORE = re.compile(r"^\s*(?:\$ |[A-Z_]+=\S+ )*")
 
 
-def typed(words: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    """The command lines in fenced blocks that begin with one of these words, with their place."""
+def code(*languages: str) -> list[Block]:
+    """The blocks of all pages in one of these languages."""
+    return [block for page in PAGES for block in markdown.blocks(page, *languages)]
+
+
+def lines() -> Iterator[tuple[str, str]]:
+    """Every line that may be a command, with its place: of blocks, of recipes, and code spans."""
+    for block in code(*_SHELL):
+        for line in block.text.replace("\\\n", " ").splitlines():
+            yield str(block), line
+    for place, text in yamls():
+        for line in texts(yaml.safe_load(text)):
+            yield place, line
     for page in PAGES:
-        for block in markdown.blocks(page, *_SHELL):
-            for line in block.text.replace("\\\n", " ").splitlines():
-                for part in line.split("&&"):
-                    if part.strip().startswith(tuple(f"{word} " for word in words)):
-                        text = part.replace("…", " ")
-                        yield str(block), shlex.split(text, comments=True)
+        for span in markdown.spans(page):
+            if not span.startswith("--leakage-"):
+                yield page.name, span
+            elif re.search("[= ]", span) and not re.search(r"[A-Z|\[]", span):
+                # Not if N or NAME stand for the value, or nothing.
+                yield page.name, f"pytest {span}"
+
+
+def yamls() -> Iterator[tuple[str, str]]:
+    """The YAML of the pages and the recipes, each with its place."""
+    yield from ((str(block), block.text) for block in code("yaml"))
+    yield from ((path.name, path.read_text(encoding="utf-8")) for path in RECIPES)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """The commands in YAML: lines of its texts, and arguments of pytest for exleak's action."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from ([f"pytest {item}"] if key == "arguments" else texts(item))
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+    elif isinstance(value, str):
+        yield from value.splitlines()
+
+
+def typed(*words: str) -> list[tuple[str, list[str]]]:
+    """The command lines that begin with one of these words, with their place; each once."""
+    found = {}
+    for place, line in lines():
+        for part in line.split("&&"):
+            text = _BEFORE.sub("", part).replace("…", " ")
+            if text.startswith(tuple(f"{word} " for word in words)):
+                found.setdefault(text, (place, shlex.split(text, comments=True)))
+    return [*found.values()]
 
 
 def refused(arguments: list[str]) -> str:
@@ -47,13 +93,16 @@ def refused(arguments: list[str]) -> str:
     return ""
 
 
-@pytest.mark.parametrize(("place", "words"), [*typed(("exleak",))])
-def test_a_command_is_taken(place: str, words: list[str]) -> None:
-    """By the parser of ``exleak``."""
-    assert refused(words[1:]) == "", f"{place}: {shlex.join(words)}"
+def test_a_command_is_taken() -> None:
+    """By the parser of ``exleak``; in the text, where arguments may be left out, by its options."""
+    written = {str(block) for block in code(*_SHELL)}
+    found = [(place, words) for place, words in typed("exleak") if place in written]
+    assert len(found) > 30
+    said = {f"{place}: {shlex.join(words)}": refused(words[1:]) for place, words in found}
+    assert {place: text for place, text in said.items() if text} == {}
 
 
-@pytest.mark.parametrize(("place", "words"), [*typed(("pytest",))])
+@pytest.mark.parametrize(("place", "words"), typed("pytest"))
 def test_an_option_of_pytest_is_taken(
     place: str, words: list[str], pytestconfig: pytest.Config
 ) -> None:
@@ -86,22 +135,46 @@ def test_options_in_the_text_exist(page: Path) -> None:
         assert {*re.findall(r"--[a-z-]*[a-z]", span)} <= options | {"--help"}, span
 
 
-def code(*languages: str) -> list[Block]:
-    """The blocks of all pages in one of these languages."""
-    return [block for page in PAGES for block in markdown.blocks(page, *languages)]
+def script(words: list[str]) -> Path:
+    """The file that ``python`` runs with these arguments."""
+    if words[1] != "-m":
+        return ROOT / words[1]
+    path = ROOT / Path(*words[2].split("."))
+    return path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-@pytest.mark.parametrize(
-    "block", [b for b in code("python") if b.page.name != "python.md"], ids=str
-)
-def test_python_is_python_and_its_names_exist(block: Block) -> None:
-    """Names imported from exleak, and attributes of ``exleak`` itself."""
-    for node in ast.walk(ast.parse(block.text.replace("…", "..."))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("exleak."):
-            for alias in node.names:
-                python.find(f"{node.module}.{alias.name}")
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "exleak":
-            assert node.attr in exleak.__all__
+@pytest.mark.parametrize(("place", "words"), typed("python"))
+def test_a_script_is_there_and_has_the_options(place: str, words: list[str]) -> None:
+    """Of benchmarks and examples."""
+    path = script(words)
+    if place.startswith("examples/"):
+        path = (ROOT / place.partition(":")[0]).parent / words[1]
+    assert path.is_file(), f"{place}: {shlex.join(words)}"
+    options = {word.partition("=")[0] for word in words if word.startswith("--")}
+    text = path.read_text(encoding="utf-8")
+    assert [option for option in options if f'"{option}"' not in text] == []
+
+
+def test_extras_exist() -> None:
+    """Those in ``exleak[NAME]``, and in ``.[NAME]`` in the clone."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    known = {*project["optional-dependencies"], "NAME"}
+    found = {
+        (page.name, extra)
+        for page in PAGES
+        for extras in re.findall(r"(?:exleak|'\.)\[([\w,]+)\]", page.read_text(encoding="utf-8"))
+        for extra in extras.split(",")
+    }
+    assert len(found) > 5
+    assert [(page, extra) for page, extra in found if extra not in known] == []
+
+
+def test_environment_variables_exist() -> None:
+    """Those of options, and the few others."""
+    known = {*(option.variable for option in OPTIONS), *environment.OTHERS}
+    for path in (*PAGES, *RECIPES):
+        names = set(re.findall(r"\bEXLEAK_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8")))
+        assert names - known == set(), path.name
 
 
 @pytest.mark.parametrize("block", code("toml"), ids=str)
@@ -109,6 +182,25 @@ def test_a_table_of_models_has_known_keys(block: Block) -> None:
     """Those of leakage.toml."""
     for entry in tomllib.loads(block.text).get("models", {}).values():
         assert set(entry) <= {*MODEL_KEYS, "enable_thinking"}
+
+
+def test_the_table_of_keys_has_every_key() -> None:
+    """On the page of settings, each once."""
+    text = (DOCS / "settings.md").read_text(encoding="utf-8")
+    table = text.partition("| keys |")[2].partition("\n\n")[0]
+    rows = [row.split("|")[1] for row in table.splitlines()[2:]]
+    keys = [key for row in rows for key in re.findall(r"`(\w+)`", row)]
+    assert sorted(keys) == sorted({*MODEL_KEYS, "enable_thinking"})
+
+
+@pytest.mark.parametrize("block", code("ini"), ids=str)
+def test_an_ini_file_has_known_keys(block: Block) -> None:
+    """Those of the plugin begin as its options do."""
+    parser = configparser.ConfigParser()
+    parser.read_string(block.text)
+    given = {key for section in parser.values() for key in section if key.startswith("leakage")}
+    assert given
+    assert given <= {option.dest for option in OPTIONS}
 
 
 @pytest.mark.parametrize("block", code("json"), ids=str)
@@ -119,3 +211,11 @@ def test_json_is_json(block: Block) -> None:
     except ValueError:
         for line in block.text.splitlines():
             json.loads(line)
+
+
+def test_no_block_is_left_out() -> None:
+    """The language of each is one that is checked, or is drawn."""
+    checked = {*_SHELL, "python", "pycon", "toml", "ini", "yaml", "json", "mermaid"}
+    for page in PAGES:
+        for language in re.findall(r"^ *```(\S+)$", page.read_text(encoding="utf-8"), flags=re.M):
+            assert language in checked, f"{page.name}: {language}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,26 @@ def test_a_broken_link_would_be_found(tmp_path: Path) -> None:
         "![f](f.svg)"
     )
     assert broken(page) == ["b.md#thrice", "c.md", "f.svg"]
+
+
+def named_in(folders: tuple[str, ...], root: Path = ROOT) -> Iterator[tuple[str, str, str]]:
+    """The pages that code names: a file, the page's path, and a heading's anchor or nothing."""
+    kinds = {".py", ".yml", ".toml", ".sh", ".html", ".ipynb"}
+    for path in (path for folder in folders for path in (root / folder).rglob("*")):
+        if path.suffix in kinds:
+            text = path.read_text(encoding="utf-8")
+            for page, anchor in re.findall(r"\b(docs/[\w/.-]+\.md)(?:#([\w-]+))?", text):
+                yield path.relative_to(root).as_posix(), page, anchor
+
+
+def test_pages_named_in_the_code_exist() -> None:
+    """In messages, comments, help and files that are copied."""
+    folders = ("exleak", "leakage_fixtures", "training", "benchmarks", "examples", "action", "docs")
+    found = [*named_in(folders)]
+    assert ("leakage_fixtures/options.py", "docs/endpoint.md", "") in found
+    for place, page, anchor in found:
+        assert (ROOT / page).is_file(), f"{place}: {page}"
+        assert not anchor or anchor in markdown.anchors(ROOT / page), f"{place}: {page}#{anchor}"
 
 
 def test_every_page_is_in_the_navigation() -> None:
