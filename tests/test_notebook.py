@@ -30,7 +30,7 @@ def test_its_cells_run(
     try:
         for cell in CODE:
             exec(compile("".join(cell["source"]), f"{NOTEBOOK.name}, {cell['id']}", "exec"), names)
-        axes = [pyplot.figure(number).axes[0] for number in pyplot.get_fignums()]
+        axes: list[Any] = [pyplot.figure(number).axes[0] for number in pyplot.get_fignums()]
         drawn = [[line.get_label() for line in axis.get_legend().get_lines()] for axis in axes]
         limit = axes[0].get_lines()[-1].get_ydata()
     finally:
