@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from exleak import cli
+from exleak.datasets import load_dataset
 from leakage_fixtures import environment
 from leakage_fixtures.options import OPTIONS
 from leakage_fixtures.settings import MODEL_KEYS
@@ -211,6 +212,13 @@ def test_json_is_json(block: Block) -> None:
     except ValueError:
         for line in block.text.splitlines():
             json.loads(line)
+
+
+def test_the_dataset_to_write_is_one(tmp_path: Path) -> None:
+    """That of the page on datasets."""
+    (block,) = markdown.blocks(DOCS / "dataset.md", "json")
+    (tmp_path / "mine.jsonl").write_text(block.text, encoding="utf-8")
+    assert load_dataset(tmp_path / "mine.jsonl").license == "CC0"
 
 
 def test_no_block_is_left_out() -> None:
