@@ -31,7 +31,7 @@ def lines(title: str, found: DoseResponse) -> Iterator[str]:
                 f"{interval(rate.interval)}"
             )
         yield (
-            f"{name:11}  rises with it: ρ {number(curve.trend, 2)}, one-sided p "
+            f"{name:11}  trend: ρ {number(curve.trend, 2)}, one-sided p of a rise "
             f"{p_value(curve.p_value)}"
         )
 
