@@ -88,9 +88,9 @@ def decomposition(measurements: Measurements) -> Iterator[Chart]:
 
 def _parts(index: int, found: Measurement) -> list[Mark]:
     parts = {
-        "all continuations": "expression.directional",
-        "without carry-over": "expression.residual.directional",
-        "share of carry-over": "expression.carry_over.share",
+        "directional": "expression.directional",
+        "residual": "expression.residual.directional",
+        "carry-over": "expression.carry_over.share",
     }
     return [
         Mark(name, rate.rate, rate.interval, source=f"{index}.{place}.rate")

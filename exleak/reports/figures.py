@@ -16,7 +16,7 @@ from exleak.reports.formatting import interval, number, printable, tail
 Span = tuple[float, float]
 #: Left and right end of a scale, as shares of the width.
 _WHOLE: Span = (0.0, 1.0)
-_BARS: Span = (0.2, 0.88)
+_BARS: Span = (0.25, 0.88)
 _LABEL = 40
 _BINS = 40
 _HEIGHT = 96

@@ -30,7 +30,7 @@ from exleak.reports.columns import (
     setting_rows,
 )
 from exleak.reports.formatting import interval, number, p_value, printable
-from exleak.reports.prompt_table import prompt_data
+from exleak.reports.prompt_table import measurement_ids, prompt_data
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -58,8 +58,15 @@ class Outcome(NamedTuple):
     kind: str
 
 
+class Link(NamedTuple):
+    """A text that leads to an id on the page."""
+
+    text: str
+    to: str
+
+
 #: A cell of a table.
-Cell = str | Number | Outcome
+Cell = str | Number | Outcome | Link
 _OUTCOMES = {
     name: Outcome(_SIGNS[name], word, name or "reported") for name, word in OUTCOMES.items()
 }
@@ -69,6 +76,7 @@ _OUTCOMES = {
 class Details:
     """The folded details of one measurement."""
 
+    id: str
     title: str
     outcome: str | None
     rates: list[tuple[Cell, ...]]
@@ -80,6 +88,7 @@ class Details:
 def render(measurements: Measurements) -> str:
     """Render the page."""
     steps = [(i, measurement) for i, measurement in enumerate(measurements) if measurement.series]
+    named = [*enumerate(zip(measurement_ids(measurements), measurements, strict=True))]
     return render_page(
         _TEMPLATE,
         prompt_data(measurements),
@@ -87,7 +96,7 @@ def render(measurements: Measurements) -> str:
         headline=headline(measurements),
         outcomes=_OUTCOMES,
         summary_head=("Model", "Dataset", *HEADINGS, "Outcome"),
-        summary=[_summary_row(i, measurement) for i, measurement in enumerate(measurements)],
+        summary=[_summary_row(i, *found) for i, found in named],
         remarks=[(one, remark) for one in measurements
                  for remark in (*one.verdict.reasons, *one.notes)],
         steps_head=("Checkpoint", "Dataset", *_SERIES, "Alarm"),
@@ -97,7 +106,7 @@ def render(measurements: Measurements) -> str:
         decomposition=_svg(charts.decomposition(measurements)),
         differences=_svg(charts.differences(measurements)),
         rates_head=("Rate", "Value", "95% interval", "n", "p", "Ties"),
-        details=[_details(i, measurement) for i, measurement in enumerate(measurements)],
+        details=[_details(i, *found) for i, found in named],
     )  # fmt: skip
 
 
@@ -119,11 +128,12 @@ def _number(at: str, shown: str, value: Any) -> Number:
     return Number(at, shown, ends)
 
 
-def _summary_row(i: int, found: Measurement) -> tuple[Cell, ...]:
+def _summary_row(i: int, anchor: str, found: Measurement) -> tuple[Cell, ...]:
     values = [(column, lookup(found, column.place)) for column in SUMMARY]
     numbers = [_number(f"{i}.{column.place}", column.shown(v), v) for column, v in values]
     known = _OUTCOMES[found.verdict.outcome]
-    return (found.label, found.dataset, *numbers, known._replace(word=outcome_of(found)))
+    outcome = known._replace(word=outcome_of(found))
+    return (Link(found.label, anchor), found.dataset, *numbers, outcome)
 
 
 def _step(i: int, found: Measurement) -> tuple[Cell, ...]:
@@ -133,8 +143,9 @@ def _step(i: int, found: Measurement) -> tuple[Cell, ...]:
     return (found.label, found.dataset, *numbers, worse or "no")
 
 
-def _details(i: int, found: Measurement) -> Details:
+def _details(i: int, anchor: str, found: Measurement) -> Details:
     return Details(
+        id=anchor,
         title=found.title,
         outcome=found.verdict.outcome,
         rates=[

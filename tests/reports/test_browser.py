@@ -10,6 +10,8 @@ import json
 import re
 import time
 from dataclasses import replace
+from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,9 @@ import exleak
 from exleak.measurement import About
 from exleak.records import PromptGenerations
 from exleak.reports import write_report
-from tests.helpers.browser import ENTER, Open, press
+from tests.helpers.browser import ENTER, Open, press, screen
 from tests.helpers.instruments import TOPICS
-from tests.helpers.measurements import measurement, six_models
+from tests.helpers.measurements import compared, measurement, six_models
 from tests.helpers.numbers import at, is_rounded
 from tests.helpers.runs import topical_rows
 
@@ -35,10 +37,7 @@ def opened(
     """A page of these measurements, on a screen of this width."""
     write_report(tmp_path / "r.html", found)
     driver = browser(tmp_path / "r.html")
-    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    screen(driver, width, dark)
     return driver
 
 
@@ -130,7 +129,7 @@ def test_another_measurement_is_chosen(browser: Open, tmp_path: Path) -> None:
 
 
 def test_prompts_are_filtered_by_what_they_restate(browser: Open, tmp_path: Path) -> None:
-    """Most, some or none of the continuations; the words of the sentence are marked."""
+    """By kind, or some or none of the continuations; the words of the sentence are marked."""
     found = exleak.score(
         [*topical_rows(4, 6), *_renamed(topical_rows(4, 0))],
         TOPICS,
@@ -138,10 +137,10 @@ def test_prompts_are_filtered_by_what_they_restate(browser: Open, tmp_path: Path
     )
     driver = opened(browser, tmp_path, found)
     assert len(rows(driver)) == 24
-    for place, count in ((2, 12), (3, 0), (4, 12)):
-        driver.find_element("css selector", f"#kind option:nth-child({place})").click()
+    for kind, count in (("echo", 12), ("mood", 0), ("some", 0), ("none", 12)):
+        driver.find_element("css selector", f"#kind option[value={kind}]").click()
         assert len(rows(driver)) == count
-    driver.find_element("css selector", "#kind option:nth-child(2)").click()
+    driver.find_element("css selector", "#kind option[value=echo]").click()
     shown = driver.find_elements("css selector", "#rows mark")
     assert {mark.text for mark in shown} == {"comet"}
     assert "60% of the continuations" in rows(driver)[0]
@@ -158,18 +157,119 @@ def test_everything_is_reached_by_keyboard(browser: Open, tmp_path: Path) -> Non
     """Tab goes through all controls in order; Enter shows more rows and keeps the place."""
     driver = opened(browser, tmp_path, measurement())
     stops = []
-    for _ in range(10):
+    for _ in range(37):
         press(driver, TAB)
         active = driver.switch_to.active_element
         stops.append(active.get_attribute("id") or active.tag_name)
-    assert stops == ["a", "theme", "measurement", "condition", "kind", "order", "search", "more",
-                     "summary", "body"]  # fmt: skip
+    assert stops == ["a", "theme", "a", "measurement", "condition", "kind", "order", "search",
+                     "shortcuts", *["a"] * 25, "more", "summary", "body"]  # fmt: skip
     driver.find_element("id", "more").send_keys(ENTER)
     assert len(rows(driver)) == 45
     active = driver.switch_to.active_element
     assert active.text == rows(driver)[25]
     driver.find_element("css selector", "summary").send_keys(ENTER)
     assert driver.find_element("css selector", "details .settings").is_displayed()
+
+
+def marked(driver: Any) -> Any:
+    """The one pair or measurement that is pointed at."""
+    (found,) = driver.find_elements("css selector", "[aria-current]")
+    return found
+
+
+def pointed_at(driver: Any) -> str:
+    """Its id; it has the focus, and is seen."""
+    found = marked(driver)
+    top, box = driver.execute_script("return scrollY"), found.rect
+    assert top - box["height"] < box["y"] < top + 900
+    focused = driver.switch_to.active_element
+    assert found in (focused, focused.find_element("xpath", ".."))
+    return str(found.get_attribute("id"))
+
+
+def settled(driver: Any, end: str) -> bool:
+    """Whether the address comes to end so within two seconds."""
+    for _ in range(40):
+        if driver.current_url.partition("#")[2] == end:
+            return True
+        time.sleep(0.05)
+    raise AssertionError(driver.current_url)
+
+
+def test_pairs_are_reached_by_keys(browser: Open, tmp_path: Path) -> None:
+    """``j`` and ``k`` go from pair to pair, beyond what is shown; nothing happens while typing."""
+    driver = opened(browser, tmp_path, measurement())
+
+    def row(place: int) -> str:
+        found = driver.find_elements("css selector", "#rows > tr")[place]
+        return str(found.get_attribute("id"))
+
+    press(driver, "j")
+    assert pointed_at(driver) == row(0)
+    press(driver, *"jjk")
+    assert pointed_at(driver) == row(1)
+    press(driver, *"kk", *"j" * 26)
+    assert len(rows(driver)) == 45
+    assert pointed_at(driver) == row(26)
+    assert settled(driver, row(26))
+    press(driver, "/", *"7 jk/")
+    search = driver.find_element("id", "search")
+    assert search == driver.switch_to.active_element
+    assert search.get_attribute("value") == "7 jk/"
+    assert rows(driver) == []
+    search.clear()
+    press(driver, "/", *"7 bad", ENTER)
+    assert 0 < len(rows(driver)) < 45
+    assert pointed_at(driver) == row(0)
+    first = marked(driver).get_attribute("id")
+    assert settled(driver, f"{first}?search=7+bad")
+    driver.find_element("id", "order").send_keys("jj")
+    driver.find_element("id", "shortcuts").click()
+    driver.refresh()
+    press(driver, *"jj/")
+    assert marked(driver).get_attribute("id") == first
+    assert driver.switch_to.active_element.get_attribute("id") != "search"
+
+
+def test_a_link_shows_its_pair(browser: Open, tmp_path: Path) -> None:
+    """Of any measurement, however far down; filters come along, and never hide it."""
+    found = measurement(), measurement("other", samples=20, seed=3)
+    driver = opened(browser, tmp_path, *found)
+    page, pair = (tmp_path / "r.html").as_uri(), "other-on-hexl/s7:negative"
+    chosen = "return ['measurement', 'condition', 'search'].map((id) => byId(id).value)"
+
+    def visit(end: str) -> None:
+        driver.get("about:blank")
+        driver.get(f"{page}#{end}")
+
+    visit(f"{pair}?condition=positive&search=thing")
+    assert pointed_at(driver) == pair
+    assert driver.execute_script(chosen) == ["other-on-hexl", "", ""]
+    visit(f"{pair}?condition=negative&search=thing")
+    assert pointed_at(driver) == pair
+    assert driver.execute_script(chosen) == ["other-on-hexl", "negative", "thing"]
+    link = driver.find_element("css selector", "#rows > tr:first-child a")
+    target, words = link.get_attribute("href"), link.text
+    link.click()
+    assert driver.current_url == target
+    assert words == f"link to {pointed_at(driver).partition('/')[2]}"
+    driver.back()
+    assert pointed_at(driver) == pair
+    driver.find_element("id", "search").send_keys(" 1")
+    assert settled(driver, "prompts?measurement=other-on-hexl&condition=negative&search=thing+1")
+    shown = rows(driver)
+    driver.refresh()
+    assert rows(driver) == shown
+    visit("other-on-hexl/s99:negative")
+    assert driver.find_element("id", "count").text.endswith(
+        "there is no pair other-on-hexl/s99:negative in this report"
+    )
+    assert driver.find_elements("css selector", "[aria-current]") == []
+    visit("")
+    driver.find_element("css selector", ".summary tbody tr:nth-child(2) a").click()
+    assert pointed_at(driver) == "other-on-hexl"
+    assert driver.find_element("css selector", "[aria-current] .settings").is_displayed()
+    assert quiet(driver)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -188,6 +288,23 @@ def test_nothing_overflows(browser: Open, tmp_path: Path, width: int, dark: bool
     assert quiet(driver)
 
 
+def test_axe_finds_nothing(browser: Open, tmp_path: Path) -> None:
+    """No rule of accessibility that axe-core knows is broken, at either width, in light or dark."""
+    axe = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    driver = opened(browser, tmp_path, compared(), measurement(hostile=True))
+    driver.execute_script("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    driver.execute_script(axe)
+    for width, dark in product((1280, 390), (False, True)):
+        screen(driver, width, dark)
+        assert driver.execute_async_script(_AXE) == []
+
+
+# What axe-core says of the page, with the first place of each finding.
+_AXE = """
+const done = arguments[arguments.length - 1];
+axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => done(violations.map(
+  ({ id, help, nodes }) => `${id}: ${help}, ${nodes.length} times, such as ${nodes[0].html}`)));
+"""
 # Elements beyond the right edge, or wider inside than outside.
 _OVERFLOWING = """
 return [...document.querySelectorAll('body *')].filter((e) => {
@@ -228,7 +345,9 @@ def test_hostile_texts_are_shown_as_texts(browser: Open, tmp_path: Path) -> None
     while driver.find_element("id", "more").is_displayed():
         driver.find_element("id", "more").click()
     assert driver.execute_script("return window.hacked === undefined")
-    assert driver.find_elements("css selector", "#rows img, #rows script, #rows a, #rows b") == []
+    assert driver.find_elements("css selector", "#rows img, #rows script, #rows b") == []
+    others = "#rows a:not([href^='#runs-step-100-on-hexl/'])"
+    assert driver.find_elements("css selector", others) == []
     driver.find_element("id", "search").send_keys("</script><script>window.hacked")
     assert "</script><script>window.hacked = 1</script>" in rows(driver)[0]
     assert not re.search("[\x1b\u202e\u2066]", driver.find_element("tag name", "body").text)

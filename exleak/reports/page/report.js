@@ -4,7 +4,10 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const PAGE = 25;
 const CLASSES = ["negative", "neutral", "positive"];
+const FILTERS = { condition: "", kind: "", order: "most", search: "" };
 let shown = PAGE;
+// The address of the pair that is pointed at
+let current = null;
 
 function element(tag, className, ...children) {
   const made = document.createElement(tag);
@@ -16,21 +19,23 @@ function element(tag, className, ...children) {
 const number = (value, digits) => (value === null ? "–" : value.toFixed(digits));
 const textOf = (index) => (index === null ? "" : data.texts[index]);
 
-// A row as prompt_data in prompts.py gives it
+// A row as prompt_data in prompt_table.py gives it
 
-function read([condition, control, injected, d, carried, before, calm, calmP, , , after, typical, typicalP, typicalKind, typicalWords, top, topP, topKind, topWords]) {
+function read([condition, control, injected, d, carried, before, calm, calmP, , , after, typical, typicalP, typicalKind, typicalWords, top, topP, topKind, topWords, id, kind]) {
   const said = [["typical", textOf(typical), typicalP, typicalKind, typicalWords]];
   if (top !== null && top !== typical) said.push(["most leaking", textOf(top), topP, topKind, topWords]);
   return {
-    condition, control: textOf(control), injected: textOf(injected), d, carried,
+    id, kind, condition, control: textOf(control), injected: textOf(injected), d, carried,
     without: { mean: before, said: [["typical", textOf(calm), calmP, null, []]] },
     with: { mean: after, said },
   };
 }
 
-// Which share of its continuations a prompt must restate the sentence in, by the filter's value
+// Filters by the share of continuations that restate the sentence; the other kinds stand in the data
 
-const KINDS = { most: (share) => share >= 0.5, some: (share) => share > 0 && share < 0.5, none: (share) => share === 0 };
+const SHARES = { some: (share) => share > 0 && share < 0.5, none: (share) => share === 0 };
+
+const isOf = (row, kind) => !kind || row.kind === kind || (row.carried !== null && Boolean(SHARES[kind]?.(row.carried)));
 
 const rowsOf = data.measurements.map(() => null);
 
@@ -38,6 +43,7 @@ function rows() {
   const at = byId("measurement").selectedIndex;
   rowsOf[at] ??= data.measurements[at].rows.map((row) => {
     const found = read(row);
+    found.address = `${data.measurements[at].id}/${found.id}`;
     const texts = [found.control, found.injected, ...found.without.said.map((s) => s[1]), ...found.with.said.map((s) => s[1])];
     found.words = texts.join("\n").toLowerCase();
     return found;
@@ -47,10 +53,10 @@ function rows() {
 
 function chosen() {
   const condition = byId("condition").value;
-  const kind = KINDS[byId("kind").value];
+  const kind = byId("kind").value;
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const found = rows().filter((row) =>
-    (!condition || row.condition === condition) && (!kind || (row.carried !== null && kind(row.carried))) && words.every((word) => row.words.includes(word)));
+    (!condition || row.condition === condition) && isOf(row, kind) && words.every((word) => row.words.includes(word)));
   const order = byId("order").value;
   if (order === "dataset") return found;
   const sign = order === "most" ? -1 : 1;
@@ -98,12 +104,19 @@ function line(row) {
   prompt.setAttribute("role", "rowheader");
   const injected = bdi(row.injected);
   injected.className = "injected";
+  if (["mood", "unspecific"].includes(row.kind)) prompt.append(element("span", "kind", row.kind), " ");
   prompt.append(...(row.injected ? [injected, " "] : []), bdi(row.control));
-  if (row.carried !== null) prompt.append(element("p", "said", `restated by ${Math.round(100 * row.carried)}% of the continuations`));
+  if (row.carried !== null) prompt.append(element("p", "said share", `restated by ${Math.round(100 * row.carried)}% of the continuations`));
+  const link = element("a", "", `link to ${row.id}`);
+  link.href = `#${fragment(row.address)}`;
+  prompt.append(element("p", "said link", link));
   const d = element("td", "number d", number(row.d, 3));
   d.setAttribute("role", "cell");
   d.dataset.name = "d";
   const made = element("tr", "", prompt, cell("Without the sentence", row.without), cell("With the sentence", row.with), d);
+  made.id = row.address;
+  made.tabIndex = -1;
+  if (row.address === current) made.setAttribute("aria-current", "true");
   made.setAttribute("role", "row");
   return made;
 }
@@ -121,11 +134,123 @@ function more() {
   shown += PAGE;
   draw();
   // Where the button vanishes, the focus would be lost: it goes to the first new row.
-  const row = byId("rows").children[first];
-  if (byId("more").hidden && row) {
-    row.tabIndex = -1;
-    row.focus();
+  if (byId("more").hidden) byId("rows").children[first]?.focus();
+}
+
+function again() {
+  shown = PAGE;
+  current = null;
+  draw();
+  remember();
+}
+
+// What the address says: "#PAIR?FILTERS", "#prompts?FILTERS" for the table, or "#MEASUREMENT" in full
+
+function fragment(pair) {
+  const filters = new URLSearchParams();
+  const measurement = byId("measurement");
+  if (!pair && measurement.selectedIndex > 0) filters.set("measurement", measurement.value);
+  for (const [id, initial] of Object.entries(FILTERS)) {
+    if (byId(id).value !== initial) filters.set(id, byId(id).value);
   }
+  return [pair ?? "prompts", filters.toString()].filter(Boolean).join("?");
+}
+
+let waiting;
+
+function remember() {
+  // Browsers refuse changes as frequent as keys.
+  clearTimeout(waiting);
+  waiting = setTimeout(() => {
+    try { history.replaceState(null, "", `#${fragment(current)}`); } catch { /* links still have it */ }
+  }, 200);
+}
+
+function asked() {
+  const [target, ...query] = location.hash.slice(1).split("?");
+  let name = "";
+  try { name = decodeURIComponent(target); } catch { /* no id of this page */ }
+  return { name, filters: new URLSearchParams(query.join("?")) };
+}
+
+function filter(values) {
+  for (const [id, initial] of Object.entries(FILTERS)) {
+    byId(id).value = values.get(id) ?? initial;
+    if (byId(id).selectedIndex === -1) byId(id).value = initial;
+  }
+}
+
+function visit() {
+  const { name, filters } = asked();
+  const [measurement, pair] = name.split("/");
+  const details = byId(name);
+  if (details?.localName === "details") return unfoldAt(details);
+  if (byId("browser").hidden || (pair === undefined && name !== "prompts" && name)) return;
+  const wanted = pair === undefined ? filters.get("measurement") : measurement;
+  byId("measurement").selectedIndex = Math.max(0, data.measurements.findIndex(({ id }) => id === wanted));
+  filter(filters);
+  current = pair === undefined ? null : name;
+  if (current && !chosen().some((row) => row.address === current)) filter(new Map());
+  shown = PAGE;
+  draw();
+  if (current && !show(current)) byId("count").textContent += `; there is no pair ${name} in this report`;
+  if (name === "prompts") byId("prompts").scrollIntoView();
+}
+
+function unfoldAt(details) {
+  details.open = true;
+  point(details);
+  details.querySelector("summary").focus({ preventScroll: true });
+}
+
+// The pair, or the measurement, that is pointed at
+
+function point(at) {
+  document.querySelector("[aria-current]")?.removeAttribute("aria-current");
+  at.setAttribute("aria-current", "true");
+  at.scrollIntoView({ block: at.offsetHeight < innerHeight ? "center" : "start" });
+}
+
+function show(address) {
+  const place = chosen().findIndex((row) => row.address === address);
+  if (place < 0) return false;
+  if (place >= shown) {
+    shown = PAGE * Math.ceil((place + 1) / PAGE);
+    draw();
+  }
+  current = address;
+  const row = byId("rows").children[place];
+  point(row);
+  row.focus({ preventScroll: true });
+  return true;
+}
+
+// Keys
+
+function step(by) {
+  const found = chosen();
+  const at = document.activeElement.closest("#rows > tr")?.id ?? current;
+  const place = found.findIndex((row) => row.address === at);
+  const next = found[place < 0 ? 0 : place + by];
+  if (next && show(next.address)) remember();
+}
+
+const KEYS = { j: () => step(1), k: () => step(-1), "/": () => byId("search").focus() };
+
+function press(event) {
+  const run = KEYS[event.key];
+  if (!run || !byId("shortcuts").checked || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.target.closest("input, select")) return;
+  event.preventDefault();
+  run();
+}
+
+function keep(name, value) {
+  try { localStorage.setItem(name, value); } catch { /* not kept, that is all */ }
+}
+
+function kept(name) {
+  try { return localStorage.getItem(name) ?? ""; } catch { return ""; }
 }
 
 // Colours
@@ -137,7 +262,7 @@ function theme(name) {
   if (value) document.documentElement.dataset.theme = value;
   else delete document.documentElement.dataset.theme;
   byId("theme").textContent = `Colours: ${label}`;
-  try { localStorage.setItem("exleak-theme", value); } catch { /* not kept, that is all */ }
+  keep("exleak-theme", value);
 }
 
 function nextTheme() {
@@ -159,22 +284,32 @@ function fold() {
 }
 
 function start() {
-  let kept = "";
-  try { kept = localStorage.getItem("exleak-theme") ?? ""; } catch { /* nothing is kept */ }
-  theme(kept);
+  theme(kept("exleak-theme"));
   byId("theme").hidden = false;
   byId("theme").addEventListener("click", nextTheme);
   window.addEventListener("beforeprint", unfold);
   window.addEventListener("afterprint", fold);
-  byId("measurement").append(...data.measurements.map(({ name }) => element("option", "", name)));
-  if (!data.measurements.some((found) => found.rows.length)) return;
-  byId("browser").hidden = false;
-  const again = () => { shown = PAGE; draw(); };
+  byId("measurement").append(...data.measurements.map(({ id, name }) => {
+    const option = element("option", "", name);
+    option.value = id;
+    return option;
+  }));
+  window.addEventListener("hashchange", visit);
+  byId("browser").hidden = !data.measurements.some((found) => found.rows.length);
+  if (byId("browser").hidden) return visit();
   byId("search").addEventListener("input", again);
   for (const id of ["measurement", "condition", "kind", "order"]) byId(id).addEventListener("change", again);
-  byId("controls").addEventListener("submit", (event) => event.preventDefault());
+  byId("controls").addEventListener("submit", (event) => {
+    event.preventDefault();
+    current = null;
+    step(1);
+  });
   byId("more").addEventListener("click", more);
+  byId("shortcuts").checked = kept("exleak-shortcuts") !== "off";
+  byId("shortcuts").addEventListener("change", () => keep("exleak-shortcuts", byId("shortcuts").checked ? "" : "off"));
+  document.addEventListener("keydown", press);
   draw();
+  visit();
 }
 
 start();
