@@ -2,8 +2,9 @@
 
 Pages are written to be read on a code host too. There a link may lead out of `docs/`, and a Mermaid
 block is drawn. On the site, such a file is copied into it, and the block becomes a table: Mermaid's
-script would come from another machine. Figures become part of the page, and so have its colours. A
-page that would load anything from another machine is warned of.
+script would come from another machine. Figures become part of the page, and so have its colours.
+Output (blocks of `text`) has no button to copy it, which would cover a part of it. A page that
+would load anything from another machine is warned of.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ FOLDER = "repository"
 _LINK = re.compile(r"(?<=\]\()(?:\.\./)+[^)#\s]+")
 _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _FIGURE = re.compile(r"!\[[^\]]*\]\(((?:\.\./)*figures/[\w-]+\.svg)\)")
+_OUTPUT = re.compile(r"^```text$", re.MULTILINE)
 _LOADED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 _log = get_plugin_logger("hooks")
 
@@ -46,7 +48,8 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         # No empty line: it would end the HTML.
         return f'<div class="figure">{path.read_text(encoding="utf-8").strip()}</div>'
 
-    return _FIGURE.sub(drawn, _MERMAID.sub(_table, _LINK.sub(linked, markdown)))
+    markdown = _OUTPUT.sub("``` {.text .no-copy}", _LINK.sub(linked, markdown))
+    return _FIGURE.sub(drawn, _MERMAID.sub(_table, markdown))
 
 
 def on_post_page(output: str, *, page: Any, config: Any) -> None:
