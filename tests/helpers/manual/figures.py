@@ -98,7 +98,7 @@ def _valence(values: tuple[tuple[float, int], ...], *, kept: bool = False) -> ND
 
 def gate() -> str:
     """What the gate does with five rates."""
-    left, width = 55, 260
+    left, width = 50, 235
 
     def at(rate: float) -> float:
         return round(left + width * (rate - 0.3) / 0.7, 1)
@@ -119,7 +119,7 @@ def gate() -> str:
             text(0, y + 4, f"{found.rate:.2f}", "h"),
             line(at(low), y, at(high), y, "li"),
             dot(at(found.rate), y, "pos", 5),
-            text(330, y + 4, str(outcome), "h"),
+            text(298, y + 4, str(outcome), "h"),
         ]
         told.append(f"{found.rate:.2f} ({low:.2f} to {high:.2f}): {outcome}")
     title = "Five rates with their bounds against the limit 0.7. " + "; ".join(told) + "."
