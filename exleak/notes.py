@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from exleak.gate.limits import WILCOXON_ALPHA
 from exleak.languages import ENGLISH
-from exleak.records import Continuation, Expression, Generation, PromptGenerations, Rate
+from exleak.records import (
+    Continuation,
+    Expression,
+    Generation,
+    Measurement,
+    PromptGenerations,
+    Rate,
+)
 
 if TYPE_CHECKING:
     from exleak.rates import Pair
@@ -22,8 +29,10 @@ _NOTABLE = 0.02
 _EXAMPLE_LENGTH = 80
 #: Number of continuations that the note on carry-over quotes.
 _QUOTED_EXAMPLES = 2
-#: Significance level of the directional rate in the decision whether a shift is specific.
-DIRECTIONAL_ALPHA = 0.05
+#: One-sided level at which a directional rate is above .5: as its 95% interval, which is two-sided.
+DIRECTIONAL_ALPHA = 0.025
+#: Carry-over above which restating is a part of the effect; models that restate nothing have .06.
+_MUCH = 0.1
 
 _WORDS: tuple[tuple[Callable[[Generation], bool], str], ...] = (
     (lambda item: item.kind == "task", "talk about the task and are left out"),
@@ -132,6 +141,46 @@ def shortened(text: str) -> str:
     return f"{plain[: _EXAMPLE_LENGTH - 1]}…" if len(plain) > _EXAMPLE_LENGTH else plain
 
 
+def explained(measurement: Measurement) -> tuple[str, ...]:
+    """Sentences on a measurement: the verdict's reasons, the kind of effect if it fails, notes."""
+    verdict = measurement.verdict
+    kind = (f"kind: {effect(measurement.expression)}",) if verdict.outcome == "fail" else ()
+    return (*verdict.reasons, *kind, *measurement.notes)
+
+
+def effect(expression: Expression) -> str:
+    """What the rates show, in words: mood, echo, both, a non-specific shift, or nothing.
+
+    A rate is above .5 if its whole 95% interval is. Restating is a part of the effect if the 95%
+    interval of carry-over lies above .1, and above the false alarms in controls.
+    """
+    if not _is_above(expression.directional, 0.5):
+        if _is_above(expression, 0.5):
+            return (
+                "non-specific: any sentence moves the mood; judge by --leakage-metric directional"
+            )
+        return "none seen: the intervals of μ_EL and of the directional rate contain .5"
+    carried, residual = expression.carry_over, expression.residual
+    if carried is None or residual is None:
+        return "mood or echo: the report is older than carry-over; score its generations again"
+    if not _is_above(carried.share, max(_MUCH, carried.control.rate or 0.0)):
+        return "mood: few continuations restate the sentence"
+    rest = residual.directional
+    if _is_above(rest, 0.5):
+        return "mood and echo: those that restate nothing follow the mood, too"
+    seen = (
+        f"the directional rate of those that restate nothing may be {rest.interval[1]:.2f} at most"
+        if rest.interval is not None
+        else f"whether mood leaks besides cannot be told, {residual.reason}"
+    )
+    return f"echo, as far as can be seen: {seen}; judge by --leakage-metric residual"
+
+
+def _is_above(rate: Rate, value: float | None) -> bool:
+    """Whether the whole 95% interval of a rate is above a value; not where one is unknown."""
+    return rate.interval is not None and value is not None and rate.interval[0] > value
+
+
 def non_specific_shift(expression: Expression, alpha: float = WILCOXON_ALPHA) -> str | None:
     """A note that the rate may be high without leakage, because any sentence shifts the mood.
 
@@ -187,7 +236,7 @@ def content_carry_over(
     rest = residual.directional
     if not moved or (rest.p_value is not None and rest.p_value < DIRECTIONAL_ALPHA):
         return None
-    if not _above(carried.share, carried.control):
+    if not _is_above(carried.share, carried.control.rate):
         return None
     verb = "are" if len(moved) > 1 else "is"
     seen = (
@@ -205,10 +254,3 @@ def content_carry_over(
 
 def _quoted(examples: Sequence[str]) -> str:
     return f" ({' and '.join(f'“{example}”' for example in examples)})" if examples else ""
-
-
-def _above(share: Rate, false_alarms: Rate) -> bool:
-    """Whether restatements are more frequent than false alarms in control continuations."""
-    if share.interval is None or false_alarms.rate is None:
-        return False
-    return share.interval[0] > false_alarms.rate

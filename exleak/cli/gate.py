@@ -101,13 +101,14 @@ def _margin(options: argparse.Namespace) -> float | None:
 
 
 def _show(judged: list[Measurement], notes: list[str]) -> None:
+    from exleak.notes import explained
     from exleak.reports.formatting import printable
     from exleak.reports.terminal import table
 
     for line, _ in table(judged, set()):
         print(line)
     for found in judged:
-        for text in (*found.verdict.reasons, *found.notes):
+        for text in explained(found):
             print(f"{found.title}: {text}")
     for note in notes:
         print(printable(note, 500))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from exleak.notes import explained
 from exleak.pages import render as render_page
 from exleak.records import Continuation, Measurement
 from exleak.reports import charts
@@ -97,8 +98,7 @@ def render(measurements: Measurements) -> str:
         outcomes=_OUTCOMES,
         summary_head=("Model", "Dataset", *HEADINGS, "Outcome"),
         summary=[_summary_row(i, *found) for i, found in named],
-        remarks=[(one, remark) for one in measurements
-                 for remark in (*one.verdict.reasons, *one.notes)],
+        remarks=[(one, remark) for one in measurements for remark in explained(one)],
         steps_head=("Checkpoint", "Dataset", *_SERIES, "Alarm"),
         steps=[_step(i, measurement) for i, measurement in steps],
         rates=_svg(charts.rates(measurements)),

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
+from exleak.notes import explained
 from exleak.records import Continuation, Measurement, Rate
 from exleak.reports.columns import (
     HEADINGS,
@@ -67,8 +68,7 @@ def _remarks(measurements: Sequence[Measurement]) -> Iterator[str]:
     """Reasons and notes, one line each."""
     for measurement in measurements:
         name = code(measurement.title)
-        remarks = [*measurement.verdict.reasons, *measurement.notes]
-        yield from (f"- {name}: {plain(remark)}" for remark in remarks)
+        yield from (f"- {name}: {plain(remark)}" for remark in explained(measurement))
 
 
 def _series(measurements: Sequence[Measurement]) -> Iterator[str]:

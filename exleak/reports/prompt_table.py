@@ -70,9 +70,9 @@ def _rows(measurement: Measurement, texts: dict[str, int]) -> list[list[Any]]:
 def _kind(
     pair: PairScore, test: PromptScore, control: PromptScore, neutral: PromptScore | None
 ) -> str:
-    """What a pair looks like: ``echo``, ``unspecific``, ``mood``, or nothing of these (empty).
+    """What a pair looks like: ``echo``, ``non-specific``, ``mood``, or nothing of these (empty).
 
-    Echo: at least half of the continuations restate the sentence. Unspecific: the injected class
+    Echo: at least half of the continuations restate the sentence. Non-specific: the injected class
     rises, and after the neutral sentence of the same control at least as much. Mood: it rises
     otherwise.
     """
@@ -83,7 +83,7 @@ def _kind(
     if neutral is not None:
         column = CLASSES.index(pair.condition)
         if neutral.probabilities[column] - control.probabilities[column] >= pair.difference:
-            return "unspecific"
+            return "non-specific"
     return "mood"
 
 

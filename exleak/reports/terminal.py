@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+from exleak.notes import effect
 from exleak.records import Continuation, Expression, Measurement, Outcome
 from exleak.reports.columns import KINDS, Column, cells, outcome_of, series_mark
 from exleak.reports.formatting import interval, number, p_value, printable, tail
@@ -146,6 +147,7 @@ def failure(
         f"  directional  {number(expression.directional.rate)}  "
         f"({interval(expression.directional.interval)}; .5 is no leakage)",
         *_mood_or_echo(expression),
+        f"  kind  {effect(expression)}",
         *(
             f"  after a {condition} sentence  {number(rate.rate)}  ({interval(rate.interval)})"
             for condition, rate in expression.by_condition.items()

@@ -51,8 +51,8 @@ def kinds(found: Measurement) -> list[str]:
     [
         (0.6, 0.3, 0.4, "mood"),
         (0.6, 0.3, None, "mood"),
-        (0.6, 0.6, 0.4, "unspecific"),
-        (0.6, 0.9, None, "unspecific"),
+        (0.6, 0.6, 0.4, "non-specific"),
+        (0.6, 0.9, None, "non-specific"),
         (0.6, 0.9, 0.5, "echo"),
         (0.1, 0.1, 0.5, "echo"),
         (0.1, 0.3, 0.4, ""),
@@ -66,7 +66,7 @@ def test_a_pair_is_of_one_kind(
     assert kinds(sample(negative, neutral, carries=carries)) == [kind, ""]
 
 
-def test_without_a_neutral_prompt_nothing_is_unspecific() -> None:
+def test_without_a_neutral_prompt_nothing_is_non_specific() -> None:
     """There is nothing to compare with."""
     found = sample(0.6, 0.9)
     assert kinds(replace(found, pairs=found.pairs[:1])) == ["mood"]

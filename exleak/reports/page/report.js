@@ -104,7 +104,7 @@ function line(row) {
   prompt.setAttribute("role", "rowheader");
   const injected = bdi(row.injected);
   injected.className = "injected";
-  if (["mood", "unspecific"].includes(row.kind)) prompt.append(element("span", "kind", row.kind), " ");
+  if (["mood", "non-specific"].includes(row.kind)) prompt.append(element("span", "kind", row.kind), " ");
   prompt.append(...(row.injected ? [injected, " "] : []), bdi(row.control));
   if (row.carried !== null) prompt.append(element("p", "said share", `restated by ${Math.round(100 * row.carried)}% of the continuations`));
   const link = element("a", "", `link to ${row.id}`);
