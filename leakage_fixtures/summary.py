@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leakage_fixtures import settings
+from leakage_fixtures import models, settings
 from leakage_fixtures.guard import INCONCLUSIVE, NOT_MEASURED
 from leakage_fixtures.rootdir import root
 
@@ -93,6 +93,8 @@ class Summary:
         """Mark worse checkpoints, write reports and save baselines."""
         self._compare_checkpoints()
         session = settings.resolve(config)
+        if session.store != "none":
+            self._compare_last_runs(config, root(config) / session.store)
         self._write(session.report)
         runs = Path(session.store) / "runs"
         if self.entries and session.store != "none" and (root(config) / runs).is_dir():
@@ -104,6 +106,26 @@ class Summary:
             if name != session.save:
                 of_name = [entry for entry in self.ordered if entry.compare == name]
                 self._save(folder, name, of_name, exitstatus)
+
+    def _compare_last_runs(self, config: pytest.Config, folder: Path) -> None:
+        """Hold models without a baseline against their last run, and keep this one as such."""
+        from exleak.gate.last_run import compared, keep
+        from exleak.store import Store
+
+        store, reasons = Store(folder), []
+        for entry in self.ordered:
+            measurement = entry.measurement
+            of = models.identity(config, measurement.model)
+            if entry.compare is None:
+                last, reason = compared(store, measurement, of)
+                self._replace(entry, replace(measurement, last_run=last))
+                reasons += [reason] if reason else []
+            keep(store, measurement, of)
+        if reasons:
+            self.remarks.append(f"no Δ to the last run: {reasons[0]}")
+
+    def _replace(self, entry: Entry, measurement: Measurement) -> None:
+        self.entries[entry.key][repr(entry.limits)] = replace(entry, measurement=measurement)
 
     def _write(self, paths: Sequence[str]) -> None:
         from exleak.reports import write_report
@@ -162,10 +184,7 @@ class Summary:
                 self.problems.append(str(error))
                 continue
             for entry, step in zip(group, steps, strict=True):
-                measurement = replace(entry.measurement, series=step)
-                self.entries[entry.key][repr(entry.limits)] = replace(
-                    entry, measurement=measurement
-                )
+                self._replace(entry, replace(entry.measurement, series=step))
 
 
 def _severity(entry: Entry) -> int:
@@ -193,6 +212,8 @@ def show(terminal: Any, summary: Summary) -> None:
         return
     for line, is_worse in series_lines(summary.measurements):
         terminal.write_line(line, red=is_worse)
+    if any(one.last_run is not None for one in summary.measurements):
+        terminal.write_line(_LAST_RUN)
     for remark in summary.remarks:
         terminal.write_line(remark)
     for line in next_steps(summary.measurements, expected, has_report=bool(summary.reports)):
@@ -205,18 +226,27 @@ def _table(
     terminal: Any, summary: Summary, expected: set[tuple[str, str]]
 ) -> tuple[list[tuple[str, str | None]], bool]:
     """The table's lines, and whether it has fewer columns because the terminal is narrow."""
-    from exleak.reports.layout import COMPACT, layout
+    from exleak.reports.layout import COMPACT, differences, layout
     from exleak.reports.terminal import table
 
     session = settings.resolve(terminal.config)
     order = (session.sort, session.group_by)
-    lines = list(table(summary.measurements, expected, layout(session.columns, *order)))
-    width = max(len(line) for line, _ in lines)
-    if session.columns or not terminal.isatty or width <= terminal._tw.fullwidth:
-        return lines, False
-    return list(table(summary.measurements, expected, layout(COMPACT, *order))), True
+    found = summary.measurements
+    known = [column.title for column in differences(found)]
+    # The first that fits is shown.
+    choices = [session.columns] if session.columns else [(), (*COMPACT, *known), COMPACT]
+    for columns in choices:
+        lines = list(table(found, expected, layout(columns, *order)))
+        width = max(len(line) for line, _ in lines)
+        if not terminal.isatty or width <= terminal._tw.fullwidth:
+            break
+    return lines, len(columns) > 0 and not session.columns
 
 
+_LAST_RUN = (
+    "Δ last run: directional rate less that of the model's run before; it judges nothing "
+    "(--leakage-compare NAME does)"
+)
 _COLOURS: dict[str | None, dict[str, bool]] = {
     "pass": {"green": True},
     "fail": {"red": True},

@@ -91,10 +91,10 @@ def difference(
     one: Measurement, other: Measurement, metric: Compared = "directional"
 ) -> str | None:
     """The reason that two measurements cannot be compared; ``None`` if they can."""
-    for name, pick in _ASPECTS.items():
-        mine, theirs = pick(one), pick(other)
-        if mine != theirs:
-            return f"the {name} differs ({_short(mine)} here, {_short(theirs)} there)"
+    theirs = settings(other)
+    for name, mine in settings(one).items():
+        if mine != theirs[name]:
+            return f"the {name} differs ({_short(mine)} here, {_short(theirs[name])} there)"
     if _scored_by(one) != _scored_by(other):
         return f"the instrument differs ({_instrument(one)} here, {_instrument(other)} there)"
     if by_control(one, metric) and by_control(other, metric):
@@ -102,6 +102,11 @@ def difference(
     if metric == "residual":
         return "no control keeps continuations that restate nothing, or the report is older"
     return "no control has both a positive and a negative test prompt, or the report is older"
+
+
+def settings(measurement: Measurement) -> dict[str, Any]:
+    """What must be equal in two measurements, besides the instrument, by its name."""
+    return {name: pick(measurement) for name, pick in _ASPECTS.items()}
 
 
 def _scored_by(measurement: Measurement) -> str:

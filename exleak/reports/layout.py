@@ -11,7 +11,7 @@ from exleak.errors import SettingsError
 from exleak.records import Measurement
 from exleak.reports.columns import COLUMNS, SUMMARY, Column, lookup
 
-__all__ = ["COMPACT", "GROUPS", "Layout", "find", "layout"]
+__all__ = ["COMPACT", "GROUPS", "Layout", "differences", "find", "layout"]
 
 #: Names of the columns that fit a terminal of 80 characters.
 COMPACT = ("mu_el", "95% interval", "residual", "limit")
@@ -40,13 +40,7 @@ class Layout:
         """The columns of a table of these measurements."""
         if self.columns is not None:
             return self.columns
-        known = [
-            column
-            for column in COLUMNS
-            if column.only_known
-            and any(lookup(one, column.place) is not None for one in measurements)
-        ]
-        return (*SUMMARY, *known)
+        return (*SUMMARY, *differences(measurements))
 
     def groups(self, measurements: Sequence[Measurement]) -> Iterator[list[Measurement]]:
         """The rows of each group, sorted; one group if there is nothing to group by.
@@ -107,9 +101,13 @@ def find(name: str) -> Column:
     raise SettingsError(f"there is no column {name.strip()!r}; these are: {known}")
 
 
-def _is_known(column: Column, measurements: Sequence[Measurement]) -> bool:
-    """Whether a column that only some measurements have is known of one of these."""
-    return column.only_known and any(lookup(one, column.place) is not None for one in measurements)
+def differences(measurements: Sequence[Measurement]) -> tuple[Column, ...]:
+    """The columns that are shown where one of the measurements has a value, and not else."""
+    return tuple(
+        column
+        for column in COLUMNS
+        if column.only_known and any(lookup(one, column.place) is not None for one in measurements)
+    )
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:
