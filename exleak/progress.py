@@ -33,7 +33,7 @@ _STILL_SECONDS = 1.0
 #: together and end late, so an early rate is misleading.
 _TELLING = 0.05
 _TELLING_SECONDS = 20.0
-_TELLING_UNITS = 20
+_TELLING_UNITS = 100
 #: Seconds of recent work that a rate is of, at least; and the share of the time since the start.
 _RECENT_SECONDS = 20.0
 _RECENT = 0.5

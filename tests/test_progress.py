@@ -56,15 +56,15 @@ def test_a_terminal_shows_one_line_that_is_wiped(clock: SimpleNamespace) -> None
 def test_a_log_gets_a_line_now_and_then(clock: SimpleNamespace) -> None:
     """No carriage returns, a line each half minute, on a line of its own."""
     written: list[str] = []
-    done = Done("generating", "sentences", 0, 2415)
+    done = Done("generating", "sentences", 0, 24_150)
     with Line("m", written.append, None) as line:
         line(done)
-        for done.count in range(10, 121, 10):
+        for done.count in range(100, 1201, 100):
             clock.now += 10
             line(done)
     assert "".join(written) == "\n" + "".join(
-        f"m: generating {count} of 2,415 sentences, 1.0/s, {minutes} min left\n"
-        for count, minutes in ((30, 40), (60, 39), (90, 39), (120, 38))
+        f"m: generating {count} of 24,150 sentences, 10/s, {minutes} min left\n"
+        for count, minutes in (("300", 40), ("600", 39), ("900", 39), ("1,200", 38))
     )
 
 
@@ -135,7 +135,7 @@ def test_the_time_left_is_by_the_work_that_is_left() -> None:
 
 @pytest.mark.parametrize(
     ("count", "seconds", "is_known"),
-    [(119, 10, False), (120, 10, True), (120, 0.5, False), (19, 25, False), (20, 25, True)],
+    [(119, 10, False), (120, 10, True), (120, 0.5, False), (99, 25, False), (100, 25, True)],
 )
 def test_no_time_is_said_before_enough_is_known(count: int, seconds: float, is_known: bool) -> None:
     """The first of a batch end together."""
