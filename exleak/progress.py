@@ -242,11 +242,21 @@ class Line:
         label: What is measured.
         write: Writes a text as it is, and flushes it.
         width: Characters of a line; ``None`` in a log.
+        before: Written before the first line.
+        after: Written after the line on a terminal is wiped, unless :meth:`say` wrote below it.
     """
 
-    def __init__(self, label: str, write: Callable[[str], None], width: int | None) -> None:
+    def __init__(
+        self,
+        label: str,
+        write: Callable[[str], None],
+        width: int | None,
+        *,
+        before: str = "",
+        after: str = "",
+    ) -> None:
         self.label, self.width = label, width
-        self._write = write
+        self._write, self._before, self._after = write, before, after
         self._shown = time.monotonic()
         self._is_written = False
         self._done: Done | None = None
@@ -264,7 +274,7 @@ class Line:
         if self._ticker.is_alive():
             self._ticker.join()
         if self._is_written and self.width is not None:
-            self._write("\r" + " " * self.width + "\r")
+            self._write("\r" + " " * self.width + "\r" + self._after)
 
     def __call__(self, done: Done) -> None:
         """Show how far it is, unless the last line is too recent."""
@@ -282,6 +292,7 @@ class Line:
     def say(self, text: str) -> None:
         """Write a permanent line."""
         with self._lock:
+            self._after = ""
             self._write(f"\n{text}\n")
 
     def _tick(self) -> None:
@@ -301,10 +312,10 @@ class Line:
         self._shown = now
         text = describe(self._done, self._pace.rate(self._done, now), now - self._began)
         if self.width is None:
-            first = "" if self._is_written else "\n"  # a test's name may stand there
-            self._write(f"{first}{self.label}: {text}\n")
+            line = f"{self.label}: {text}\n"
         else:
             room = max(0, self.width - len(text) - 2)
             label = self.label if len(self.label) <= room else f"…{self.label[-room + 1 :]}"
-            self._write(f"\r{f'{label}: {text}'[: self.width].ljust(self.width)}")
+            line = f"\r{f'{label}: {text}'[: self.width].ljust(self.width)}"
+        self._write(line if self._is_written else self._before + line)
         self._is_written = True

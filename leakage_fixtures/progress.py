@@ -32,8 +32,7 @@ class Progress:
         self.generated: Done | None = None
         self.line: Line | None = None
         if self.reporter is not None and self.reporter.verbosity >= 0:
-            width = self.reporter._tw.fullwidth - 1 if self.reporter.isatty else None
-            self.line = Line(label, self._write, width)
+            self.line = Line(label, self._write, **_place(self.reporter))
 
     def __enter__(self) -> Progress:
         self.remarks = _Remarks(self)
@@ -65,7 +64,18 @@ class Progress:
     def _write(self, text: str) -> None:
         uncaptured = self.capture.global_and_fixture_disabled() if self.capture else nullcontext()
         with uncaptured:
-            self.reporter.write(text, flush=True)
+            # Not the reporter's own method, which would count it to the line of dots.
+            self.reporter._tw.write_raw(text, flush=True)
+
+
+def _place(reporter: Any) -> dict[str, Any]:
+    """Where a line is shown: below the dots or the test's name, which go on after it."""
+    terminal = reporter._tw
+    if not reporter.isatty:
+        return {"width": None, "before": "\n"}
+    column = terminal.width_of_current_line % terminal.fullwidth + 1
+    up = f"\x1b[A\x1b[{column}G" if terminal.hasmarkup else ""
+    return {"width": terminal.fullwidth - 1, "before": "\n", "after": up}
 
 
 def shown(config: pytest.Config, label: str) -> AbstractContextManager[object]:

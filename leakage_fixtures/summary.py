@@ -243,10 +243,7 @@ def _table(
     return lines, len(columns) > 0 and not session.columns
 
 
-_LAST_RUN = (
-    "Δ last run: directional rate less that of the model's run before; it judges nothing "
-    "(--leakage-compare NAME does)"
-)
+_LAST_RUN = "Δ last run: directional rate less that of the model's run before; judges nothing"
 _COLOURS: dict[str | None, dict[str, bool]] = {
     "pass": {"green": True},
     "fail": {"red": True},

@@ -57,7 +57,7 @@ def test_a_log_gets_a_line_now_and_then(clock: SimpleNamespace) -> None:
     """No carriage returns, a line each half minute, on a line of its own."""
     written: list[str] = []
     done = Done("generating", "sentences", 0, 24_150)
-    with Line("m", written.append, None) as line:
+    with Line("m", written.append, None, before="\n") as line:
         line(done)
         for done.count in range(100, 1201, 100):
             clock.now += 10

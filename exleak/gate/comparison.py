@@ -8,6 +8,7 @@ are the same in both runs, and effects of any inserted sentence cancel.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ NON_INFERIORITY = 0.95
 #: Power at which the detectable increase is stated.
 POWER = 0.90
 
+_HASH = re.compile(r"[0-9a-f]{64}")
 #: Sampling settings that may differ: another seed gives another sample of the same distribution.
 _FREE = {"seed"}
 
@@ -135,8 +137,8 @@ def _sampling(measurement: Measurement) -> dict[str, Any]:
 _ASPECTS: dict[str, Callable[[Measurement], Any]] = {
     "dataset": lambda m: m.dataset,
     "dataset version": lambda m: m.identity.get("dataset_version"),
-    "content of the dataset": lambda m: m.identity.get("dataset"),
     "number of samples measured (--leakage-limit)": lambda m: m.identity.get("limit"),
+    "content of the dataset": lambda m: m.identity.get("dataset"),
     "part of the dataset measured (--leakage-adaptive, --leakage-extend)": _part,
     "number of generations": lambda m: m.generations["per_prompt"],
     "sampling": _sampling,
@@ -147,6 +149,8 @@ _ASPECTS: dict[str, Callable[[Measurement], Any]] = {
 
 def _short(value: Any) -> str:
     text = "all" if value is None else str(value)
+    if _HASH.fullmatch(text):
+        return text[:12]
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 

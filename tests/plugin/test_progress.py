@@ -17,7 +17,9 @@ class Screen:
 
     def __init__(self, *, isatty: bool = True, verbosity: int = 0) -> None:
         self.isatty, self.verbosity, self.text = isatty, verbosity, ""
-        self._tw = SimpleNamespace(fullwidth=70)
+        self._tw = SimpleNamespace(
+            fullwidth=70, hasmarkup=isatty, width_of_current_line=5, write_raw=self.write
+        )
 
     def write(self, text: str, flush: bool) -> None:
         """Keep the text."""
@@ -52,8 +54,21 @@ def test_what_is_under_way_is_shown() -> None:
             work()
     assert f"\r{'m on hexl: scoring 10 of 20 texts':69}\nno memory\n" in screen.text
     assert screen.text.endswith("\r" + " " * 69 + "\r")
+    assert log.text.startswith("\nm on hexl: scoring 20 texts, 0 s\n")
     assert "m on hexl: scoring 10 of 20 texts\n\nno memory\n" in log.text
     assert "\r" not in log.text
+
+
+def test_the_dots_go_on_where_they_were() -> None:
+    """Below the line of dots, and back to its end; where there is no way back, below it."""
+    screen, plain = Screen(), Screen()
+    plain._tw.hasmarkup = False
+    for one in (screen, plain):
+        with Progress(config(one), "m on hexl"), phase("scoring", "texts", 20):
+            advance(10)
+        assert one.text.startswith("\n\rm on hexl: scoring 20 texts, 0 s")
+    assert screen.text.endswith("\r" + " " * 69 + "\r\x1b[A\x1b[6G")
+    assert plain.text.endswith("\r" + " " * 69 + "\r")
 
 
 def test_workers_and_quiet_runs_show_nothing() -> None:
