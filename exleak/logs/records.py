@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from exleak.errors import DatasetError
-from exleak.files import object_in, read_text
+from exleak.files import decoded, object_in
 from exleak.logs.node import whole
 
 
@@ -99,13 +99,14 @@ def head_of(path: Path) -> Head:
     try:
         with path.open("rb") as file:
             start = file.read(4)
+            if start == b"PK\x03\x04":
+                return Head(path, "zip")
+            if start == b"PAR1":
+                return Head(path, "parquet")
+            content = start + file.read()
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
-    if start == b"PK\x03\x04":
-        return Head(path, "zip")
-    if start == b"PAR1":
-        return Head(path, "parquet")
-    whole_text = read_text(path)
+    whole_text = decoded(content, path)
     text = whole_text.lstrip()
     if text.startswith("["):
         raise DatasetError(f"{path}: a JSON list; write its objects one a line (JSON lines)")
