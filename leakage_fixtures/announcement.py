@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exleak.progress import Done, duration
+from exleak.progress import Done
+from exleak.progress_line import duration
 from leakage_fixtures import models, settings
 from leakage_fixtures.options import ModelSpec
 

@@ -7,7 +7,8 @@ import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from exleak.progress import Done, Line, is_told, told
+from exleak.progress import Done, is_told, told
+from exleak.progress_line import Line
 from leakage_fixtures.announcement import remember
 
 if TYPE_CHECKING:

@@ -199,11 +199,15 @@ def show(terminal: Any, summary: Summary) -> None:
 
     With ``-q`` only the table and what went wrong.
     """
-    from exleak.reports.terminal import next_steps, series_lines
+    from exleak.reports.layout import layout
+    from exleak.reports.terminal import fitted, next_steps, series_lines
 
     terminal.section("expression leakage", bold=True)
     expected = {entry.key for entry in summary.ordered if entry.expected}
-    lines, is_narrow = _table(terminal, summary, expected)
+    session = settings.resolve(terminal.config)
+    chosen = layout(session.columns, session.sort, session.group_by)
+    width = terminal._tw.fullwidth if terminal.isatty else None
+    lines, shown = fitted(summary.measurements, expected, chosen, width)
     for line, outcome in lines:
         terminal.write_line(line, **_COLOURS.get(outcome, {}))
     for problem in summary.problems:
@@ -212,35 +216,14 @@ def show(terminal: Any, summary: Summary) -> None:
         return
     for line, is_worse in series_lines(summary.measurements):
         terminal.write_line(line, red=is_worse)
-    if any(one.last_run is not None for one in summary.measurements):
+    if any(column.place == "last_run.delta" for column in shown.columns or ()):
         terminal.write_line(_LAST_RUN)
     for remark in summary.remarks:
         terminal.write_line(remark)
     for line in next_steps(summary.measurements, expected, has_report=bool(summary.reports)):
         terminal.write_line(line)
-    if is_narrow:
+    if shown.is_cut:
         terminal.write_line("more columns: a wider terminal, or --leakage-columns NAMES")
-
-
-def _table(
-    terminal: Any, summary: Summary, expected: set[tuple[str, str]]
-) -> tuple[list[tuple[str, str | None]], bool]:
-    """The table's lines, and whether it has fewer columns because the terminal is narrow."""
-    from exleak.reports.layout import COMPACT, differences, layout
-    from exleak.reports.terminal import table
-
-    session = settings.resolve(terminal.config)
-    order = (session.sort, session.group_by)
-    found = summary.measurements
-    known = [column.title for column in differences(found)]
-    # The first that fits is shown.
-    choices = [session.columns] if session.columns else [(), (*COMPACT, *known), COMPACT]
-    for columns in choices:
-        lines = list(table(found, expected, layout(columns, *order)))
-        width = max(len(line) for line, _ in lines)
-        if not terminal.isatty or width <= terminal._tw.fullwidth:
-            break
-    return lines, len(columns) > 0 and not session.columns
 
 
 _LAST_RUN = "Δ last run: directional rate less that of the model's run before; judges nothing"

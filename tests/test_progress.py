@@ -8,18 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 import exleak
-from exleak.progress import (
-    Done,
-    Line,
-    Pace,
-    advance,
-    describe,
-    duration,
-    phase,
-    spread,
-    told,
-    work_of,
-)
+from exleak.progress import Done, advance, phase, spread, told, work_of
+from exleak.progress_line import Line, Pace, describe, duration
 from tests.helpers.instruments import WORDS
 
 
@@ -27,7 +17,7 @@ from tests.helpers.instruments import WORDS
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Time that stands still until told."""
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("exleak.progress.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("exleak.progress_line.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 

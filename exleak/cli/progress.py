@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
-from exleak.progress import Line
+from exleak.progress_line import Line
 
 if TYPE_CHECKING:
     from exleak.aexl.progress import State

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from exleak.cli.gate import EXIT
 from exleak.cli.progress import measuring
-from exleak.cli.shared import add_instrument, add_json, add_max_rate, check_json, origin, show
+from exleak.cli.shared import (
+    add_instrument,
+    add_json,
+    add_max_rate,
+    check_json,
+    origin,
+    show,
+    terminal_width,
+)
 
 if TYPE_CHECKING:
     from exleak.records import Measurement
@@ -83,9 +91,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def _lines(measurement: Measurement) -> Iterator[str]:
     from exleak.reports.formatting import number
-    from exleak.reports.terminal import table
+    from exleak.reports.terminal import fitted
 
-    for line, _ in table([measurement], set()):
+    for line, _ in fitted([measurement], set(), width=terminal_width())[0]:
         yield line
     semantic = measurement.semantic
     yield (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -121,6 +123,11 @@ def add_json(parser: Parser, what: str = "the report") -> None:
     parser.add_argument(
         "--json", type=Path, metavar="OUT", help=f"write {what} here, as JSON (- prints it)"
     )
+
+
+def terminal_width() -> int | None:
+    """Characters of a line on standard output; ``None`` if that is no terminal."""
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def is_printed(out: Path | None) -> bool:

@@ -9,7 +9,7 @@ from exleak.gate.comparison import POWER
 from exleak.gate.limits import METRICS
 from exleak.planning.plan import MORE_CONTROLS, MORE_GENERATIONS, AgainstLimit, Parts, Plan
 from exleak.planning.power import MOST_CONTROLS
-from exleak.progress import duration
+from exleak.progress_line import duration
 
 if TYPE_CHECKING:
     from exleak.planning.cost import Cost

@@ -42,8 +42,8 @@ def work() -> None:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every line is shown."""
-    monkeypatch.setattr("exleak.progress._TERMINAL_SECONDS", 0.0)
-    monkeypatch.setattr("exleak.progress._LOG_SECONDS", 0.0)
+    monkeypatch.setattr("exleak.progress_line._TERMINAL_SECONDS", 0.0)
+    monkeypatch.setattr("exleak.progress_line._LOG_SECONDS", 0.0)
 
 
 def test_what_is_under_way_is_shown() -> None:
