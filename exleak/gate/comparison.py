@@ -93,10 +93,10 @@ def difference(
     one: Measurement, other: Measurement, metric: Compared = "directional"
 ) -> str | None:
     """The reason that two measurements cannot be compared; ``None`` if they can."""
-    theirs = settings(other)
-    for name, mine in settings(one).items():
-        if mine != theirs[name]:
-            return f"the {name} differs ({_short(mine)} here, {_short(theirs[name])} there)"
+    for name, pick in _ASPECTS.items():
+        mine, theirs = pick(one), pick(other)
+        if mine != theirs:
+            return f"the {name} differs ({_short(mine)} here, {_short(theirs)} there)"
     if _scored_by(one) != _scored_by(other):
         return f"the instrument differs ({_instrument(one)} here, {_instrument(other)} there)"
     if by_control(one, metric) and by_control(other, metric):
@@ -107,8 +107,9 @@ def difference(
 
 
 def settings(measurement: Measurement) -> dict[str, Any]:
-    """What must be equal in two measurements, besides the instrument, by its name."""
-    return {name: pick(measurement) for name, pick in _ASPECTS.items()}
+    """What must be equal in two measurements that are compared, by its name."""
+    aspects = {name: pick(measurement) for name, pick in _ASPECTS.items()}
+    return {**aspects, "instrument": _scored_by(measurement)}
 
 
 def _scored_by(measurement: Measurement) -> str:

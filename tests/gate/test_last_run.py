@@ -80,10 +80,23 @@ def test_runs_with_other_settings_are_left_out(
     assert last is None
     assert why is not None
     assert why.startswith("the number of generations differs (")
-    full = at(monkeypatch, 2)
+    others = (
+        replace(found, identity={**found.identity, "limit": 5}),
+        replace(found, identity={**found.identity, "instrument": "paper"}),
+    )
+    reasons = ("the number of samples measured", "the instrument differs (")
+    for minute, (other, reason) in enumerate(zip(others, reasons, strict=True), start=2):
+        at(monkeypatch, minute)
+        keep(store, other, ENTRY)
+        why = compared(store, found, ENTRY)[1]
+        assert why is not None
+        assert why.startswith(reason)
+    full = at(monkeypatch, 4)
     keep(store, found, ENTRY)
-    at(monkeypatch, 3)
-    keep(store, quick, ENTRY)
+    at(monkeypatch, 5)
+    for other in (quick, *others):
+        keep(store, other, ENTRY)
+    assert len(list(store.runs.iterdir())) == 4
     last, why = compared(store, found, ENTRY)
     assert last is not None
     assert (last.time, why) == (full, None)
