@@ -130,9 +130,14 @@ class Summary:
     def _write(self, paths: Sequence[str]) -> None:
         from exleak.reports import write_report
 
+        # A run in which nothing changed leaves the same report as the one before.
+        found = [
+            replace(one, last_run=None) if one.last_run and not one.last_run.delta else one
+            for one in self.measurements
+        ]
         for path in paths:
             try:
-                write_report(Path(path), self.measurements)
+                write_report(Path(path), found)
             except OSError as error:
                 self.problems.append(f"report {path} NOT written: {error.strerror or error}")
                 continue
