@@ -30,9 +30,12 @@ _GOLDEN = (5**0.5 - 1) / 2
 class Done:
     """How far a phase of a measurement is; what is stored already does not count.
 
+    It is the same object at every call of a phase, or of a part of loading.
+
     Attributes:
-        phase: What is under way. Loading ends by a server's being ready, too.
-        unit: What is counted.
+        phase: ``"loading"`` (files are read, then weights; or a server gets ready),
+            ``"generating"`` or ``"scoring"``.
+        unit: ``"bytes"`` or ``"weights"``, ``"sentences"``, ``"texts"``.
         count: How many of it are done.
         total: How many there are; 0 if that is not known.
         work: The work done, where units differ in what they take; else 0.
