@@ -21,8 +21,9 @@ import warnings
 from pathlib import Path
 
 import exleak
-from exleak.generation.dataset import _FLUSH_COUNT, Done, generate_rows
+from exleak.generation.dataset import _FLUSH_COUNT, generate_rows
 from exleak.generation.local.source import CheckpointSource
+from exleak.progress import Done, told
 from exleak.store import Store
 
 Texts = dict[str, object]
@@ -33,12 +34,14 @@ def work(model: str, folder: str, count_file: str) -> None:
     with Path(count_file).open("w", buffering=1, encoding="ascii") as file:
 
         def note(done: Done) -> None:
-            file.write(f"{done.sentences}\n")
+            if done.phase == "generating" and done.count:
+                file.write(f"{done.count}\n")
 
-        generate_rows(
-            CheckpointSource(model, model), exleak.load_dataset("hexl"), exleak.Sampling(),
-            progress=note, store=Store(folder),
-        )  # fmt: skip
+        with told(note):
+            generate_rows(
+                CheckpointSource(model, model), exleak.load_dataset("hexl"), exleak.Sampling(),
+                store=Store(folder),
+            )  # fmt: skip
 
 
 def run(model: str, folder: Path, seconds: float | None) -> int:

@@ -1,10 +1,4 @@
-"""Checkpoint folders of a training: their order, and which of them are written to the end.
-
-Imports nothing heavy.
-
->>> sorted(["step-10", "step-9"], key=natural)
-['step-9', 'step-10']
-"""
+"""Checkpoint folders of a training: their order, and which of them are written to the end."""
 
 from __future__ import annotations
 
@@ -17,6 +11,7 @@ from pathlib import Path
 
 from exleak.errors import ModelError
 from exleak.generation.local.folder import ADAPTER, weight_sets
+from exleak.model_names import natural
 from exleak.store.identity import is_whole
 
 #: The trainer of transformers writes this last into a checkpoint.
@@ -26,13 +21,6 @@ _NAMED = re.compile(r"(checkpoint|step|epoch|iter)[-_]?\d+", re.IGNORECASE)
 _TEMPORARY = ("tmp", ".")
 #: Size of a safetensors file's first field, the length of its header.
 _LENGTH = 8
-
-
-def natural(text: str) -> list[tuple[int, str]]:
-    """A sort key that puts step-9 before step-10."""
-    digits = "".join(c if c.isdecimal() else " " for c in text).split()
-    letters = "".join(" " if c.isdecimal() else c for c in text).split()
-    return [(0, letter) for letter in letters] + [(int(digit), "") for digit in digits]
 
 
 def no_checkpoint(path: Path) -> str | None:

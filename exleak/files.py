@@ -80,9 +80,19 @@ def read_text(path: Path) -> str:
     """
     try:
         # Not Path.read_text, which would treat a lone CR inside a quoted cell as a line break.
-        return path.read_bytes().decode("utf-8-sig")
+        return decoded(path.read_bytes(), path)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def decoded(content: bytes, path: Path) -> str:
+    """The text of a UTF-8 file whose content was read.
+
+    Raises:
+        DatasetError: It is not UTF-8.
+    """
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DatasetError(
             f"{path}: not UTF-8 text ({error}); in a spreadsheet, save it as “CSV UTF-8”"

@@ -23,11 +23,12 @@ from exleak.examples import prompt_scores, worst
 from exleak.gate.limits import Limits
 from exleak.gate.rules import judge
 from exleak.gate.usable import MAX_UNUSABLE, counts_of
-from exleak.generation.dataset import Generated, Progress, generate_rows
+from exleak.generation.dataset import Generated, generate_rows
 from exleak.generation.local.model import LocalModel
 from exleak.generation.sampling import Sampling
 from exleak.languages import ENGLISH
 from exleak.notes import cut, left_out, notes, other_languages
+from exleak.progress import Progress, told
 from exleak.prompts import MITIGATION, clean, with_parts
 from exleak.rates.pairing import make_pairs, pair_score
 from exleak.records import (
@@ -102,7 +103,8 @@ def measure(
             decided (:mod:`exleak.gate.group_sequential`).
         extend: Number of samples to go on with if the limit cannot be decided, from the dataset
             AEXL, or ``"aexl"`` for all of it.
-        progress: Callback, called while continuations are generated.
+        progress: Callback, called with a :class:`exleak.progress.Done` while the model is loaded,
+            continuations are generated, and texts are scored.
 
     Returns:
         The measurement with its rates, intervals and verdict.
@@ -134,7 +136,6 @@ def measure(
             settings,
             batch_size=batch_size,
             mitigation=mitigation,
-            progress=progress,
             store=kept,
             is_part=several,
         )
@@ -144,7 +145,8 @@ def measure(
         return score(generated.rows, instrument, limits=limits, about=about, store=kept)
 
     if not several:
-        return scored(generate(data), limits)
+        with told(progress):
+            return scored(generate(data), limits)
     given = limits or Limits()
     looks = Looks(
         data,
@@ -156,7 +158,8 @@ def measure(
         extended_by=None if extend is None else extension(data, extend, settings.seed),
         store=kept,
     )
-    return looks.until_decided(given)[0]
+    with told(progress):
+        return looks.until_decided(given)[0]
 
 
 def check_instrument(instrument: str | Instrument, dataset: Dataset) -> None:
@@ -231,6 +234,7 @@ def score(
     decimals: int | None = None,
     about: About | None = None,
     store: Store | None = None,
+    progress: Progress | None = None,
 ) -> Measurement:
     """Score stored generations.
 
@@ -242,6 +246,7 @@ def score(
         decimals: Number of decimals to round similarities to before comparing them.
         about: Model, dataset and settings to copy into the measurement.
         store: The store for scores of sentences, under the instrument's hash.
+        progress: Callback, called with a :class:`exleak.progress.Done` while texts are scored.
 
     Returns:
         The measurement.
@@ -262,7 +267,8 @@ def score(
     tool = load_instrument(instrument) if isinstance(instrument, str) else instrument
     _check_languages(rows, tool)
     limits = limits or Limits()
-    rows, cleaned, scored, restatements, pairs = _scores(rows, tool, raw=raw, store=store)
+    with told(progress):
+        rows, cleaned, scored, restatements, pairs = _scores(rows, tool, raw=raw, store=store)
     expression = replace(
         rates.expression(pairs, level=limits.level),
         carry_over=rates.carry_over(pairs, restatements.thresholds, level=limits.level),

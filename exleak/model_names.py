@@ -52,6 +52,34 @@ def _is_there(name: str) -> bool:
         return False
 
 
+def is_path(named: Spelling, beside: Path = Path()) -> bool:
+    """Whether a name of what does not exist is meant as a path, not as a name on the hub.
+
+    >>> is_path(Spelling("./step-100")), is_path(Spelling("org/model"))
+    (True, False)
+
+    Args:
+        named: The name.
+        beside: The folder that a path starts from.
+    """
+    name = named.name.replace(os.sep, "/")
+    if name.startswith(("/", ".", "~")) or name.count("/") > 1:
+        return True
+    folder, separator, _ = name.partition("/")
+    return bool(separator) and named.revision is None and (beside / folder).is_dir()
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """A sort key that puts step-9 before step-10.
+
+    >>> sorted(["step-10", "step-9"], key=natural)
+    ['step-9', 'step-10']
+    """
+    digits = "".join(c if c.isdecimal() else " " for c in text).split()
+    letters = "".join(" " if c.isdecimal() else c for c in text).split()
+    return [(0, letter) for letter in letters] + [(int(digit), "") for digit in digits]
+
+
 def short_names(paths: Sequence[str]) -> list[str]:
     """Name models so that names are the same on another machine.
 

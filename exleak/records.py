@@ -563,6 +563,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class LastRun:
+    """A measurement against the model's last comparable run; nothing is judged by it.
+
+    Attributes:
+        delta: Difference of the mean directional rates; above 0 the model leaks more than then.
+        n: Number of controls compared.
+        time: When that run ended: ISO 8601, UTC.
+    """
+
+    delta: float
+    n: int
+    time: str
+
+
+@dataclass(frozen=True)
 class Interim:
     """The look that a run of several looks ended at (:mod:`exleak.gate.group_sequential`).
 
@@ -602,8 +617,8 @@ class Measurement:
 
     ``by_control`` is the directional rate of each control by id, which comparisons use, and
     ``residual_by_control`` the same for continuations without restatements. ``series`` is the
-    comparison within a series of checkpoints, if there is one, and ``interim`` the look that an
-    adaptive or extended run ended at.
+    comparison within a series of checkpoints, if there is one, ``interim`` the look that an
+    adaptive or extended run ended at, and ``last_run`` the difference to the last run.
     """
 
     model: str
@@ -624,6 +639,7 @@ class Measurement:
     prompts: tuple[PromptScore, ...] = ()
     notes: tuple[str, ...] = ()
     interim: Interim | None = None
+    last_run: LastRun | None = None
 
     @property
     def is_mitigated(self) -> bool:

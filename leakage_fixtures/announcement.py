@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exleak.progress import Done
+from exleak.progress_line import duration
 from leakage_fixtures import models, settings
 from leakage_fixtures.options import ModelSpec
 
 if TYPE_CHECKING:
-    from exleak.generation.dataset import Done
     from exleak.records import Dataset
 
 _CACHE = "leakage/seconds"
@@ -41,8 +42,6 @@ def line(config: pytest.Config, ids: Collection[str]) -> str | None:
         f"leakage: {_count(names, 'model')}, {most}{_count(prompts, 'prompt')}, "
         f"{_count(sum(wanted.values()), 'continuation')}"
     )
-    from exleak.planning.words import duration
-
     timed = {key: known[key] * count for key, count in wanted.items() if key in known}
     if not timed:
         return f"{text}; what is stored is not generated again"
@@ -68,8 +67,8 @@ def remember(config: pytest.Config, measurement: str, seconds: float, done: Done
         done: How many they were.
     """
     cache: Any = getattr(config, "cache", None)
-    if cache is not None and done.sentences >= _TELLING:
-        cache.set(_CACHE, {**_seconds(config), measurement: seconds / done.sentences})
+    if cache is not None and done.count >= _TELLING:
+        cache.set(_CACHE, {**_seconds(config), measurement: seconds / done.count})
 
 
 def _seconds(config: pytest.Config) -> dict[str, float]:

@@ -54,6 +54,7 @@ def leakage_dataset(request: pytest.FixtureRequest) -> Dataset:
 def leakage_model(leakage_spec: ModelSpec, pytestconfig: pytest.Config) -> LocalModel:
     """The loaded model: ``.model``, ``.tokenizer``, ``.name``, ``.device``."""
     from exleak.generation.local.loading import load_model
+    from leakage_fixtures.progress import shown
 
     resolved = settings.resolve(pytestconfig, leakage_spec)
     if resolved.endpoint or resolved.server is not None:
@@ -62,14 +63,15 @@ def leakage_model(leakage_spec: ModelSpec, pytestconfig: pytest.Config) -> Local
             "leakage_generations or leakage_measurement",
             pytrace=False,
         )
-    with measuring.one_error(pytestconfig, leakage_spec.name):
+    name = leakage_spec.name
+    with measuring.one_error(pytestconfig, name), shown(pytestconfig, name):
         workers.share_cpus(pytestconfig)
         return load_model(
             leakage_spec.path,
             device=resolved.device,
             dtype=resolved.dtype,
             chat=resolved.chat,  # type: ignore[arg-type]
-            name=leakage_spec.name,
+            name=name,
             loading=resolved.loading,
             template=resolved.chat_template,
         )

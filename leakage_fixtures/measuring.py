@@ -50,14 +50,13 @@ def generate(
 
     resolved = settings.resolve(config, spec)
     check_instrument(resolved.instrument, dataset)
-    with Progress(config, label(spec.name, dataset.name)) as progress:
+    with Progress(config, label(spec.name, dataset.name)):
         return generate_rows(
             source,
             dataset,
             resolved.sampling,
             batch_size=resolved.rows,
             mitigation=resolved.instruction,
-            progress=progress,
             store=workers.store(config, resolved.store, temporary),
             is_part=is_part,
         )
@@ -117,6 +116,8 @@ def score(
     from exleak.gate.limits import Limits
     from exleak.measurement import About
     from exleak.measurement import score as rate
+    from leakage_fixtures.announcement import label
+    from leakage_fixtures.progress import Progress
 
     resolved = settings.resolve(config, spec)
     about = About.of(
@@ -127,13 +128,14 @@ def score(
         mitigation=resolved.instruction,
         limit=resolved.limit,
     )
-    return rate(
-        generated.rows,
-        resolved.instrument,
-        limits=Limits(level=level or resolved.confidence),  # each test applies its own limits
-        about=about,
-        store=workers.store(config, resolved.store, temporary),
-    )
+    with Progress(config, label(spec.name, dataset.name)):
+        return rate(
+            generated.rows,
+            resolved.instrument,
+            limits=Limits(level=level or resolved.confidence),  # each test applies its own limits
+            about=about,
+            store=workers.store(config, resolved.store, temporary),
+        )
 
 
 def looks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exleak.model_names import TOML
+from exleak.model_names import TOML, is_path, natural, spelled
 from leakage_fixtures.options import ModelSpec, Settings
 from leakage_fixtures.rootdir import root
 from leakage_fixtures.session import session_of
@@ -67,6 +68,19 @@ def order(config: pytest.Config, model: ModelSpec, dataset: str) -> list[Any]:
     return [known.index(model.name), dataset]
 
 
+def identity(config: pytest.Config, model: str) -> str:
+    """What a model of this session is, by more than its name: its path, or its name on a server.
+
+    Paths are those from the root folder, the same in another clone.
+    """
+    spec = {spec.name: spec for spec in models(config)}[model]
+    servers = resolve(config, spec).endpoint
+    if servers:
+        return f"{spec.path} at {', '.join(servers)}"
+    place = Path(spec.path)
+    return os.path.relpath(place, root(config)) if place.exists() else spec.path
+
+
 def _named(config: pytest.Config, name: str, entries: tuple[ModelSpec, ...]) -> list[ModelSpec]:
     known = [spec for spec in entries if spec.name == name]
     if known:
@@ -75,7 +89,7 @@ def _named(config: pytest.Config, name: str, entries: tuple[ModelSpec, ...]) -> 
         return [ModelSpec(name, name)]
     if (revisions := _revisions(name)) is not None:
         return [ModelSpec(found, found, series=name) for found in revisions]
-    from exleak.checkpoints import natural, no_checkpoint
+    from exleak.checkpoints import no_checkpoint
 
     found = sorted(glob.glob(name), key=natural)  # noqa: PTH207 (absolute patterns too)
     if not found:
@@ -91,10 +105,8 @@ def _named(config: pytest.Config, name: str, entries: tuple[ModelSpec, ...]) -> 
 
 def _revisions(name: str) -> list[str] | None:
     """The revisions on the hub that match ``NAME@PATTERN``; ``None`` for a pattern of paths."""
-    from exleak.checkpoints import natural
     from exleak.errors import ModelError
     from exleak.hub import revisions
-    from exleak.model_names import spelled
 
     named, adapter = spelled(name)
     if named.revision is None or adapter is not None or glob.has_magic(named.name):
@@ -149,17 +161,16 @@ def _spec(name: str, entry: object, path: Path) -> ModelSpec:
 
 
 def _beside(toml: Path, name: str) -> str:
-    """A model's name, with each path that exists beside leakage.toml resolved from there."""
-    from exleak.model_names import spelled
-
-    parts = [str(part) for part in spelled(name) if part is not None]
-    beside = [toml.parent / part for part in (name, *parts)]
-    if beside[0].exists():
-        return str(beside[0])
-    return ":".join(
-        str(place) if place.exists() else part
-        for part, place in zip(parts, beside[1:], strict=True)
-    )
+    """A model's name, with each path beside leakage.toml resolved from there."""
+    folder = toml.parent
+    if (folder / name).exists():
+        return str(folder / name)
+    found = []
+    for part in (part for part in spelled(name) if part is not None):
+        place = folder / str(part)
+        is_there = place.exists() or (is_path(part, folder) and not part.name.startswith("~"))
+        found.append(str(place if is_there else part))
+    return ":".join(found)
 
 
 def source(

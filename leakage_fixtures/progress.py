@@ -1,82 +1,87 @@
-"""A progress line: rewritten in place on a terminal, printed every 30 seconds in a log."""
+"""The progress of a measurement on pytest's terminal, or in its log."""
 
 from __future__ import annotations
 
 import logging
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from exleak.progress import Done, is_told, told
+from exleak.progress_line import Line
 from leakage_fixtures.announcement import remember
 
 if TYPE_CHECKING:
     import pytest
 
-    from exleak.generation.dataset import Done
-
-_TERMINAL_SECONDS = 0.2
-_LOG_SECONDS = 30.0
-#: Share of sentences, or seconds, before the rate is shown: continuations start together and end
-#: late, so an early rate is misleading.
-_TELLING = 0.05
-_TELLING_SECONDS = 20.0
-
 
 class Progress:
-    """Shows the progress of the generations of a measurement."""
+    """Shows how far the work within is, and the log warnings of exleak.
+
+    With ``-q``, and in a worker of pytest-xdist, which has no terminal, nothing is shown.
+
+    Args:
+        config: The session's config.
+        label: What is measured.
+    """
 
     def __init__(self, config: pytest.Config, label: str) -> None:
+        self.config, self.label = config, label
         self.reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         self.capture: Any = config.pluginmanager.get_plugin("capturemanager")
-        self.config = config
-        self.done: Done | None = None
-        self.label, self.start = label, time.monotonic()
-        self.is_terminal = bool(self.reporter and self.reporter.isatty)
-        self.shown = self.start
-        self.written = False
-        self.quiet = self.reporter is None or self.reporter.verbosity < 0
+        self.start = time.monotonic()
+        self.generated: Done | None = None
+        self.line: Line | None = None
+        if self.reporter is not None and self.reporter.verbosity >= 0:
+            self.line = Line(label, self._write, **_place(self.reporter))
 
     def __enter__(self) -> Progress:
         self.remarks = _Remarks(self)
         logging.getLogger("exleak").addHandler(self.remarks)
+        self.stack = ExitStack()
+        if self.line is not None:
+            self.stack.enter_context(self.line)
+        self.stack.enter_context(told(self))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         logging.getLogger("exleak").removeHandler(self.remarks)
-        if kind is None and self.done is not None:
-            remember(self.config, self.label, time.monotonic() - self.start, self.done)
-        if self.written and self.is_terminal:
-            self._write("\r" + " " * (self.reporter._tw.fullwidth - 1) + "\r")
+        self.stack.close()
+        if kind is None and self.generated is not None:
+            remember(self.config, self.label, time.monotonic() - self.start, self.generated)
 
     def __call__(self, done: Done) -> None:
-        """Show the progress unless the last line is too recent."""
-        self.done = done
-        now = time.monotonic()
-        wait = _TERMINAL_SECONDS if self.is_terminal else _LOG_SECONDS
-        if self.quiet or now - self.shown < wait:
-            return
-        self.shown = now
-        rate = done.sentences / (now - self.start)
-        line = f"{self.label}: {done.prompts} of {done.of_prompts} prompts"
-        if done.sentences >= _TELLING * done.of_sentences or now - self.start >= _TELLING_SECONDS:
-            left = (done.of_sentences - done.sentences) / rate
-            line += f", {rate:.0f} sentences/s, {left:.0f} s left"
-        if self.is_terminal:
-            width = self.reporter._tw.fullwidth - 1
-            self._write("\r" + line[:width].ljust(width))
-        else:
-            self._write(f"\n{line}\n" if not self.written else f"{line}\n")
-        self.written = True
+        """Show how far a phase is."""
+        if done.phase == "generating":
+            self.generated = done
+        if self.line is not None:
+            self.line(done)
 
-    def say(self, line: str) -> None:
+    def say(self, text: str) -> None:
         """Show a permanent line, regardless of when the last line was shown."""
-        if not self.quiet:
-            self._write(f"\n{line}\n")
+        if self.line is not None:
+            self.line.say(text)
 
     def _write(self, text: str) -> None:
         uncaptured = self.capture.global_and_fixture_disabled() if self.capture else nullcontext()
         with uncaptured:
-            self.reporter.write(text, flush=True)
+            # Not the reporter's own method, which would count it to the line of dots.
+            self.reporter._tw.write_raw(text, flush=True)
+
+
+def _place(reporter: Any) -> dict[str, Any]:
+    """Where a line is shown: below the dots or the test's name, which go on after it."""
+    terminal = reporter._tw
+    if not reporter.isatty:
+        return {"width": None, "before": "\n"}
+    column = terminal.width_of_current_line % terminal.fullwidth + 1
+    up = f"\x1b[A\x1b[{column}G" if terminal.hasmarkup else ""
+    return {"width": terminal.fullwidth - 1, "before": "\n", "after": up}
+
+
+def shown(config: pytest.Config, label: str) -> AbstractContextManager[object]:
+    """A :class:`Progress`, unless one shows what is within already."""
+    return nullcontext() if is_told() else Progress(config, label)
 
 
 class _Remarks(logging.Handler):

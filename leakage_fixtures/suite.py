@@ -27,6 +27,8 @@ class LeakageFailed(Failed):
         leakage_outcome: The outcome that failed the test, for the session's exit status.
     """
 
+    __module__ = "builtins"  # as pytest's own: the summary shows the message in its place
+
     def __init__(self, message: str, outcome: Outcome) -> None:
         super().__init__(message, pytrace=False)
         self.leakage_outcome = outcome
@@ -35,6 +37,7 @@ class LeakageFailed(Failed):
 class Undecided(Failed):
     """Failure because a model with ``xfail`` is inconclusive; never an expected failure."""
 
+    __module__ = "builtins"
     leakage_outcome: Outcome = "inconclusive"
 
     def __init__(self, message: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leakage_fixtures import settings
+from leakage_fixtures import models, settings
 from leakage_fixtures.guard import INCONCLUSIVE, NOT_MEASURED
 from leakage_fixtures.rootdir import root
 
@@ -93,6 +93,8 @@ class Summary:
         """Mark worse checkpoints, write reports and save baselines."""
         self._compare_checkpoints()
         session = settings.resolve(config)
+        if session.store != "none":
+            self._compare_last_runs(config, root(config) / session.store)
         self._write(session.report)
         runs = Path(session.store) / "runs"
         if self.entries and session.store != "none" and (root(config) / runs).is_dir():
@@ -105,12 +107,37 @@ class Summary:
                 of_name = [entry for entry in self.ordered if entry.compare == name]
                 self._save(folder, name, of_name, exitstatus)
 
+    def _compare_last_runs(self, config: pytest.Config, folder: Path) -> None:
+        """Hold models without a baseline against their last run, and keep this one as such."""
+        from exleak.gate.last_run import compared, keep
+        from exleak.store import Store
+
+        store, reasons = Store(folder), []
+        for entry in self.ordered:
+            measurement = entry.measurement
+            of = models.identity(config, measurement.model)
+            if entry.compare is None:
+                last, reason = compared(store, measurement, of)
+                self._replace(entry, replace(measurement, last_run=last))
+                reasons += [reason] if reason else []
+            keep(store, measurement, of)
+        if reasons:
+            self.remarks.append(f"no Δ to the last run: {reasons[0]}")
+
+    def _replace(self, entry: Entry, measurement: Measurement) -> None:
+        self.entries[entry.key][repr(entry.limits)] = replace(entry, measurement=measurement)
+
     def _write(self, paths: Sequence[str]) -> None:
         from exleak.reports import write_report
 
+        # A run in which nothing changed leaves the same report as the one before.
+        found = [
+            replace(one, last_run=None) if one.last_run and not one.last_run.delta else one
+            for one in self.measurements
+        ]
         for path in paths:
             try:
-                write_report(Path(path), self.measurements)
+                write_report(Path(path), found)
             except OSError as error:
                 self.problems.append(f"report {path} NOT written: {error.strerror or error}")
                 continue
@@ -162,10 +189,7 @@ class Summary:
                 self.problems.append(str(error))
                 continue
             for entry, step in zip(group, steps, strict=True):
-                measurement = replace(entry.measurement, series=step)
-                self.entries[entry.key][repr(entry.limits)] = replace(
-                    entry, measurement=measurement
-                )
+                self._replace(entry, replace(entry.measurement, series=step))
 
 
 def _severity(entry: Entry) -> int:
@@ -180,11 +204,15 @@ def show(terminal: Any, summary: Summary) -> None:
 
     With ``-q`` only the table and what went wrong.
     """
-    from exleak.reports.terminal import next_steps, series_lines
+    from exleak.reports.layout import layout
+    from exleak.reports.terminal import fitted, next_steps, series_lines
 
     terminal.section("expression leakage", bold=True)
     expected = {entry.key for entry in summary.ordered if entry.expected}
-    lines, is_narrow = _table(terminal, summary, expected)
+    session = settings.resolve(terminal.config)
+    chosen = layout(session.columns, session.sort, session.group_by)
+    width = terminal._tw.fullwidth if terminal.isatty else None
+    lines, shown = fitted(summary.measurements, expected, chosen, width)
     for line, outcome in lines:
         terminal.write_line(line, **_COLOURS.get(outcome, {}))
     for problem in summary.problems:
@@ -193,30 +221,17 @@ def show(terminal: Any, summary: Summary) -> None:
         return
     for line, is_worse in series_lines(summary.measurements):
         terminal.write_line(line, red=is_worse)
+    if any(column.place == "last_run.delta" for column in shown.columns or ()):
+        terminal.write_line(_LAST_RUN)
     for remark in summary.remarks:
         terminal.write_line(remark)
     for line in next_steps(summary.measurements, expected, has_report=bool(summary.reports)):
         terminal.write_line(line)
-    if is_narrow:
+    if shown.is_cut:
         terminal.write_line("more columns: a wider terminal, or --leakage-columns NAMES")
 
 
-def _table(
-    terminal: Any, summary: Summary, expected: set[tuple[str, str]]
-) -> tuple[list[tuple[str, str | None]], bool]:
-    """The table's lines, and whether it has fewer columns because the terminal is narrow."""
-    from exleak.reports.layout import COMPACT, layout
-    from exleak.reports.terminal import table
-
-    session = settings.resolve(terminal.config)
-    order = (session.sort, session.group_by)
-    lines = list(table(summary.measurements, expected, layout(session.columns, *order)))
-    width = max(len(line) for line, _ in lines)
-    if session.columns or not terminal.isatty or width <= terminal._tw.fullwidth:
-        return lines, False
-    return list(table(summary.measurements, expected, layout(COMPACT, *order))), True
-
-
+_LAST_RUN = "Δ last run: directional rate less that of the model's run before; judges nothing"
 _COLOURS: dict[str | None, dict[str, bool]] = {
     "pass": {"green": True},
     "fail": {"red": True},

@@ -15,6 +15,7 @@ from exleak.adaptive import Looks, extension, shuffled
 from exleak.gate.comparison import difference
 from exleak.generation.dataset import Generated
 from exleak.measurement import About
+from exleak.progress import Done
 from exleak.records import Dataset, Measurement, Prompt, PromptGenerations, Sample
 from exleak.store import Store, read_generations
 from tests.helpers.instruments import WORDS
@@ -215,8 +216,8 @@ def test_a_model_is_measured_adaptively(
     # Some texts of random weights cannot be scored.
     monkeypatch.setattr("exleak.gate.rules.unusable_because", lambda *given: None)
 
-    def count(done: object) -> None:
-        made.append(1)
+    def count(done: Done) -> None:
+        made.extend([1] * (done.phase == "generating" and done.count > 0))
 
     data = exleak.load_dataset("hexl", limit=8)
     sampling = Sampling(generations=2, max_new_tokens=4)
@@ -244,8 +245,8 @@ def test_a_run_that_was_ended_in_a_look_goes_on(llama: Path, tmp_path: Path) -> 
     made: list[int] = []
 
     def run(store: Path, end: int = 10_000) -> Measurement:
-        def count(done: object) -> None:
-            made.append(1)
+        def count(done: Done) -> None:
+            made.extend([1] * (done.phase == "generating" and done.count > 0))
             if len(made) == end:
                 raise KeyboardInterrupt
 

@@ -17,10 +17,10 @@ from exleak.checkpoints import (
     checkpoints_in,
     contents,
     incomplete,
-    natural,
     step_of,
     trainer_state,
 )
+from exleak.model_names import natural
 
 
 @pytest.fixture

@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from exleak.cli.shared import add_instrument, add_json, add_max_rate, check_json, is_printed
+from exleak.cli.shared import (
+    add_instrument,
+    add_json,
+    add_max_rate,
+    check_json,
+    is_printed,
+    terminal_width,
+)
 from exleak.errors import ComparisonError, SettingsError
 from exleak.gate.limits import METRICS, Limits, Significance, tolerated
 from exleak.records import Measurement
@@ -103,9 +110,9 @@ def _margin(options: argparse.Namespace) -> float | None:
 def _show(judged: list[Measurement], notes: list[str]) -> None:
     from exleak.notes import explained
     from exleak.reports.formatting import printable
-    from exleak.reports.terminal import table
+    from exleak.reports.terminal import fitted
 
-    for line, _ in table(judged, set()):
+    for line, _ in fitted(judged, set(), width=terminal_width())[0]:
         print(line)
     for found in judged:
         for text in explained(found):

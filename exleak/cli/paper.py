@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exleak.cli.progress import generating
+from exleak.cli.progress import measuring
 from exleak.cli.shared import (
     add_instrument,
     add_placement,
@@ -74,7 +74,7 @@ def _run(options: argparse.Namespace) -> int:
     from exleak.paper.runs import run_all
 
     plan = _plan(options)
-    results = run_all(plan, lambda line: print(line, flush=True), generating)
+    results = run_all(plan, lambda line: print(line, flush=True), measuring)
     if results.runs:
         for path in write_all(plan, results, options.out, options.sample, not options.no_figures):
             print(f"written: {path}")

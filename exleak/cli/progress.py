@@ -1,15 +1,17 @@
-"""Progress bars for long commands, on standard error."""
+"""Progress of long commands, on standard error."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING
+
+from exleak.progress_line import Line
 
 if TYPE_CHECKING:
     from exleak.aexl.progress import State
-    from exleak.generation.dataset import Done
 
 #: Update interval in seconds, on a terminal and in a log.
 _SECONDS = {True: 0.5, False: 30.0}
@@ -18,7 +20,13 @@ _SECONDS = {True: 0.5, False: 30.0}
 @contextmanager
 def building(*, quiet: bool = False) -> Iterator[Callable[[State], None]]:
     """A progress bar for the sentences read while building a dataset."""
-    with _bar(unit=" sentences", disable=quiet) as bar:
+    from tqdm import tqdm
+
+    wait = _SECONDS[sys.stderr.isatty()]
+    with tqdm(
+        file=sys.stderr, unit=" sentences", disable=quiet, dynamic_ncols=True, leave=False,
+        mininterval=wait, delay=wait,
+    ) as bar:  # fmt: skip
 
         def show(state: State) -> None:
             if state.fraction:  # of bytes read; the number of sentences is an estimate
@@ -28,22 +36,12 @@ def building(*, quiet: bool = False) -> Iterator[Callable[[State], None]]:
         yield show
 
 
-@contextmanager
-def generating(label: str) -> Iterator[Callable[[Done], None]]:
-    """A progress bar for the first sentences that a model generates."""
-    with _bar(unit=" sentences", desc=label) as bar:
+def measuring(label: str) -> Line:
+    """A line for loading, generating and scoring; on a terminal it is wiped at the end."""
 
-        def show(done: Done) -> None:
-            bar.total = done.of_sentences
-            bar.update(done.sentences - bar.n)
+    def write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
-        yield show
-
-
-def _bar(**about: Any) -> Any:
-    from tqdm import tqdm
-
-    wait = _SECONDS[sys.stderr.isatty()]
-    return tqdm(
-        file=sys.stderr, dynamic_ncols=True, leave=False, mininterval=wait, delay=wait, **about
-    )
+    is_terminal = sys.stderr.isatty()
+    return Line(label, write, get_terminal_size().columns - 1 if is_terminal else None)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from exleak.cli.shared import add_instrument
+from exleak.cli.shared import add_instrument, origin
 from exleak.gate.limits import METRICS
 from exleak.records import Measurement
 from exleak.reports import KINDS
@@ -153,22 +153,22 @@ def _log(path: Path, options: argparse.Namespace) -> Any:
     from exleak.logs import read_log
     from exleak.logs.records import head_of
 
-    if head_of(path).has("schema", "measurements"):
+    head = head_of(path)
+    if head.is_report:
         raise ReportError(
             f"{path}: a report has not every continuation; give the run's generations file, which "
             "is in .exleak/runs, and beside the reports of a training"
         )
-    return read_log(path, options.dataset)
+    return read_log(head, options.dataset)
 
 
 def _run(path: Path, log: Any, tool: Any, options: argparse.Namespace) -> Any:
     from exleak.measurement import scored_continuations
     from exleak.reports.parquet import Run
 
-    dataset = log.dataset.name if log.dataset else options.dataset
     found = tuple(scored_continuations(log.rows, tool))
-    model = options.model or log.model or path.stem
-    return Run(model, dataset or path.stem, tool.name, tool.hash, found)
+    about = origin(log, options.model or log.model or path.stem, options.dataset or path.stem)
+    return Run(about.model, about.dataset, tool.name, tool.hash, found)
 
 
 def _distinct(measurements: list[Measurement]) -> list[Measurement]:

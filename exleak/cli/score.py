@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exleak.cli.gate import EXIT
-from exleak.cli.shared import add_instrument, add_json, add_max_rate, check_json, show
+from exleak.cli.progress import measuring
+from exleak.cli.shared import (
+    add_instrument,
+    add_json,
+    add_max_rate,
+    check_json,
+    origin,
+    show,
+    terminal_width,
+)
 
 if TYPE_CHECKING:
-    from exleak.logs import Log
-    from exleak.measurement import About
     from exleak.records import Measurement
 
 _DESCRIPTION = """Clean, score and rate stored generations: a generations file, or what another
@@ -68,39 +75,25 @@ def _run(options: argparse.Namespace) -> int:
     check_json(options.json)
     columns = Columns(options.prompt_column, tuple(options.generation_column), options.id_column)
     log = read_log(options.file, options.dataset, columns)
-    measurement = score(
-        log.rows,
-        options.instrument,
-        limits=Limits(max_rate=options.max_rate),
-        raw=options.raw,
-        decimals=options.decimals,
-        about=_about(log, options),
-    )
+    with measuring(options.file.name) as progress:
+        measurement = score(
+            log.rows,
+            options.instrument,
+            limits=Limits(max_rate=options.max_rate),
+            raw=options.raw,
+            decimals=options.decimals,
+            about=origin(log, options.model or log.model, options.dataset or options.file.stem),
+            progress=progress,
+        )
     show(_lines(measurement), render("json", [measurement]), options.json)
     return EXIT[measurement.verdict.outcome]
 
 
-def _about(log: Log, options: argparse.Namespace) -> About:
-    """The origin of the generations; of a log, also which dataset it was."""
-    from exleak.measurement import About
-
-    name, identity = options.dataset or options.file.stem, None
-    if (data := log.dataset) is not None:
-        samples = len({row.id for row in log.rows if row.control is None})
-        name = data.name
-        identity = {
-            "dataset": data.hash,
-            "dataset_version": data.version,
-            "limit": None if samples == len(data.samples) else samples,
-        }
-    return About(model=options.model or log.model, dataset=name, identity=identity, notes=log.notes)
-
-
 def _lines(measurement: Measurement) -> Iterator[str]:
     from exleak.reports.formatting import number
-    from exleak.reports.terminal import table
+    from exleak.reports.terminal import fitted
 
-    for line, _ in table([measurement], set()):
+    for line, _ in fitted([measurement], set(), width=terminal_width())[0]:
         yield line
     semantic = measurement.semantic
     yield (

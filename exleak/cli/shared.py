@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from exleak.logs import Log
+    from exleak.measurement import About
 
 
 class Parser(Protocol):
@@ -13,6 +19,27 @@ class Parser(Protocol):
 
     def add_argument(self, *names: str, **about: Any) -> argparse.Action:
         """Add an argument, like :meth:`argparse.ArgumentParser.add_argument`."""
+
+
+def origin(log: Log, model: str, dataset: str) -> About:
+    """What is said of generations that were read; of a log, also which dataset it was.
+
+    Args:
+        log: The generations.
+        model: The model's name in reports.
+        dataset: The dataset's name, if the prompts were not matched with one.
+    """
+    from exleak.measurement import About
+
+    if (data := log.dataset) is None:
+        return About(model=model, dataset=dataset, notes=log.notes)
+    samples = len({row.id for row in log.rows if row.control is None})
+    identity = {
+        "dataset": data.hash,
+        "dataset_version": data.version,
+        "limit": None if samples == len(data.samples) else samples,
+    }
+    return About(model=model, dataset=data.name, identity=identity, notes=log.notes)
 
 
 def add_instrument(parser: Parser, what: str = "", *, default: str = "embedded") -> None:
@@ -96,6 +123,11 @@ def add_json(parser: Parser, what: str = "the report") -> None:
     parser.add_argument(
         "--json", type=Path, metavar="OUT", help=f"write {what} here, as JSON (- prints it)"
     )
+
+
+def terminal_width() -> int | None:
+    """Characters of a line on standard output; ``None`` if that is no terminal."""
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def is_printed(out: Path | None) -> bool:

@@ -56,7 +56,9 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _runs(store: Store) -> list[Path]:
-    return sorted(store.runs.glob("*.jsonl")) if store.owns(store.runs) else []
+    if not store.owns(store.runs):
+        return []
+    return sorted([*store.runs.glob("*.jsonl"), *store.runs.glob("*.json")])
 
 
 def _about(about: dict[str, Any] | None) -> str:

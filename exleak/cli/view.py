@@ -8,7 +8,8 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exleak.cli.shared import add_instrument, add_store
+from exleak.cli.progress import measuring
+from exleak.cli.shared import add_instrument, add_store, origin
 
 if TYPE_CHECKING:
     from exleak.records import Measurement
@@ -77,12 +78,13 @@ def _newest(store: Store | None) -> Path:
 def _measurements(path: Path, instrument: str, store: Store | None) -> tuple[Measurement, ...]:
     from exleak.logs import read_log
     from exleak.logs.records import head_of
-    from exleak.measurement import About, score
+    from exleak.measurement import score
     from exleak.reports import read_measurements
 
-    if head_of(path).has("schema", "measurements"):
+    head = head_of(path)
+    if head.is_report:
         return read_measurements(path)
-    log = read_log(path)
-    dataset = log.dataset.name if log.dataset else "stored run"
-    about = About(model=log.model or path.stem, dataset=dataset, notes=log.notes)
-    return (score(log.rows, instrument, about=about, store=store),)
+    log = read_log(head)
+    about = origin(log, log.model or path.stem, "stored run")
+    with measuring(path.name) as progress:
+        return (score(log.rows, instrument, about=about, store=store, progress=progress),)

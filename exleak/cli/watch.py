@@ -153,7 +153,7 @@ def _tell(text: str) -> None:
 
 def _watch(options: argparse.Namespace) -> Watch:
     """Check all options before the first checkpoint is loaded, and prepare the watch."""
-    from exleak.cli.progress import generating
+    from exleak.cli.progress import measuring
     from exleak.gate.sequential import check_alpha
     from exleak.watching.memory import Memory, place_of
     from exleak.watching.watch import INTERVAL, SETTLE, Ending, Watch
@@ -169,7 +169,7 @@ def _watch(options: argparse.Namespace) -> Watch:
         trackers=_trackers(options),
         interval=INTERVAL if options.interval is None else options.interval,
         settle=SETTLE if options.settle is None else options.settle,
-        progress=generating,
+        progress=measuring,
     )
 
 

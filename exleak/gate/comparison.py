@@ -8,6 +8,7 @@ are the same in both runs, and effects of any inserted sentence cancel.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ NON_INFERIORITY = 0.95
 #: Power at which the detectable increase is stated.
 POWER = 0.90
 
+_HASH = re.compile(r"[0-9a-f]{64}")
 #: Sampling settings that may differ: another seed gives another sample of the same distribution.
 _FREE = {"seed"}
 
@@ -104,6 +106,12 @@ def difference(
     return "no control has both a positive and a negative test prompt, or the report is older"
 
 
+def settings(measurement: Measurement) -> dict[str, Any]:
+    """What must be equal in two measurements that are compared, by its name."""
+    aspects = {name: pick(measurement) for name, pick in _ASPECTS.items()}
+    return {**aspects, "instrument": _scored_by(measurement)}
+
+
 def _scored_by(measurement: Measurement) -> str:
     """The instrument's content: it may have another name today. Older reports have a name alone."""
     return str(measurement.identity.get("instrument") or measurement.instrument)
@@ -130,8 +138,8 @@ def _sampling(measurement: Measurement) -> dict[str, Any]:
 _ASPECTS: dict[str, Callable[[Measurement], Any]] = {
     "dataset": lambda m: m.dataset,
     "dataset version": lambda m: m.identity.get("dataset_version"),
-    "content of the dataset": lambda m: m.identity.get("dataset"),
     "number of samples measured (--leakage-limit)": lambda m: m.identity.get("limit"),
+    "content of the dataset": lambda m: m.identity.get("dataset"),
     "part of the dataset measured (--leakage-adaptive, --leakage-extend)": _part,
     "number of generations": lambda m: m.generations["per_prompt"],
     "sampling": _sampling,
@@ -142,6 +150,8 @@ _ASPECTS: dict[str, Callable[[Measurement], Any]] = {
 
 def _short(value: Any) -> str:
     text = "all" if value is None else str(value)
+    if _HASH.fullmatch(text):
+        return text[:12]
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +13,7 @@ from exleak.errors import ModelError
 from exleak.generation.requests import Backend, Counts, Request, Source
 from exleak.generation.sampling import Sampling, check_batch_size
 from exleak.languages import ENGLISH
+from exleak.progress import advance, phase
 from exleak.prompts import first_sentence_of, prompt_text
 from exleak.records import Dataset, Prompt, PromptGenerations
 from exleak.sentences.thoughts import opens_thought
@@ -31,25 +31,6 @@ _NOTES = "notes"
 #: Key prefix of notes made during generation.
 _SAID = "said:"
 
-
-@dataclass
-class Done:
-    """Progress of a run; continuations that were already stored do not count.
-
-    Attributes:
-        prompts: Prompts with all their continuations.
-        of_prompts: Prompts in total.
-        sentences: First sentences generated.
-        of_sentences: First sentences in total.
-    """
-
-    prompts: int
-    of_prompts: int
-    sentences: int
-    of_sentences: int
-
-
-Progress = Callable[[Done], None]
 
 #: Note on runs whose answers begin with the control prompt.
 PREFILLED = (
@@ -99,7 +80,6 @@ def generate_rows(
     *,
     batch_size: int | None = None,
     mitigation: str | None = None,
-    progress: Progress | None = None,
     store: Store | None = None,
     is_part: bool = False,
 ) -> Generated:
@@ -116,7 +96,6 @@ def generate_rows(
         batch_size: Maximum number of continuations generated at once; affects only the rounding
             of logits.
         mitigation: An instruction prepended to each prompt.
-        progress: Called after each continuation.
         store: Where continuations are stored.
         is_part: Whether the run goes on with other prompts: no generations file is written then.
 
@@ -130,13 +109,13 @@ def generate_rows(
     about = None if store is None else source.about(sampling, store)
     notes: tuple[str, ...]
     if store is None or about is None:
-        backend = source.backend
-        entries = _generate(backend, wanted, sampling, {}, None, batch_size, progress, course)
+        backend = _loaded(source)
+        entries = _generate(backend, wanted, sampling, {}, None, batch_size, course)
         chat, notes = backend.chat, (*backend.loading_notes, *course.notes)
         environment = source.environment  # some of it is known once the model is loaded
     else:
         entries, about, origins = _from_store(
-            source, about, wanted, sampling, store, batch_size, progress, course
+            source, about, wanted, sampling, store, batch_size, course
         )
         here = source.made_with
         made = _made(origins, wanted, sampling) if here else []
@@ -269,7 +248,6 @@ def _from_store(
     sampling: Sampling,
     store: Store,
     batch_size: int | None,
-    progress: Progress | None,
     course: _Course,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, str]]]:
     """Stored and new continuations by key, their store key, and the versions that made each."""
@@ -281,7 +259,7 @@ def _from_store(
         entries, origins = _read(segments)
         if not _missing(wanted, sampling, entries):
             return entries, about, origins
-        backend = source.backend
+        backend = _loaded(source)
         # Loading may have fetched files or a newer revision: the store key is that of the
         # loaded model.
         about = source.about(sampling, store) or about
@@ -293,15 +271,19 @@ def _from_store(
         fresh = {key: value for key, value in about_loaded.items() if key not in entries}
         entries |= fresh
         segments.append(fresh)
-        entries = _generate(
-            backend, wanted, sampling, entries, segments, batch_size, progress, course
-        )
+        entries = _generate(backend, wanted, sampling, entries, segments, batch_size, course)
         origins = {key: origins.get(key, segments.makers) for key in entries}
         said = {_SAID + digest(note): note for note in course.notes}
         segments.append(said)
         entries |= said
         segments.merge()
     return entries, about, origins
+
+
+def _loaded(source: Source) -> Backend:
+    """The model, loaded; on a server, probed."""
+    with phase("loading", "weights", 0):
+        return source.backend
 
 
 def _read(segments: Segments) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
@@ -338,7 +320,6 @@ def _generate(
     found: dict[str, Any],
     segments: Segments | None,
     batch_size: int | None,
-    progress: Progress | None,
     course: _Course,
 ) -> dict[str, Any]:
     """Generate the continuations that ``found`` lacks, and return all of them.
@@ -347,26 +328,22 @@ def _generate(
     """
     order = list(wanted)
     requests = _requests(backend, wanted, sampling, found)
-    left = [len(request.indices) for request in requests]
-    done = Done(0, sum(map(bool, left)), 0, sum(left))
+    total = sum(len(request.indices) for request in requests)
     fresh: dict[str, str] = {}
     made: dict[str, str] = {}
     flushed = time.monotonic()
     counts = Counts(batch_sizes=course.sizes, notes=course.notes)
     items = backend.continue_prompts(requests, sampling, batch_size=batch_size, counts=counts)
     try:
-        with closing(items):  # restores the model's state
+        # Closing restores the model's state.
+        with closing(items), phase("generating", "sentences", total):
             for item in items:
                 fresh[_key(order[item.request], item.index)] = item.text
                 late = time.monotonic() - flushed > backend.flush_seconds
                 if segments and (len(fresh) >= _FLUSH_COUNT or late):
                     segments.append(fresh)
                     made, fresh, flushed = made | fresh, {}, time.monotonic()
-                left[item.request] -= 1
-                done.prompts += not left[item.request]
-                done.sentences += 1
-                if progress:
-                    progress(done)
+                advance()
     finally:
         if segments:
             segments.append(fresh)

@@ -34,6 +34,7 @@ from exleak.integrations.ranks import Ranks, SharedSource, ranks
 from exleak.integrations.sharding import on_whole_copy, sharded_by
 from exleak.integrations.undisturbed import undisturbed
 from exleak.measurement import About, score
+from exleak.progress import Done, told
 from exleak.records import Comparison, Dataset, Measurement
 from exleak.reports import write_report
 from exleak.reports.terminal import failure
@@ -234,14 +235,18 @@ class Monitor:
     def _generated(
         self, source: Source, part: Dataset, all_ranks: Ranks | None = None
     ) -> Generated:
-        return generate_rows(
-            source,
-            part,
-            self._sampling,
-            batch_size=self.batch_size,
-            mitigation=self.mitigation,
-            progress=None if all_ranks is None else lambda done: all_ranks.check(done.sentences),
-        )
+        def check(done: Done) -> None:
+            if all_ranks is not None and done.phase == "generating":
+                all_ranks.check(done.count)
+
+        with told(check):
+            return generate_rows(
+                source,
+                part,
+                self._sampling,
+                batch_size=self.batch_size,
+                mitigation=self.mitigation,
+            )
 
     def _scored(self, name: str, generated: Generated, limits: Limits) -> Measurement:
         about = About.of(

@@ -27,7 +27,7 @@ from exleak.logs import (
 from exleak.logs.matching import match, notes_of, rows_of
 from exleak.logs.records import Answers, Columns, Head, head_of
 from exleak.records import Dataset, PromptGenerations
-from exleak.store import read_generations
+from exleak.store.generations import generations_in
 
 __all__ = ["READERS", "Columns", "Log", "Reader", "read_log"]
 
@@ -71,12 +71,14 @@ class Log:
 
 
 def read_log(
-    path: str | Path, dataset: str | Path | Dataset | None = None, columns: Columns | None = None
+    path: str | Path | Head,
+    dataset: str | Path | Dataset | None = None,
+    columns: Columns | None = None,
 ) -> Log:
     """Read the generations of a file, whose format is found out by its content.
 
     Args:
-        path: A generations file of exleak, or a file of one of :data:`READERS`.
+        path: A generations file of exleak, or a file of one of :data:`READERS`; perhaps opened.
         dataset: The dataset that was asked; by default the shipped ones are tried.
         columns: The columns of a table.
 
@@ -88,11 +90,11 @@ def read_log(
             message names file and place.
         SettingsError: Columns are given for a file that is not a table.
     """
-    path, columns = Path(path), columns or Columns()
-    head = head_of(path)
+    head, columns = path if isinstance(path, Head) else head_of(Path(path)), columns or Columns()
+    path = head.path
     is_own = "generations" in head.value and any(name in head.value for name in _OWN)
     if is_own and not columns:
-        return Log(read_generations(path))
+        return Log(generations_in(head.text, path))
     reader = tables if is_own else next((one for one in READERS if one.recognises(head)), None)
     if reader is None:
         raise DatasetError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exleak.files import read_text
 from exleak.logs.chat import wordings
 from exleak.logs.node import Node, whole
 from exleak.logs.records import Answers, Asked, Columns, Head
@@ -26,7 +25,7 @@ def read(path: Path, head: Head, columns: Columns) -> Answers:
     Raises:
         DatasetError: It is damaged, or its cases are conversations.
     """
-    run = whole(read_text(path), str(path))
+    run = whole(head.text, str(path))
     cases = (run.get(_RUN) or run)[_CASES].items()
     return Answers(tuple(map(_asked, cases)))
 

@@ -24,7 +24,7 @@ def read(path: Path, head: Head, columns: Columns) -> Answers:
         DatasetError: A line is damaged or is a conversation of several turns, or the file holds
             several evaluations or models.
     """
-    rows = list(lines(path))
+    rows = list(lines(head.text, path))
     for name, what in (("evaluation_id", "evaluation"), ("evaluation_name", "evaluation name")):
         only((row[name].text() for row in rows), what, path)
     return Answers(

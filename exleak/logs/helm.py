@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exleak.files import read_text
 from exleak.logs.chat import last_user, wordings
 from exleak.logs.node import Node, whole
 from exleak.logs.records import Answers, Asked, Columns, Head
@@ -23,7 +22,7 @@ def read(path: Path, head: Head, columns: Columns) -> Answers:
     Raises:
         DatasetError: It is damaged, or its requests have not been executed.
     """
-    state = whole(read_text(path), str(path))
+    state = whole(head.text, str(path))
     model = state["adapter_spec"].get("model")
     asked = tuple(map(_asked, state["request_states"].items()))
     return Answers(asked, "" if model is None else model.text())

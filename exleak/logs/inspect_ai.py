@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exleak.errors import DatasetError
-from exleak.files import read_text
 from exleak.logs.archives import Archive
 from exleak.logs.chat import content, last_user, wordings
 from exleak.logs.node import Node, whole
@@ -30,7 +29,7 @@ def read(path: Path, head: Head, columns: Columns) -> Answers:
     Raises:
         DatasetError: It is damaged, is another archive, or has no samples.
     """
-    header, samples = _archive(path) if head.kind == "zip" else _log(path)
+    header, samples = _archive(path) if head.kind == "zip" else _log(head)
     samples.sort(key=lambda sample: sample["epoch"].number())
     if not samples:
         raise DatasetError(f"{path}: the log has no samples; log them, without --no-log-samples")
@@ -41,8 +40,8 @@ def read(path: Path, head: Head, columns: Columns) -> Answers:
     return Answers(asked, header["eval"]["model"].text(), notes)
 
 
-def _log(path: Path) -> tuple[Node, list[Node]]:
-    log = whole(read_text(path), str(path))
+def _log(head: Head) -> tuple[Node, list[Node]]:
+    log = whole(head.text, str(head.path))
     samples = log.get("samples")
     return log, [] if samples is None else samples.items()
 

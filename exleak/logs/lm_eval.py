@@ -25,7 +25,7 @@ def read(path: Path, head: Head, columns: Columns) -> Answers:
     """
     asked: dict[str, Asked] = {}
     filters: dict[str, set[str]] = {}
-    for line in lines(path):
+    for line in lines(head.text, path):
         doc = str(line["doc_id"].number())
         name = found.text() if (found := line.get("filter")) else ""
         # A task with several filters writes every sample once for each.

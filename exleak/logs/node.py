@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exleak.errors import DatasetError
-from exleak.files import object_in, read_text
+from exleak.files import object_in
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ def whole(text: str, where: str) -> Node:
     return Node(value, where)
 
 
-def lines(path: Path) -> Iterator[Node]:
-    """The objects of a file of JSON lines."""
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+def lines(text: str, path: Path) -> Iterator[Node]:
+    """The objects of a file of JSON lines, given its text."""
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             where = f"{path}, line {number}"
             yield Node(object_in(line, where), where)

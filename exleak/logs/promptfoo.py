@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from exleak.files import read_text
 from exleak.logs.chat import wordings
 from exleak.logs.node import Node, lines, only, whole
 from exleak.logs.records import Answers, Asked, Columns, Head
@@ -29,13 +28,13 @@ def read(path: Path, head: Head, columns: Columns) -> Answers:
     Raises:
         DatasetError: It is damaged, or holds the results of several providers.
     """
-    results = list(_results(path) if _is_whole(head) else lines(path))
+    results = list(_results(head) if _is_whole(head) else lines(head.text, path))
     providers = [_provider(result) for result in results]
     return Answers(tuple(map(_asked, results)), only(providers, "provider", path))
 
 
-def _results(path: Path) -> Iterator[Node]:
-    yield from whole(read_text(path), str(path))["results"]["results"].items()
+def _results(head: Head) -> Iterator[Node]:
+    yield from whole(head.text, str(head.path))["results"]["results"].items()
 
 
 def _provider(result: Node) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from exleak.errors import DatasetError
-from exleak.files import object_in, read_text
+from exleak.files import decoded, object_in
 from exleak.logs.node import whole
 
 
@@ -65,24 +65,33 @@ class Columns:
 
 @dataclass(frozen=True)
 class Head:
-    """The beginning of a file, by which its format is found out.
+    """A file that was opened, by whose beginning its format is found out.
 
     Attributes:
+        path: The file.
         kind: How it is written: a zip archive, Parquet, a JSON object over several lines, JSON
             objects one a line, or other text.
         value: The first JSON object.
+        text: All of it; empty for an archive and Parquet.
     """
 
+    path: Path
     kind: Literal["zip", "parquet", "object", "lines", "text"]
-    value: dict[str, Any]
+    value: dict[str, Any] = field(default_factory=dict)
+    text: str = field(default="", repr=False)
 
     def has(self, *names: str) -> bool:
         """Whether the first JSON object has these fields."""
         return all(name in self.value for name in names)
 
+    @property
+    def is_report(self) -> bool:
+        """Whether it is a report of exleak, which holds no generations."""
+        return self.has("schema", "measurements")
+
 
 def head_of(path: Path) -> Head:
-    """Look at a file.
+    """Open a file.
 
     Raises:
         DatasetError: It cannot be read, is neither of the kinds nor UTF-8, or is damaged JSON.
@@ -90,18 +99,20 @@ def head_of(path: Path) -> Head:
     try:
         with path.open("rb") as file:
             start = file.read(4)
+            if start == b"PK\x03\x04":
+                return Head(path, "zip")
+            if start == b"PAR1":
+                return Head(path, "parquet")
+            content = start + file.read()
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
-    if start == b"PK\x03\x04":
-        return Head("zip", {})
-    if start == b"PAR1":
-        return Head("parquet", {})
-    text = read_text(path).lstrip()
+    whole_text = decoded(content, path)
+    text = whole_text.lstrip()
     if text.startswith("["):
         raise DatasetError(f"{path}: a JSON list; write its objects one a line (JSON lines)")
     if not text.startswith("{"):
-        return Head("text", {})
+        return Head(path, "text", text=whole_text)
     first = text.partition("\n")[0].strip()
     if first == "{":
-        return Head("object", whole(text, str(path)).value)
-    return Head("lines", object_in(first, f"{path}, line 1"))
+        return Head(path, "object", whole(text, str(path)).value, whole_text)
+    return Head(path, "lines", object_in(first, f"{path}, line 1"), whole_text)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from exleak.errors import DatasetError
-from exleak.files import csv_rows, library, read_text
+from exleak.files import csv_rows, library
 from exleak.logs.chat import wordings
 from exleak.logs.node import Node, lines
 from exleak.logs.records import Answers, Asked, Columns, Head
@@ -28,7 +28,7 @@ def read(path: Path, head: Head, columns: Columns) -> Answers:
     Raises:
         DatasetError: It cannot be read, lacks a column, or a cell is of another type.
     """
-    rows = list(_rows(path, head))
+    rows = list(_rows(head))
     if not rows:
         raise DatasetError(f"{path}: no rows in it")
     names = list(dict.fromkeys(name for row in rows for name in row.value))
@@ -84,14 +84,15 @@ def _column(
     )
 
 
-def _rows(path: Path, head: Head) -> Iterator[Node]:
+def _rows(head: Head) -> Iterator[Node]:
     if head.kind == "parquet":
-        return _parquet(path)
-    return lines(path) if head.kind == "lines" else _csv(path)
+        return _parquet(head.path)
+    return lines(head.text, head.path) if head.kind == "lines" else _csv(head)
 
 
-def _csv(path: Path) -> Iterator[Node]:
-    table = csv_rows(read_text(path), path, ",;\t")
+def _csv(head: Head) -> Iterator[Node]:
+    path = head.path
+    table = csv_rows(head.text, path, ",;\t")
     _, heading = next(table, (1, []))
     names = [name.strip() for name in heading]
     if twice := [name for name in names if names.count(name) > 1]:

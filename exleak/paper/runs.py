@@ -14,10 +14,10 @@ from exleak.resources import drop_unused_models
 from exleak.sources import source_of
 
 if TYPE_CHECKING:
-    from exleak.generation.dataset import Progress
     from exleak.generation.requests import Chat
     from exleak.generation.sampling import Sampling
     from exleak.paper.presets import Preset
+    from exleak.progress import Progress
     from exleak.records import Dataset, Measurement
     from exleak.scoring import Instrument
     from exleak.store import Store

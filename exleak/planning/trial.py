@@ -15,6 +15,7 @@ from math import ceil
 from typing import TYPE_CHECKING, TypeVar
 
 from exleak.generation.requests import Counts
+from exleak.progress import spread
 
 if TYPE_CHECKING:
     from exleak.generation.local.model import LocalModel
@@ -28,8 +29,6 @@ _GROWTH = 3
 _ROWS = 64
 #: Tokens of the steps before the first part.
 _WARM = 32
-#: Multiples of it, without their whole part, are spread evenly.
-_GOLDEN = 0.6180339887
 
 Result = TypeVar("Result")
 #: The prompts of one sample, each with its request.
@@ -98,8 +97,7 @@ def spread_out(wanted: Sequence[tuple[Prompt, Request]]) -> list[Sample]:
     for prompt, request in wanted:
         samples.setdefault(prompt.control_id or prompt.id, []).append((prompt, request))
     ordered = sorted(samples.values(), key=lambda sample: sum(len(r.text) for _, r in sample))
-    places = sorted(range(len(ordered)), key=lambda place: (place * _GOLDEN + 0.5) % 1)
-    return [ordered[place] for place in places]
+    return spread(ordered)
 
 
 def warm_up(model: LocalModel, sample: Sample, sampling: Sampling, size: int) -> Part:

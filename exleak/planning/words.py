@@ -9,6 +9,7 @@ from exleak.gate.comparison import POWER
 from exleak.gate.limits import METRICS
 from exleak.planning.plan import MORE_CONTROLS, MORE_GENERATIONS, AgainstLimit, Parts, Plan
 from exleak.planning.power import MOST_CONTROLS
+from exleak.progress_line import duration
 
 if TYPE_CHECKING:
     from exleak.planning.cost import Cost
@@ -108,15 +109,6 @@ def costs(cost: Cost) -> Iterator[str]:
         f"{memory}, {cost.rows} continuations at once, on {cost.device} in {cost.dtype}; "
         f"from a trial of {cost.tried} continuations"
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, with two or three digits."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _size(count: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from exleak.gate.comparison import BASELINE_ALPHA
 from exleak.records import Measurement, Outcome, Rate, Step
-from exleak.reports.formatting import interval, number, p_value, signed, value
+from exleak.reports.formatting import change, interval, number, p_value, signed, value
 
 
 def _limit(rate: float | None) -> str:
@@ -80,6 +80,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("verdict.outcome", "outcome"),
     Column("verdict.detectable", "detectable"),
     Column("verdict.comparison.delta", "delta", "Δ", signed, only_known=True),
+    Column("last_run.delta", "last_run_delta", "Δ last run", change, only_known=True),
     Column("interim.used", "samples"),
     Column("generations.prompts", "prompts"),
     Column("generations.per_prompt", "generations"),

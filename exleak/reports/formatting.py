@@ -29,6 +29,11 @@ def signed(value: float | None) -> str:
     return "-" if value is None else f"{value:+.3f}"
 
 
+def change(value: float | None) -> str:
+    """A difference as :func:`signed` shows it, or ``same``."""
+    return "same" if value == 0 else signed(value)
+
+
 def value(value: object) -> str:
     """A rate as :func:`number` shows it, a count or a text as it is, or a dash."""
     return number(value) if value is None or isinstance(value, float) else str(value)

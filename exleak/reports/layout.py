@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -11,7 +11,7 @@ from exleak.errors import SettingsError
 from exleak.records import Measurement
 from exleak.reports.columns import COLUMNS, SUMMARY, Column, lookup
 
-__all__ = ["COMPACT", "GROUPS", "Layout", "find", "layout"]
+__all__ = ["COMPACT", "GROUPS", "Layout", "differences", "find", "layout"]
 
 #: Names of the columns that fit a terminal of 80 characters.
 COMPACT = ("mu_el", "95% interval", "residual", "limit")
@@ -29,24 +29,28 @@ class Layout:
         sort: The column to sort by; ``None`` keeps the order given.
         descending: Whether the highest value comes first.
         group_by: A key of :data:`GROUPS`; ``None`` does not group.
+        is_cut: Whether columns were left out because the terminal is narrow.
     """
 
     columns: tuple[Column, ...] | None = None
     sort: Column | None = None
     descending: bool = False
     group_by: str | None = None
+    is_cut: bool = False
 
     def columns_for(self, measurements: Sequence[Measurement]) -> tuple[Column, ...]:
         """The columns of a table of these measurements."""
         if self.columns is not None:
             return self.columns
-        known = [
-            column
-            for column in COLUMNS
-            if column.only_known
-            and any(lookup(one, column.place) is not None for one in measurements)
-        ]
-        return (*SUMMARY, *known)
+        return (*SUMMARY, *differences(measurements))
+
+    def choices(self, measurements: Sequence[Measurement]) -> Iterator[Layout]:
+        """This layout with its columns named; of the default ones, fewer and fewer after it."""
+        yield replace(self, columns=self.columns_for(measurements))
+        if self.columns is None:
+            compact = tuple(map(find, COMPACT))
+            yield replace(self, columns=(*compact, *differences(measurements)), is_cut=True)
+            yield replace(self, columns=compact, is_cut=True)
 
     def groups(self, measurements: Sequence[Measurement]) -> Iterator[list[Measurement]]:
         """The rows of each group, sorted; one group if there is nothing to group by.
@@ -107,9 +111,13 @@ def find(name: str) -> Column:
     raise SettingsError(f"there is no column {name.strip()!r}; these are: {known}")
 
 
-def _is_known(column: Column, measurements: Sequence[Measurement]) -> bool:
-    """Whether a column that only some measurements have is known of one of these."""
-    return column.only_known and any(lookup(one, column.place) is not None for one in measurements)
+def differences(measurements: Sequence[Measurement]) -> tuple[Column, ...]:
+    """The columns that are shown where one of the measurements has a value, and not else."""
+    return tuple(
+        column
+        for column in COLUMNS
+        if column.only_known and any(lookup(one, column.place) is not None for one in measurements)
+    )
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:

@@ -56,6 +56,25 @@ def table(
         yield from ((line(row), outcome) for row, outcome in group)
 
 
+def fitted(
+    measurements: Sequence[Measurement],
+    expected: set[tuple[str, str]],
+    layout: Layout | None = None,
+    width: int | None = None,
+) -> tuple[list[tuple[str, str | None]], Layout]:
+    """The lines of :func:`table`, with the default columns that fit, and their layout.
+
+    Args:
+        measurements, expected, layout: As for :func:`table`.
+        width: Characters of the terminal; ``None`` where lines may be of any length.
+    """
+    for choice in (layout or Layout()).choices(measurements):
+        lines = list(table(measurements, expected, choice))
+        if width is None or max(len(line) for line, _ in lines) <= width:
+            break
+    return lines, choice
+
+
 def _row(
     measurement: Measurement, expected: bool, columns: Sequence[Column]
 ) -> tuple[tuple[str, ...], str | None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exleak.errors import InstrumentError
+from exleak.progress import advance_texts, spread
 from exleak.scoring.checkpoint import content_hash, load_checkpoint, max_tokens, tokenized
 from exleak.surrogates import replace_surrogates
 
@@ -129,9 +130,10 @@ class Classifier:
         self.truncated += sum(text in long for text in texts)
         order = sorted(range(len(distinct)), key=lambda index: len(encoded[index]))
         rows: dict[str, NDArray[np.float64]] = {}
-        for start in range(0, len(order), BATCH_ROWS):
+        for start in spread(range(0, len(order), BATCH_ROWS)):
             batch = [distinct[index] for index in order[start : start + BATCH_ROWS]]
             rows.update(zip(batch, self._probabilities(batch), strict=True))
+            advance_texts(batch)
         return np.array([rows[text] for text in texts], dtype=np.float64).reshape(len(texts), 3)
 
     def _probabilities(self, batch: Sequence[str]) -> NDArray[np.float64]:

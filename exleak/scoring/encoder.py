@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exleak.errors import InstrumentError
 from exleak.hub import within_reach
+from exleak.progress import advance_texts, spread
 from exleak.surrogates import replace_surrogates
 
 if TYPE_CHECKING:
@@ -178,15 +179,19 @@ class Encoder:
 
         _ = self._weights  # loaded here once, not by every thread
         ids = self.tokenize(texts)
-        blocks = list(_blocks(ids))
+        blocks = spread(list(_blocks(ids)))
         threads = torch.get_num_threads()
         working = min(threads, cpus())
         try:
             with ThreadPoolExecutor(
                 working, initializer=torch.set_num_threads, initargs=(1,)
             ) as pool:
+                found = []
                 means = pool.map(self._means, ([ids[i] for i in block] for block in blocks))
-                return list(zip(blocks, means, strict=True))
+                for block, mean in zip(blocks, means, strict=True):
+                    found.append((block, mean))
+                    advance_texts([texts[i] for i in block])
+                return found
         finally:
             torch.set_num_threads(threads)
 

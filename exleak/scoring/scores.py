@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from exleak.errors import InstrumentError
+from exleak.progress import advance, phase, work_of
 from exleak.prompts import samples_of
 from exleak.records import Generation, Likeness, PromptGenerations
 from exleak.scoring.carry_over import content_words, likeness
@@ -76,9 +77,12 @@ def score_rows(
     asked = list(dict.fromkeys(_restatable(rows, usable)))
     segments = store.scores(instrument.hash) if store else None
     known: dict[str, Any] = segments.read() if segments else {}
-    fresh = _predict([s for s in sentences if _class_key(s) not in known], instrument)
-    fresh |= _compare([pair for pair in compared if _pair_key(*pair) not in known], instrument)
-    fresh |= _liken([item for item in asked if _likeness_key(*item) not in known], instrument)
+    fresh = _fresh(
+        [sentence for sentence in sentences if _class_key(sentence) not in known],
+        [pair for pair in compared if _pair_key(*pair) not in known],
+        [item for item in asked if _likeness_key(*item) not in known],
+        instrument,
+    )
     if segments and fresh:
         segments.append(fresh)
         segments.merge()
@@ -132,40 +136,42 @@ def _likeness_key(sentence: str, injected: str, control: str, by_words: bool) ->
     return f"{kind}:{digest(sentence)}:{digest(injected)}:{digest(control)}"
 
 
-def _predict(sentences: list[str], instrument: Instrument) -> dict[str, Any]:
-    if not sentences:
+def _fresh(
+    sentences: list[str],
+    compared: list[tuple[str, str]],
+    asked: list[Restatable],
+    instrument: Instrument,
+) -> dict[str, Any]:
+    """Scores that are not stored: classes, similarities and likenesses, by their keys."""
+    words = {
+        word
+        for *parts, by_words in asked
+        if by_words
+        for text in parts
+        for word in content_words(text)
+    }
+    texts = {text for pair in compared for text in pair} | {t for *parts, _ in asked for t in parts}
+    known = sorted(texts | words)
+    if not sentences and not known:
         return {}
+    total, work = len(sentences) + len(known), work_of(sentences) + work_of(known)
+    with phase("scoring", "texts", total, work) as done:
+        fresh = _predict(sentences, instrument) if sentences else {}
+        # A scorer may say nothing, or know some texts already.
+        advance(len(sentences) - done.count, work_of(sentences) - done.work)
+        vectors = dict(zip(known, instrument.semantic.embed(known), strict=True)) if known else {}
+    fresh |= {_pair_key(a, b): float(vectors[a] @ vectors[b]) for a, b in compared}
+    # Likenesses are kept as lists of the fields of Likeness.
+    return fresh | {_likeness_key(*one): list(astuple(likeness(*one, vectors))) for one in asked}
+
+
+def _predict(sentences: list[str], instrument: Instrument) -> dict[str, Any]:
     probabilities = instrument.expression.predict(sentences)
     check_scores(probabilities, sentences, instrument.name)
     return {
         _class_key(sentence): row
         for sentence, row in zip(sentences, probabilities.tolist(), strict=True)
     }
-
-
-def _compare(pairs: list[tuple[str, str]], instrument: Instrument) -> dict[str, Any]:
-    if not pairs:
-        return {}
-    texts = list(dict.fromkeys(text for pair in pairs for text in pair))
-    vectors = dict(zip(texts, instrument.semantic.embed(texts), strict=True))
-    return {_pair_key(a, b): float(vectors[a] @ vectors[b]) for a, b in pairs}
-
-
-def _liken(items: list[Restatable], instrument: Instrument) -> dict[str, Any]:
-    """Likeness of sentences to injected ones, as lists of :class:`Likeness` fields."""
-    if not items:
-        return {}
-    texts = {text for *parts, _ in items for text in parts}
-    words = {
-        word
-        for *parts, by_words in items
-        if by_words
-        for text in parts
-        for word in content_words(text)
-    }
-    known = sorted(texts | words)
-    vectors = dict(zip(known, instrument.semantic.embed(known), strict=True))
-    return {_likeness_key(*item): list(astuple(likeness(*item, vectors))) for item in items}
 
 
 def check_scores(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from exleak.errors import InstrumentError
 from exleak.hub import bounded
+from exleak.progress import advance_texts, spread
 from exleak.scoring.checkpoint import content_hash, load_checkpoint, max_tokens, tokenized
 from exleak.surrogates import replace_surrogates
 
@@ -83,9 +84,10 @@ class SentenceEncoder:
 
         distinct = sorted(dict.fromkeys(texts), key=len)
         rows: dict[str, NDArray[np.float64]] = {}
-        for start in range(0, len(distinct), BATCH_ROWS):
+        for start in spread(range(0, len(distinct), BATCH_ROWS)):
             batch = distinct[start : start + BATCH_ROWS]
             rows.update(zip(batch, self._means(batch), strict=True))
+            advance_texts(batch)
         width = int(self._model.config.hidden_size)
         vectors = np.array([rows[text] for text in texts], np.float64).reshape(len(texts), width)
         if not np.isfinite(vectors).all():

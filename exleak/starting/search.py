@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exleak.checkpoints import checkpoints_in, incomplete, natural, no_checkpoint, series_pattern
+from exleak.checkpoints import checkpoints_in, incomplete, no_checkpoint, series_pattern
 from exleak.errors import ModelError, SettingsError
 from exleak.generation.local.folder import is_adapter, read_object
-from exleak.model_names import short_names
+from exleak.model_names import natural, short_names
 
 #: How many folders deep the search goes by default.
 DEPTH = 4

@@ -52,8 +52,24 @@ def write_run(store: Store, name: str, rows: Iterable[PromptGenerations]) -> Pat
         The file; ``None`` (with a warning) if it cannot be written.
     """
     text = _lines(rows)
-    key = digest(f"{name}\n{text}")[:8]
-    path = store.runs / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.')[-80:]}-{key}.jsonl"
+    return write_into(store, run_path(store, name, text), text)
+
+
+def run_path(store: Store, name: str, content: str, kind: str = ".jsonl") -> Path:
+    """The place of a run's file: by its name, and eight digits of what tells it from others.
+
+    Args:
+        store: The store.
+        name: Model and dataset.
+        content: What tells it from other runs of that name.
+        kind: The suffix.
+    """
+    key = digest(f"{name}\n{content}")[:8]
+    return store.runs / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-.')[-80:]}-{key}{kind}"
+
+
+def write_into(store: Store, path: Path, text: str) -> Path | None:
+    """Write a file into the store; ``None`` (with a warning) if it cannot be written."""
     try:
         store.mark()
         write_text(path, text)
@@ -72,14 +88,19 @@ def read_generations(path: str | Path) -> tuple[PromptGenerations, ...]:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from None
+    return generations_in(text, path)
+
+
+def generations_in(text: str, path: Path) -> tuple[PromptGenerations, ...]:
+    """As :func:`read_generations`, of a file that was read."""
     rows: dict[str, PromptGenerations] = {}
     places: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from exleak.files import write_text
 from exleak.hub import bounded
+from exleak.progress import advance, phase
 
 _WEIGHTS = ("*.safetensors", "*.bin")
 _TEXTS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
@@ -27,6 +28,8 @@ _FOREIGN = re.compile(
     r"README\.txt|all_results\.json|\w+_results\.json"
 )
 _SHARD = re.compile(r"-\d+-of-\d+\.")
+#: Bytes that are read at once.
+_CHUNK = 2**22
 #: A file younger than this may change again without a new time stamp.
 _SETTLED_NS = 2_000_000_000
 
@@ -54,10 +57,21 @@ def tokenizer_hash(folder: Path, memo: Path | None = None) -> str:
     return _hash(folder, _TOKENIZERS, memo)
 
 
+def weights_size(folder: Path, file: str | None = None) -> int:
+    """Bytes of the weights in a checkpoint folder, or of the one file that is loaded."""
+    for pattern in (glob.escape(file),) if file else _WEIGHTS:
+        if found := _files(folder, (pattern,)):
+            return sum(path.stat().st_size for path in found)
+    return 0
+
+
 def _hash(folder: Path, patterns: tuple[str, ...], memo: Path | None) -> str:
     known = _read_memo(memo)
     before = dict(known)
-    lines = [f"{path.name} {_file_hash(path, known)}\n" for path in _files(folder, patterns)]
+    files = _files(folder, patterns)
+    unread = sum(path.stat().st_size for path in files if _stamp(path) not in known)
+    with phase("loading", "bytes", unread) if unread else contextlib.nullcontext():
+        lines = [f"{path.name} {_file_hash(path, known)}\n" for path in files]
     if memo is not None and known != before:
         with contextlib.suppress(OSError):  # only the cache is lost
             write_text(memo, json.dumps(known, indent=0, sort_keys=True) + "\n")
@@ -74,14 +88,23 @@ def _file_hash(path: Path, known: dict[str, str]) -> str:
         key = _stamp(path)
         if key in known:
             return known[key]
-        with path.open("rb") as file:
-            content_hash = hashlib.file_digest(file, "sha256").hexdigest()
+        content_hash = _read(path)
         if _stamp(path) == key:  # unchanged during reading
             break
     status = path.stat()
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
         known[key] = content_hash
     return content_hash
+
+
+def _read(path: Path) -> str:
+    """Hex sha256 of a file's content."""
+    found, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(buffer):
+            found.update(buffer[:size])
+            advance(size)
+    return found.hexdigest()
 
 
 def _stamp(path: Path) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from exleak.checkpoints import checkpoints_in, contents, natural
+from exleak.checkpoints import checkpoints_in, contents
 from exleak.errors import ExleakError, SettingsError
 from exleak.files import check_file
+from exleak.model_names import natural
 from exleak.records import Measurement
 from exleak.remarks import remark
 from exleak.reports import kind_of, write_report

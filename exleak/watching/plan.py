@@ -17,8 +17,8 @@ from exleak.records import Dataset, Measurement
 from exleak.sources import source_of
 
 if TYPE_CHECKING:
-    from exleak.generation.dataset import Progress
     from exleak.generation.requests import Chat, Source
+    from exleak.progress import Progress
     from exleak.scoring import Instrument
     from exleak.store import Store
 

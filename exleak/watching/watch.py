@@ -30,8 +30,8 @@ from exleak.watching.memory import Memory
 from exleak.watching.plan import Plan
 
 if TYPE_CHECKING:
-    from exleak.generation.dataset import Progress
     from exleak.integrations.trackers import Tracker
+    from exleak.progress import Progress
 
 #: Seconds without a change after which a checkpoint without trainer_state.json is complete.
 SETTLE = 30.0

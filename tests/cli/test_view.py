@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exleak.cli import main
-from exleak.reports import write_report
+from exleak.datasets import load_dataset
+from exleak.reports import read_measurements, write_report
 from exleak.store import Store, write_generations
 from tests.helpers.measurements import measurement, random_rows
 
@@ -64,6 +66,30 @@ def test_reports_and_runs_are_one_page(tmp_path: Path, opened: list[str]) -> Non
     text = page.read_text(encoding="utf-8")
     assert 0 < text.index("of-a-report") < text.index("of-a-run")
     assert opened == []
+
+
+def test_a_log_is_opened_once_and_known_by_its_dataset(
+    tmp_path: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By each command that reads generations; what it is of is said alike."""
+    log = Path(__file__).parents[1] / "logs" / "data" / "samples_plain.jsonl"
+    opens, page, report = [], tmp_path / "page.html", tmp_path / "report.json"
+    plain = Path.open
+
+    def counting(self: Path, *how: Any, **more: Any) -> Any:
+        opens.extend([self] * (self == log))
+        return plain(self, *how, **more)
+
+    monkeypatch.setattr(Path, "open", counting)
+    assert main(["score", str(log), "--json", str(report)]) == 0
+    assert main(["view", str(log), "--no-open", "-o", str(page), "--store", "none"]) == 0
+    assert len(opens) == 2
+    (measured,) = read_measurements(report)
+    assert measured.dataset == "hexl"
+    hexl = load_dataset("hexl")
+    assert measured.identity["dataset"] == hexl.hash
+    assert measured.identity["dataset_version"] == hexl.version
+    assert hexl.hash in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from exleak import Loading, ModelError, SettingsError, Template, load_model
-from exleak.generation.local.checkpoint import checkpoint_of
+from exleak.generation.local.checkpoint import Files, checkpoint_of
 from exleak.generation.local.source import CheckpointSource
 from exleak.generation.sampling import Sampling
 from exleak.store import Store
@@ -227,3 +227,39 @@ def test_the_template_is_part_of_the_key(llama: Path, tmp_path: Path) -> None:
     calm = key(llama, tmp_path, template=Template("Be calm."))
     assert calm["template"] == {"system": "Be calm."}
     assert key(llama, tmp_path, template=Template(None, {"a": 1})) not in (plain, calm)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("out/latest", "; in out/ there is: step-9, step-10; a model of that name on the hub is "
+                       "out/latest@main"),
+        ("./out/latest", "; in out/ there is: step-9, step-10"),
+        ("out/run/latest", "; in out/ there is: step-9, step-10"),
+        ("org/model:out/lora", " out/lora; in out/ there is: step-9, step-10; a model of that "
+                               "name on the hub is out/lora@main"),
+        ("/nowhere/latest", ""),
+    ],
+)  # fmt: skip
+def test_a_missing_folder_is_told_with_what_is_there(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path is not looked for on the hub, which would say nothing of the folder."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("step-10", "step-9", ".tmp"):
+        (tmp_path / "out" / folder).mkdir(parents=True)
+    with pytest.raises(ModelError) as error:
+        checkpoint_of(name)
+    assert str(error.value) == f"model {name}: there is no such folder{said}"
+
+
+def test_a_name_on_the_hub_is_not_taken_for_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without such a folder, with a revision, or as the base that an adapter was trained on."""
+    monkeypatch.chdir(tmp_path)
+    assert checkpoint_of("org/model").weights == Files("org/model")
+    (tmp_path / "org").mkdir()
+    assert checkpoint_of("org/model@main").weights == Files("org/model", "main")
+    folder = adapter_folder(tmp_path / "lora", "org/model")
+    assert checkpoint_of(folder).weights == Files("org/model")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
 )
@@ -14,6 +16,7 @@ from exleak import ModelError, SettingsError
 from exleak.generation.local.checkpoint import checkpoint_of
 from exleak.generation.local.loading import load_model
 from tests.helpers import checkpoints
+from tests.helpers.progress import heard
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,39 @@ def test_a_model_object_needs_a_tokenizer(llama: Path) -> None:
     with pytest.raises(ModelError, match="tokenizer=") as error:
         load_model(AutoModelForCausalLM.from_pretrained(llama))
     assert "measure(model" in str(error.value)
+
+
+@pytest.mark.parametrize("has_hook", [True, False])
+def test_weights_are_told_as_they_are_loaded(
+    has_hook: bool, llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where transformers has a hook, which is then as before; else only their size."""
+    from transformers.utils import logging
+
+    if not has_hook:
+        monkeypatch.delattr(logging, "set_tqdm_hook", raising=False)
+    elif not hasattr(logging, "set_tqdm_hook"):
+        pytest.skip("this version of transformers has no hook")
+    calls: list[str] = []
+
+    def theirs(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        calls.append(kwargs["desc"])
+        return factory(*args, **kwargs)
+
+    if has_hook:
+        logging.set_tqdm_hook(theirs)
+    try:
+        first, *rest = heard(lambda: load_model(llama))
+    finally:
+        if has_hook:
+            assert logging.set_tqdm_hook(None) is theirs
+    weights = sum(path.stat().st_size for path in llama.glob("*.safetensors"))
+    assert (first.phase, first.unit, first.count, first.total) == ("loading", "bytes", 0, weights)
+    assert bool(rest) == has_hook == bool(calls)
+    if rest:
+        total = len(load_file(llama / "model.safetensors"))
+        assert [done.count for done in rest] == [*range(total + 1)]
+        assert {(done.unit, done.total) for done in rest} == {("weights", total)}
 
 
 def test_an_unreachable_hub_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

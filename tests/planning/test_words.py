@@ -12,7 +12,7 @@ from exleak.planning.cost import Cost
 from exleak.planning.plan import Plan, make_plan
 from exleak.planning.power import typical
 from exleak.planning.scatter import Probit, Scatter
-from exleak.planning.words import costs, duration, lines
+from exleak.planning.words import costs, lines
 
 
 def plan(metric: Metric = "rate", scatter: Scatter | None = None, **more: Any) -> Plan:
@@ -115,12 +115,3 @@ def test_costs_are_told() -> None:
     found = plan(cost=Cost("m", 0, 2400))
     assert "time: nothing to generate" in "\n".join(lines(found))
     assert found.to_json()["cost"]["stored"] == 2400
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.33, "0.3 s"), (59.6, "60 s"), (600, "10 min"), (7300, "2.0 h")],
-)
-def test_durations_are_readable(seconds: float, said: str) -> None:
-    """Two or three digits."""
-    assert duration(seconds) == said

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exleak.generation.dataset import Done
+from exleak.progress import Done
 from leakage_fixtures import announcement
 from tests.plugin.conftest import Run
 
@@ -49,10 +49,11 @@ class Cache:
 def test_the_time_of_earlier_runs_is_kept_by_measurement() -> None:
     """Of runs that were long enough to say something; without a cache nothing is kept."""
     config: Any = SimpleNamespace(cache=Cache())
-    announcement.remember(config, "a on hexl", 240.0, Done(24, 24, 2400, 2400))
-    announcement.remember(config, "b on hexl", 3.0, Done(2, 2, 20, 20))
+    all_of_it = Done("generating", "sentences", 2400, 2400)
+    announcement.remember(config, "a on hexl", 240.0, all_of_it)
+    announcement.remember(config, "b on hexl", 3.0, Done("generating", "sentences", 20, 20))
     assert announcement._seconds(config) == {"a on hexl": 0.1}
-    announcement.remember(SimpleNamespace(), "a on hexl", 1.0, Done(24, 24, 2400, 2400))  # type: ignore[arg-type]
+    announcement.remember(SimpleNamespace(), "a on hexl", 1.0, all_of_it)  # type: ignore[arg-type]
     config.cache.kept["leakage/seconds"] = ["damaged"]
     assert announcement._seconds(config) == {}
 

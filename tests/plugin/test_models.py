@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from exleak import read_generations
+from exleak.model_names import TOML
+from leakage_fixtures import models
 from leakage_fixtures.options import pairs
 from tests.helpers import checkpoints
 from tests.plugin.conftest import Run
@@ -101,6 +103,18 @@ def test_a_malformed_setting_is_a_usage_error(
     result = measure(f"--leakage-model={llama}", "--leakage-max-rate=1", option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([message])
+
+
+def test_paths_are_beside_leakage_toml(tmp_path: Path) -> None:
+    """Also one that is missing, if its first folder is there; other names are left as they are."""
+    (tmp_path / "out" / "lora").mkdir(parents=True)
+    (tmp_path / "org").mkdir()
+    toml = tmp_path / TOML
+    assert models._beside(toml, "out/lora") == str(tmp_path / "out/lora")
+    assert models._beside(toml, "out/latest") == str(tmp_path / "out/latest")
+    assert models._beside(toml, "a/base:out/lora") == f"a/base:{tmp_path / 'out/lora'}"
+    for name in ("other/model", "org/model@main", "~/latest", "/nowhere/latest", "reference-leaky"):
+        assert models._beside(toml, name) == name
 
 
 def test_values_are_json_or_text() -> None:

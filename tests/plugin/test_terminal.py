@@ -14,7 +14,12 @@ def test_rules_that_are_not_set_are_not_tested(measure: Run, llama: Path) -> Non
     limit.assert_outcomes(passed=2, deselected=3)
     limit.stdout.no_fnmatch_line("SKIPPED*")
     measure(model, "--leakage-max-rate=1", "-n", "1").assert_outcomes(passed=2)
-    measure(model, "--leakage-report-only").assert_outcomes(passed=1, deselected=4)
+    again = measure(model, "--leakage-report-only")
+    again.assert_outcomes(passed=1, deselected=4)
+    again.stdout.fnmatch_lines(
+        ["model *Δ last run *", "llama * same *reported only", "Δ last run: directional rate *"]
+    )
+    limit.stdout.no_fnmatch_line("*Δ last run*")
     measure(model, "--leakage-significance=require").assert_outcomes(
         passed=1, failed=1, deselected=3
     )

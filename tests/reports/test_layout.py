@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from exleak.errors import SettingsError
-from exleak.records import Measurement
+from exleak.records import LastRun, Measurement
 from exleak.reports.columns import COLUMNS, HEADINGS, lookup
 from exleak.reports.layout import COMPACT, GROUPS, Layout, find, layout
-from exleak.reports.terminal import failure, table
+from exleak.reports.terminal import failure, fitted, table
 from tests.helpers.measurements import compared, measurement
 
 FOUND = [
@@ -56,6 +57,32 @@ def test_a_compact_table_fits_80_characters() -> None:
     """With a model's name of 16 characters."""
     found = [measurement("a-checkpoint-100"), measurement("a-checkpoint-200", limit=None)]
     assert max(len(line) for line, _ in table(found, set(), layout(COMPACT))) <= 80
+
+
+@pytest.mark.parametrize(
+    ("width", "head"),
+    [
+        (None, [*HEADINGS, "Δ last run"]),
+        (130, [*HEADINGS, "Δ last run"]),
+        (90, ["μ_EL", "95% interval", "residual", "limit", "Δ last run"]),
+        (80, ["μ_EL", "95% interval", "residual", "limit"]),
+        (20, ["μ_EL", "95% interval", "residual", "limit"]),
+    ],
+)
+def test_a_narrow_terminal_gets_the_columns_that_fit(width: int | None, head: list[str]) -> None:
+    """The difference to the last run goes last; columns that were chosen stay."""
+    found = [
+        replace(measurement("a-checkpoint-100"), last_run=LastRun(0.0, 15, "")),
+        replace(measurement("a-checkpoint-200"), last_run=LastRun(-0.0251, 15, "")),
+        measurement("a-checkpoint-300", limit=None),
+    ]
+    lines, used = fitted(found, set(), width=width)
+    assert re.split(r"\s{2,}", lines[0][0]) == ["model", "data", *head, "outcome"]
+    assert used.is_cut == (len(head) < 6)
+    if "Δ last run" in head:
+        assert [re.split(r"\s{2,}", line)[-2] for line, _ in lines[1:]] == ["same", "-0.025", "-"]
+    chosen = layout(["seed, n, directional, residual, superiority, mu_l_paired"])
+    assert fitted(found, set(), chosen, width)[1] == chosen
 
 
 @pytest.mark.parametrize("sign", ["", "-"])

@@ -18,6 +18,7 @@ from exleak.scoring.expression import EmbeddedHead
 from exleak.scoring.head import HEAD, Head, save_tensors
 from exleak.scoring.lexicon import Lexicon
 from exleak.scoring.text import normalise
+from tests.helpers.progress import heard, tells_texts
 
 NEGATIVE = (
     "a mess.",
@@ -148,6 +149,14 @@ def test_other_texts_do_not_matter(scorer: EmbeddedHead) -> None:
     fresh = EmbeddedHead(encoder=Encoder(weights_folder()))
     for row in (0, 5, len(NEGATIVE) - 1):
         assert fresh.predict([NEGATIVE[row]])[0].tolist() == together[row].tolist()
+
+
+def test_texts_are_told_as_they_are_scored() -> None:
+    """One that is known is not encoded again, and not told."""
+    texts = [f"{'so ' * (number % 40)}{number}" for number in range(60)]
+    fresh = EmbeddedHead(encoder=Encoder(weights_folder()))
+    tells_texts(fresh.predict, texts)
+    assert heard(lambda: fresh.predict(texts)) == []
 
 
 def test_order_is_kept(scorer: EmbeddedHead) -> None:

@@ -29,6 +29,7 @@ from tests.helpers.languages import (
     save_classifier,
     save_encoder,
 )
+from tests.helpers.progress import tells_texts
 
 TEXTS = ["Er war sehr froh.", "我很高兴。", "هو سعيد جدا.", "", "so " * 90]
 
@@ -135,6 +136,8 @@ def test_embeddings_are_means_over_tokens(tmp_path: Path) -> None:
             mean = model.eval()(**ids).last_hidden_state[0].mean(0).double().numpy()
         np.testing.assert_allclose(row, mean / np.linalg.norm(mean), atol=1e-6)
     assert SentenceEncoder(str(tmp_path)).embed([]).shape == (0, 16)
+    many = [f"{'so ' * (number % 20)}{number}" for number in range(150)]
+    tells_texts(SentenceEncoder(str(tmp_path)).embed, many)
 
 
 def test_the_hash_of_an_encoder_is_of_its_weights(tmp_path: Path) -> None:

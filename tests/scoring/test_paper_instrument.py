@@ -17,6 +17,7 @@ from exleak.records import PromptGenerations
 from exleak.scoring import PAPER_CHECKPOINT, Instrument
 from exleak.scoring.classifier import Classifier
 from tests.helpers import checkpoints
+from tests.helpers.progress import tells_texts
 
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 #: What the model reads: its 66 positions, less the two that RoBERTa keeps back.
@@ -76,9 +77,10 @@ def test_user_names_and_links_are_one(paper: Instrument) -> None:
 
 
 def test_batches_do_not_matter(paper: Instrument) -> None:
-    """More texts than a batch holds, of all lengths, come back in their order."""
+    """More texts than a batch holds, of all lengths, come back in their order, told one by one."""
     texts = [f"{'so ' * (number % 20)}{number}" for number in range(150)]
     together = expression(paper).predict(texts)
+    tells_texts(expression(paper).predict, texts)
     alone = np.concatenate([expression(paper).predict([text]) for text in texts[::30]])
     np.testing.assert_allclose(together[::30], alone, atol=1e-6)
 

@@ -27,6 +27,7 @@ from exleak.store import Store
 from exleak.store.identity import checkpoint_hash, is_whole, local_folder
 from exleak.store.segments import Segments, StoreWarning
 from tests.helpers import checkpoints
+from tests.helpers.progress import heard
 
 SETTINGS = Sampling(generations=2, max_new_tokens=12)
 DATA = load_dataset("hexl", limit=3)
@@ -179,8 +180,11 @@ def test_the_memo_is_dropped_when_a_file_changes(
     weights = folder / "model.safetensors"
     weights.write_bytes(b"aaaa")
     os.utime(weights, (1, 1))
+    told = heard(lambda: checkpoint_hash(folder, memo))
+    assert [(done.count, done.total) for done in told] == [(0, 4), (4, 4)]
     first = checkpoint_hash(folder, memo)
     assert json.loads(memo.read_text())
+    assert heard(lambda: checkpoint_hash(folder, memo)) == []
     assert checkpoint_hash(folder, memo) == first
     weights.write_bytes(b"bbbb")
     assert checkpoint_hash(folder, memo) != first

@@ -19,12 +19,15 @@ from exleak.generation.local.folder import (
     is_adapter,
     read_object,
 )
-from exleak.model_names import Spelling, spelled
+from exleak.model_names import Spelling, natural, spelled
+from exleak.model_names import is_path as is_meant_as_path
 
 #: Keys of :meth:`Checkpoint.content`, which tell one model from another.
 CONTENT = ("checkpoint", "adapter", "tokenizer", "load")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _GGUF = ".gguf"
+#: Most folders that an error names.
+_NAMED = 8
 #: Arguments of ``from_pretrained`` that have a setting of their own.
 _OWN = {
     "dtype": "dtype",
@@ -226,13 +229,13 @@ def checkpoint_of(source: str | Path, loading: Loading | None = None) -> Checkpo
             )
     subfolder = str(loading.arguments.get("subfolder", ""))
     if adapter is not None:
-        weights = _files(named, label, subfolder)
+        weights = _files(named, label, subfolder, is_path=is_meant_as_path(named))
         return Checkpoint(label, weights, _adapter(adapter, label), loading)
     place = _expanded(named.name)
     if place.is_dir() and is_adapter(place / subfolder):
         found = Checkpoint(label, Files(str(place), subfolder=subfolder), None, loading)
         return _with_base(found, found.weights, place / subfolder)
-    is_path = isinstance(source, Path)
+    is_path = isinstance(source, Path) or is_meant_as_path(named)
     files = _files(named, label, subfolder, is_path=is_path)
     if loading.base is None:
         return Checkpoint(label, files, None, loading)
@@ -242,7 +245,8 @@ def checkpoint_of(source: str | Path, loading: Loading | None = None) -> Checkpo
             f"{ADAPTER} in its folder"
         )
     base, _ = spelled(loading.base)
-    return Checkpoint(label, _files(base, label, ""), files, loading)
+    weights = _files(base, label, "", is_path=is_meant_as_path(base))
+    return Checkpoint(label, weights, files, loading)
 
 
 def _files(named: Spelling, label: str, subfolder: str, *, is_path: bool = False) -> Files:
@@ -277,18 +281,28 @@ def _adapter(named: Spelling, label: str) -> Files:
     if place.is_dir():
         check_adapter(place, label)
         return Files(str(place))
-    _check_hub_name(named, label)
+    _check_hub_name(named, label, is_path=is_meant_as_path(named))
     return Files(named.name, named.revision)
 
 
 def _check_hub_name(named: Spelling, label: str, *, is_path: bool = False) -> None:
     if is_path or not _HUB_NAME.fullmatch(named.name) or named.name.startswith("."):
-        what = "there is no such folder"
-        raise ModelError(
-            f"model {label}: {what}"
-            if named.name == label
-            else f"model {label}: {what} {named.name}"
-        )
+        what = "" if named.name == label else f" {named.name}"
+        raise ModelError(f"model {label}: there is no such folder{what}{_instead(named.name)}")
+
+
+def _instead(name: str) -> str:
+    """What a missing path may have been meant to be: folders beside it, or a name on the hub."""
+    place = next(parent for parent in _expanded(name).parents if parent.is_dir())
+    folders = sorted((path.name for path in place.glob("[!.]*/")), key=natural)
+    said = ""
+    if folders and place != Path(place.anchor):
+        more = len(folders) - _NAMED
+        shown = ", ".join(folders[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        said = f"; in {place}/ there is: {shown}"
+    if _HUB_NAME.fullmatch(name) and not name.startswith("."):
+        said += f"; a model of that name on the hub is {name}@main"
+    return said
 
 
 def _with_base(checkpoint: Checkpoint, adapter: Files, folder: Path) -> Checkpoint:
@@ -308,7 +322,8 @@ def _with_base(checkpoint: Checkpoint, adapter: Files, folder: Path) -> Checkpoi
     if not _expanded(named.name).exists() and beside.is_dir():
         named = Spelling(str(beside))
     try:
-        weights = _files(named, label, "")
+        is_given = checkpoint.loading.base is not None  # else the adapter's folder names it
+        weights = _files(named, label, "", is_path=is_given and is_meant_as_path(named))
     except ModelError as error:
         if checkpoint.loading.base is not None:
             raise

@@ -24,10 +24,12 @@ from exleak.generation.local.folder import check_end_of_text, check_folder
 from exleak.generation.local.model import LocalModel
 from exleak.generation.local.replicas import with_replicas
 from exleak.generation.local.weights import check_sets, check_weights
+from exleak.generation.local.weights_told import weights_told
 from exleak.generation.local.wrappers import unwrapped
 from exleak.generation.requests import Chat, ChatUse, Template, check_chat
 from exleak.hub import bounded
 from exleak.model_names import short_names
+from exleak.progress import phase
 from exleak.resources import limit_torch
 
 if TYPE_CHECKING:
@@ -155,7 +157,8 @@ def _load(
             files.name, trust_remote_code=remote, **files.arguments
         )
         part = ""
-        model, notes = _load_weights(checkpoint, device, dtype)
+        with phase("loading", "bytes", _size(checkpoint)), weights_told():
+            model, notes = _load_weights(checkpoint, device, dtype)
         if checkpoint.adapter is not None:
             model, more = with_adapter(model, checkpoint)
             notes = (*notes, *more)
@@ -170,6 +173,15 @@ def _load(
             f"model {name}: {part}cannot be loaded{how} from {place}: {one_line(error)}"
             f"{_about_code(error)}"
         ) from error
+
+
+def _size(checkpoint: Checkpoint) -> int:
+    """Bytes of the weights; 0 if they are on the hub or in its cache."""
+    from exleak.store.identity import weights_size
+
+    files = checkpoint.weights
+    folder = Path(files.name) / files.subfolder
+    return weights_size(folder, files.gguf) if folder.is_dir() else 0
 
 
 def _load_weights(

@@ -18,7 +18,7 @@ GROUPS = {
     "Measure": (
         "exleak.measure", "exleak.score", "exleak.compare", "exleak.Measurement",
         "exleak.records.Expression", "exleak.records.Rate", "exleak.records.Residual",
-        "exleak.records.CarryOver", "exleak.records.Verdict",
+        "exleak.records.CarryOver", "exleak.records.Verdict", "exleak.progress.Done",
     ),
     "Settings": (
         "exleak.Sampling", "exleak.Limits", "exleak.Loading", "exleak.Template",
