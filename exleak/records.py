@@ -452,6 +452,11 @@ class Verdict:
     level: float = 0.99
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def limit_on(self) -> str | None:
+        """The rate that the limit applies to, if it is not the paper's; else ``None``."""
+        return None if self.limit is None or self.metric == "rate" else self.metric
+
     def by(self, rule: Rule) -> Finding | None:
         """The finding of a rule; ``None`` if the rule was not applied or has no finding."""
         return next((finding for finding in self.findings if finding.rule == rule), None)

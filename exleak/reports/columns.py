@@ -77,6 +77,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("semantic.paired.rate", "mu_l_paired"),
     Column("semantic.superiority.rate", "mu_l_superiority"),
     Column("verdict.limit", "limit", "limit", _limit),
+    Column("verdict.limit_on", "limit_on", "limit on", only_known=True),
     Column("verdict.outcome", "outcome"),
     Column("verdict.detectable", "detectable"),
     Column("verdict.comparison.delta", "delta", "Δ", signed, only_known=True),

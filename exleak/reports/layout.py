@@ -11,7 +11,7 @@ from exleak.errors import SettingsError
 from exleak.records import Measurement
 from exleak.reports.columns import COLUMNS, SUMMARY, Column, lookup
 
-__all__ = ["COMPACT", "GROUPS", "Layout", "differences", "find", "layout"]
+__all__ = ["COMPACT", "GROUPS", "Layout", "find", "layout", "occasional"]
 
 #: Names of the columns that fit a terminal of 80 characters.
 COMPACT = ("mu_el", "95% interval", "residual", "limit")
@@ -42,14 +42,14 @@ class Layout:
         """The columns of a table of these measurements."""
         if self.columns is not None:
             return self.columns
-        return (*SUMMARY, *differences(measurements))
+        return (*SUMMARY, *occasional(measurements))
 
     def choices(self, measurements: Sequence[Measurement]) -> Iterator[Layout]:
         """This layout with its columns named; of the default ones, fewer and fewer after it."""
         yield replace(self, columns=self.columns_for(measurements))
         if self.columns is None:
             compact = tuple(map(find, COMPACT))
-            yield replace(self, columns=(*compact, *differences(measurements)), is_cut=True)
+            yield replace(self, columns=(*compact, *occasional(measurements)), is_cut=True)
             yield replace(self, columns=compact, is_cut=True)
 
     def groups(self, measurements: Sequence[Measurement]) -> Iterator[list[Measurement]]:
@@ -111,7 +111,7 @@ def find(name: str) -> Column:
     raise SettingsError(f"there is no column {name.strip()!r}; these are: {known}")
 
 
-def differences(measurements: Sequence[Measurement]) -> tuple[Column, ...]:
+def occasional(measurements: Sequence[Measurement]) -> tuple[Column, ...]:
     """The columns that are shown where one of the measurements has a value, and not else."""
     return tuple(
         column

@@ -8,9 +8,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
+from typing import cast
 
+from exleak.gate.limits import METRICS, Metric
 from exleak.notes import effect
-from exleak.records import Continuation, Expression, Measurement, Outcome
+from exleak.records import Continuation, Expression, Measurement, Outcome, Verdict
 from exleak.reports.columns import KINDS, Column, cells, outcome_of, series_mark
 from exleak.reports.formatting import interval, number, p_value, printable, tail
 from exleak.reports.layout import Layout
@@ -123,17 +125,24 @@ def next_steps(
         verdict, name = measurement.verdict, measurement.title
         if verdict.outcome == "inconclusive":
             yield f"INCONCLUSIVE  {name}: {'; '.join(verdict.reasons)}"
-        compared = verdict.comparison
-        detectable = compared.detectable if compared else verdict.detectable
-        if verdict.outcome == "pass" and detectable is not None and detectable < 1:
-            against = f" over {printable(compared.against, 60)}" if compared else ""
-            yield (
-                f"{name}: an increase of {detectable:.2f} or more{against} would have been seen "
-                "in 90% of such runs"
-            )
+        if verdict.outcome == "pass":
+            yield from _sharpness(name, verdict)
         yield from (f"{name}: {note}" for note in measurement.notes)
     if measurements and not has_report:
         yield "every number and the worst continuations: --leakage-report out.json"
+
+
+def _sharpness(name: str, verdict: Verdict) -> Iterator[str]:
+    """What would have failed in 90% of runs like one that passed, if anything would."""
+    compared, limit, detectable = verdict.comparison, verdict.limit, verdict.detectable
+    if compared is not None and compared.detectable is not None and compared.detectable < 1:
+        increase = (
+            f"an increase of {compared.detectable:.2f} over {printable(compared.against, 60)}"
+        )
+        yield f"{name}: {increase} fails in 90% of such runs"
+    if limit is not None and detectable is not None and limit + detectable < 1:
+        rate = f"a true {METRICS[cast(Metric, verdict.metric)]} of {limit + detectable:.2f}"
+        yield f"{name}: {rate} or more fails the limit {limit:g} in 90% of such runs"
 
 
 #: What to do after a test has failed.
