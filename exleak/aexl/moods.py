@@ -64,6 +64,12 @@ _REPORTED = word_set(
     "success support surprise talent trust unique useful valuable worthy"
 )
 _REPORTED_WEIGHT = 0.25
+#: Advice, wishes and plans, in which whoever speaks takes a side.
+_WANTS = re.compile(
+    r"\b(?:would|should|could|must|may|might|cannot|can['’]?t|needs?|needed|wants?|wanted|prefer)\b"
+    r"|['’]d\b",
+    re.I,
+)
 #: Strength of words that make no sentence positive or negative, however many.
 _FAINT = 1.0
 #: Sum of strengths at which the word list's confidence is 0.71.
@@ -130,6 +136,15 @@ class Wording:
             if abs(strength) > _FAINT
         )
         return _clear(total if label == "positive" else -total)
+
+
+def wants_nothing(sentence: str) -> bool:
+    """Whether a sentence has no word of advice, of a wish or of a plan.
+
+    Args:
+        sentence: A sentence.
+    """
+    return _WANTS.search(sentence) is None
 
 
 def _clear(strength: float) -> float:
