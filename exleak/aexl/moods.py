@@ -75,6 +75,9 @@ _FAINT = 1.0
 #: Sum of strengths at which the word list's confidence is 0.71.
 _HALF = 2.4
 
+#: What brings something new: an indefinite article, a number, a name.
+_NEW = re.compile(r"\b(?:an?|two|three|four|five|six|several)\b|\d|\s(?!I\b)[A-Z]")
+
 
 class Wording:
     """The listed words of a sentence.
@@ -138,13 +141,16 @@ class Wording:
         return _clear(total if label == "positive" else -total)
 
 
-def wants_nothing(sentence: str) -> bool:
-    """Whether a sentence has no word of advice, of a wish or of a plan.
+def is_plain(sentence: str) -> bool:
+    """Whether a neutral sentence names something of its own, and holds no advice, wish or plan.
+
+    A name, a number or "a" brings something new; without it a sentence mostly goes on with what
+    was said before ("I can do it myself").
 
     Args:
         sentence: A sentence.
     """
-    return _WANTS.search(sentence) is None
+    return _NEW.search(sentence) is not None and _WANTS.search(sentence) is None
 
 
 def _clear(strength: float) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from exleak.aexl.balance import Triple, balanced, in_order
 from exleak.aexl.duplicates import distinct
 from exleak.aexl.filters import UNSURE, WEAK
-from exleak.aexl.moods import Wording, wants_nothing
+from exleak.aexl.moods import Wording, is_plain
 from exleak.aexl.pairing import Unrelated, match
 from exleak.aexl.sampling import weighted_sample
 from exleak.aexl.truncation import control_phrase, is_closed
@@ -64,6 +64,13 @@ def select(
             "more text, fewer --samples, or a larger --max-similarity"
         )
     chosen = [(triples[triple], controls[control]) for triple, control in pairs]
+    known = set().union(*sure.values())
+    if unsure := sum(not known.issuperset(triple.texts) for triple, _ in chosen):
+        report.warnings.append(
+            f"{unsure} of the {len(chosen)} samples hold a sentence of which the scorer or the "
+            "word list is unsure, or a neutral one that names nothing new: more text, or fewer "
+            "samples, would leave them out"
+        )
     _describe(chosen, instrument, report)
     digits = max(3, len(str(len(chosen))))
     return [
@@ -114,7 +121,7 @@ def _sure(label: str, drawn: Sequence[Candidate], recipe: Recipe) -> set[str]:
         candidate.text
         for candidate in drawn
         if UNSURE not in recipe.filters
-        or (candidate.confidence >= _SURE and (label != "neutral" or wants_nothing(candidate.text)))
+        or (candidate.confidence >= _SURE and (label != "neutral" or is_plain(candidate.text)))
     }
 
 

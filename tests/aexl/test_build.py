@@ -190,12 +190,13 @@ def test_controls_that_any_mood_can_follow_come_first(tmp_path: Path) -> None:
 
 
 def test_the_unsure_are_used_last(tmp_path: Path) -> None:
-    """Sentences that the scorer is not sure of, and neutral ones with a wish."""
+    """What the scorer is not sure of, and neutral sentences with a wish or without a name."""
     lines = [
-        text.replace(".", " today." if number // 3 % 2 else " soon.")
-        for number, text in enumerate(fake.sentences(360))
+        text.replace(".", f" {'today' if number // 3 % 2 else 'soon'} on Monday.")
+        for number, text in enumerate(fake.sentences(450))
     ]
     lines[::9] = [text.replace(" was ", " would be ") for text in lines[::9]]
+    lines[3::9] = [text.replace(" on Monday", "") for text in lines[3::9]]
     source = tmp_path / "text.txt"
     source.write_text("\n".join(lines), encoding="utf-8")
     instrument = Instrument("fake", SureOfToday(), fake.FakeSemantic())
@@ -205,9 +206,24 @@ def test_the_unsure_are_used_last(tmp_path: Path) -> None:
         make(source, tmp_path / "out.jsonl", recipe=recipe, instrument=instrument)
         chosen = load_dataset(tmp_path / "out.jsonl").samples
         texts = [text for s in chosen for text in (s.positive, s.neutral, s.negative)]
-        unsure.append(sum("soon" in text or "would" in text for text in texts))
+        unsure.append(
+            sum("soon" in text or "would" in text or "Monday" not in text for text in texts)
+        )
     assert unsure[0] == 0
     assert unsure[1] > 6
+    source.write_text("\n".join(lines[:180]), encoding="utf-8")
+    recipe = dataclasses.replace(fake.RECIPE, top=200)
+    report = build([source], tmp_path / "out.jsonl", recipe=recipe, instrument=instrument)
+    chosen = load_dataset(tmp_path / "out.jsonl").samples
+    expected = sum(
+        "soon" in f"{s.positive} {s.neutral} {s.negative}"
+        or "would" in s.neutral
+        or "Monday" not in s.neutral
+        for s in chosen
+    )
+    assert expected > 0
+    [warning] = [text for text in report.warnings if "unsure" in text]
+    assert warning.startswith(f"{expected} of the 16 samples")
 
 
 def test_all_neutral_sentences_that_give_controls_are_not_taken_for_them(tmp_path: Path) -> None:
