@@ -148,6 +148,7 @@ def kills(options: argparse.Namespace) -> None:
         run = "import sys; from exleak.cli import main; sys.exit(main())"
         command = [sys.executable, "-c", run, "aexl", "build", "corpus", "-o", str(output)]
         command += ["--store", f"{folder}/store", "--quiet"]
+        command += ["--skip-filter", "context", "--skip-filter", "unsure"]
         draw = random.Random(options.seed)
         for _ in range(options.times):
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from exleak.aexl.blocked import is_blocked
+from exleak.aexl.context import needs_context
 from exleak.aexl.statements import is_statement, word_set
 
 
@@ -125,6 +126,11 @@ def _statement(text: str, recipe: Limits) -> bool:
     return not is_statement(text)
 
 
+def _context(text: str, recipe: Limits) -> bool:
+    """A statement that is not understood without what came before."""
+    return needs_context(text)
+
+
 def _toxic(text: str, recipe: Limits) -> bool:
     return is_blocked(words(text))
 
@@ -150,10 +156,13 @@ TEXT_FILTERS: Mapping[str, Callable[[str, Limits], bool]] = {
     "sentence": _sentence,
     "toxic": _toxic,
     "statement": _statement,
+    "context": _context,
 }
 #: The filters that are applied after labelling (:mod:`exleak.aexl.moods`).
 MIXED, WEAK = "mixed mood", "weak mood"
-FILTERS = (*TEXT_FILTERS, MIXED, WEAK)
+#: What is used last, not rejected (:mod:`exleak.aexl.selection`).
+UNSURE = "unsure"
+FILTERS = (*TEXT_FILTERS, MIXED, WEAK, UNSURE)
 
 
 def rejected_by(text: str, recipe: Limits) -> str | None:

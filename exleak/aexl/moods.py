@@ -64,10 +64,19 @@ _REPORTED = word_set(
     "success support surprise talent trust unique useful valuable worthy"
 )
 _REPORTED_WEIGHT = 0.25
+#: Advice, wishes and plans, in which whoever speaks takes a side.
+_WANTS = re.compile(
+    r"\b(?:would|should|could|must|may|might|cannot|can['’]?t|needs?|needed|wants?|wanted|prefer)\b"
+    r"|['’]d\b",
+    re.I,
+)
 #: Strength of words that make no sentence positive or negative, however many.
 _FAINT = 1.0
 #: Sum of strengths at which the word list's confidence is 0.71.
 _HALF = 2.4
+
+#: What brings something new: an indefinite article, a number, a name.
+_NEW = re.compile(r"\b(?:an?|two|three|four|five|six|several)\b|\d|\s(?!I\b)[A-Z]")
 
 
 class Wording:
@@ -130,6 +139,18 @@ class Wording:
             if abs(strength) > _FAINT
         )
         return _clear(total if label == "positive" else -total)
+
+
+def is_plain(sentence: str) -> bool:
+    """Whether a neutral sentence names something of its own, and holds no advice, wish or plan.
+
+    A name, a number or "a" brings something new; without it a sentence mostly goes on with what
+    was said before ("I can do it myself").
+
+    Args:
+        sentence: A sentence.
+    """
+    return _NEW.search(sentence) is not None and _WANTS.search(sentence) is None
 
 
 def _clear(strength: float) -> float:

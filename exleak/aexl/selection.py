@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from exleak.aexl.balance import Triple, balanced, in_order
 from exleak.aexl.duplicates import distinct
-from exleak.aexl.filters import WEAK
-from exleak.aexl.moods import Wording
+from exleak.aexl.filters import UNSURE, WEAK
+from exleak.aexl.moods import Wording, is_plain
 from exleak.aexl.pairing import Unrelated, match
 from exleak.aexl.sampling import weighted_sample
 from exleak.aexl.truncation import control_phrase, is_closed
@@ -19,13 +19,15 @@ from exleak.errors import DatasetError
 from exleak.records import CLASSES, Sample
 
 if TYPE_CHECKING:
-    from exleak.aexl.pool import Pool
+    from exleak.aexl.pool import Candidate, Pool
     from exleak.aexl.recipe import Recipe
     from exleak.aexl.report import Report
     from exleak.scoring import Instrument
 
 #: Minimum confidence of the word list that a control phrase has no mood.
 _PLAIN = 0.75
+#: Confidence below which a sentence is used last, with the filter "unsure".
+_SURE = 0.75
 
 
 def select(
@@ -45,12 +47,14 @@ def select(
     Raises:
         DatasetError: There are too few sentences for the requested samples.
     """
-    sampled = {
+    drawn: dict[str, Sequence[Candidate]] = {
         label: _sample(label, pool, recipe, instrument, report) for label, pool in pools.items()
     }
-    for_controls, sampled["neutral"] = _divided(sampled["neutral"], recipe)
+    for_controls, drawn["neutral"] = _divided(drawn["neutral"], recipe)
+    sure = {label: _sure(label, some, recipe) for label, some in drawn.items()}
+    sampled = {label: _injected(label, some, sure[label], recipe) for label, some in drawn.items()}
     controls = _controls(for_controls, recipe, instrument, report)
-    triples = _triples(sampled, recipe, report)
+    triples = _triples(sampled, sure, recipe, report)
     unrelated = Unrelated(triples, controls, instrument.semantic.embed, recipe.max_similarity)
     pairs = match(len(triples), len(controls), unrelated, recipe.samples)
     if len(pairs) < recipe.samples:
@@ -60,6 +64,13 @@ def select(
             "more text, fewer --samples, or a larger --max-similarity"
         )
     chosen = [(triples[triple], controls[control]) for triple, control in pairs]
+    known = set().union(*sure.values())
+    if unsure := sum(not known.issuperset(triple.texts) for triple, _ in chosen):
+        report.warnings.append(
+            f"{unsure} of the {len(chosen)} samples hold a sentence of which the scorer or the "
+            "word list is unsure, or a neutral one that names nothing new: more text, or fewer "
+            "samples, would leave them out"
+        )
     _describe(chosen, instrument, report)
     digits = max(3, len(str(len(chosen))))
     return [
@@ -71,7 +82,7 @@ def select(
 
 def _sample(
     label: str, pool: Pool, recipe: Recipe, instrument: Instrument, report: Report
-) -> list[str]:
+) -> list[Candidate]:
     """Lines 5 and 6: the top m of a class, and a sample of n of them."""
     top, dropped = distinct(pool.best(), recipe, instrument.semantic.embed)
     needed = recipe.samples * (2 if label == "neutral" else 1)
@@ -101,22 +112,40 @@ def _sample(
         "lowest confidence": round(top[-1].confidence, 4),
         "sampled": min(len(drawn), recipe.sampled),
     }
-    return [candidate.text for candidate in drawn]
+    return drawn
 
 
-def _divided(sentences: list[str], recipe: Recipe) -> tuple[list[str], list[str]]:
+def _sure(label: str, drawn: Sequence[Candidate], recipe: Recipe) -> set[str]:
+    """The sentences that both views are sure of; all without the filter "unsure"."""
+    return {
+        candidate.text
+        for candidate in drawn
+        if UNSURE not in recipe.filters
+        or (candidate.confidence >= _SURE and (label != "neutral" or is_plain(candidate.text)))
+    }
+
+
+def _injected(label: str, drawn: Sequence[Candidate], sure: set[str], recipe: Recipe) -> list[str]:
+    """The sentences to inject in the order drawn, but the unsure ones last."""
+    size = recipe.sampled // 2 if label == "neutral" else recipe.sampled
+    return sorted((candidate.text for candidate in drawn), key=lambda text: text not in sure)[:size]
+
+
+def _divided(drawn: Sequence[Candidate], recipe: Recipe) -> tuple[list[str], Sequence[Candidate]]:
     """Line 7: half of n neutral sentences for controls, and half to inject.
 
     Few sentences give a good natural control, so these come first, from all neutral ones drawn.
     """
+    sentences = [candidate.text for candidate in drawn]
     if recipe.truncation == "half":
-        return sentences[::2], sentences[1::2]
-    half = recipe.sampled // 2
+        return sentences[::2], drawn[1::2]
+    # As many as there are samples are left to inject.
+    half = min(recipe.sampled // 2, len(sentences) - recipe.samples)
     phrases = {text: control_phrase(text, recipe) for text in sentences}
     giving = [text for text, phrase in phrases.items() if phrase is not None]
     giving = sorted(giving, key=lambda text: is_closed(phrases[text] or ""))[:half]
     taken = set(giving)
-    return giving, [text for text in sentences if text not in taken][:half]
+    return giving, [candidate for candidate in drawn if candidate.text not in taken]
 
 
 def _controls(
@@ -153,15 +182,28 @@ def _beginning(phrase: str) -> str:
     return " ".join(phrase.casefold().split()[:3])
 
 
-def _triples(sampled: Mapping[str, Sequence[str]], recipe: Recipe, report: Report) -> list[Triple]:
+def _triples(
+    sampled: Mapping[str, Sequence[str]],
+    sure: Mapping[str, set[str]],
+    recipe: Recipe,
+    report: Report,
+) -> list[Triple]:
     lengths = _lengths(itertools.chain.from_iterable(sampled[label] for label in CLASSES))
     for label in CLASSES:
         mean = fmean(lengths[text] for text in sampled[label])
         report.lengths[label] = {"sampled": round(mean, 2)}
     if not recipe.balance:
         return in_order(sampled)
-    exact, near = balanced(sampled, lengths.__getitem__)
-    return exact + near
+    triples: list[Triple] = []
+    for wanted in (sure, {label: {*some} for label, some in sampled.items()}):
+        used = {text for triple in triples for text in triple.texts}
+        left = {
+            label: [text for text in some if text in wanted[label] and text not in used]
+            for label, some in sampled.items()
+        }
+        exact, near = balanced(left, lengths.__getitem__)
+        triples += exact + near
+    return triples
 
 
 def _lengths(texts: itertools.chain[str]) -> dict[str, int]:

@@ -63,7 +63,7 @@ _MARKS = re.compile(
     r"(?:^|\s)'\w|w/"
 )
 #: A word in -s before an object is most likely a verb, too.
-_WITH_OBJECT = re.compile(r"\b[a-z]{3,}[^\Ws]s (?:an?|the|its|his|her|their|our|my|one|that)\b")
+WITH_OBJECT = re.compile(r"\b[a-z]{3,}[^\Ws]s (?:an?|the|its|his|her|their|our|my|one|that)\b")
 #: Words that point to an earlier sentence.
 _CONTINUES = re.compile(
     r"\b(?:also|such|mine|former|latter|the same|all the more|makes it|is more|the others?|thus|"
@@ -92,7 +92,7 @@ def is_statement(text: str) -> bool:
         return False
     if tokens[0].casefold() == "there":
         return tokens[1] in _AUXILIARIES
-    finite = _WITH_OBJECT.search(text) or any(is_verb(t.strip(".,!")) for t in tokens[:-1])
+    finite = WITH_OBJECT.search(text) or any(is_verb(t.strip(".,!")) for t in tokens[:-1])
     return has_subject(tokens) and bool(finite or tokens[0] in ("I", "We"))
 
 

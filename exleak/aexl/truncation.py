@@ -44,7 +44,7 @@ _PHRASE = re.compile(r"[A-Z][A-Za-z ]*(?:['’-][A-Za-z ]+)*")
 _UNSUITABLE = re.compile(
     r"\b(?:not|no|never|none|nor|nobody|nothing|if|whether|how|what|why|wonder\w*|ask\w*|but|you|"
     r"your|this|which|only|should|first|second|third|fourth|fifth|allegedly)\b|n['’]t\b|"
-    r" (?:i|we|he|she|it|they|there|and|or|which|who|that) \w+$| or ",
+    r" (?:i|we|he|she|it|they|there|and|or|which|who|that|as \w+|than \w+) \w+$| or ",
     re.I,
 )
 
@@ -87,7 +87,7 @@ def _leaves_open(words: list[str]) -> bool:
         return bool(before) and before[-1] in _BEFORE_THAT
     if last in _JOINS:
         verb = any(word in VERBS or word.endswith("ed") for word in before[1:])
-        return verb and before[-1].islower()
+        return verb and before[-1].islower() and before[-1] != "a"
     if last == "be" and before and before[-1] not in _BEFORE_BE:
         return False
     return last in _RANK and (last not in _MODALS or before[0].casefold() in _OF_PERSONS)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from exleak import DatasetError, SettingsError, load_dataset
 from exleak.aexl import Recipe, build
+from exleak.aexl.filters import FILTERS
 from exleak.cli import main
 from exleak.scoring import Instrument
 from tests.aexl import fake
@@ -35,6 +36,16 @@ class Interrupted(fake.FakeExpression):
         if self.seen:
             raise KeyboardInterrupt
         return super().predict(texts)
+
+
+class SureOfToday(fake.FakeExpression):
+    """Sure of the class of what is said of today, not of the rest."""
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Class probabilities (n, 3)."""
+        rows = super().predict(texts)
+        best = np.where(["today" in text for text in texts], 0.9, 0.7)[:, None]
+        return np.where(rows == rows.max(axis=1, keepdims=True), best, (1 - best) / 2)
 
 
 def make(source: Path, output: Path, **settings: Any) -> bytes:
@@ -178,13 +189,58 @@ def test_controls_that_any_mood_can_follow_come_first(tmp_path: Path) -> None:
     assert {control.split()[-1] for control in controls} == {"was"}
 
 
+def test_the_unsure_are_used_last(tmp_path: Path) -> None:
+    """What the scorer is not sure of, and neutral sentences with a wish or without a name."""
+    lines = [
+        text.replace(".", f" {'today' if number // 3 % 2 else 'soon'} on Monday.")
+        for number, text in enumerate(fake.sentences(450))
+    ]
+    lines[::9] = [text.replace(" was ", " would be ") for text in lines[::9]]
+    lines[3::9] = [text.replace(" on Monday", "") for text in lines[3::9]]
+    source = tmp_path / "text.txt"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    instrument = Instrument("fake", SureOfToday(), fake.FakeSemantic())
+    unsure = []
+    for filters in (FILTERS, FILTERS[:-1]):
+        recipe = dataclasses.replace(fake.RECIPE, top=200, samples=8, filters=filters)
+        make(source, tmp_path / "out.jsonl", recipe=recipe, instrument=instrument)
+        chosen = load_dataset(tmp_path / "out.jsonl").samples
+        texts = [text for s in chosen for text in (s.positive, s.neutral, s.negative)]
+        unsure.append(
+            sum("soon" in text or "would" in text or "Monday" not in text for text in texts)
+        )
+    assert unsure[0] == 0
+    assert unsure[1] > 6
+    source.write_text("\n".join(lines[:180]), encoding="utf-8")
+    recipe = dataclasses.replace(fake.RECIPE, top=200)
+    report = build([source], tmp_path / "out.jsonl", recipe=recipe, instrument=instrument)
+    chosen = load_dataset(tmp_path / "out.jsonl").samples
+    expected = sum(
+        "soon" in f"{s.positive} {s.neutral} {s.negative}"
+        or "would" in s.neutral
+        or "Monday" not in s.neutral
+        for s in chosen
+    )
+    assert expected > 0
+    [warning] = [text for text in report.warnings if "unsure" in text]
+    assert warning.startswith(f"{expected} of the 16 samples")
+
+
+def test_all_neutral_sentences_that_give_controls_are_not_taken_for_them(tmp_path: Path) -> None:
+    """As many as there are samples are left to inject."""
+    source = fake.write(tmp_path / "text.txt", 120)
+    recipe = dataclasses.replace(fake.RECIPE, top=200, sampled=200, samples=8)
+    make(source, tmp_path / "out.jsonl", recipe=recipe)
+    assert len(load_dataset(tmp_path / "out.jsonl").samples) == 8
+
+
 def test_a_control_holds_no_word_with_a_mood(tmp_path: Path) -> None:
     """Neither to the scorer nor to the word list, though its sentence passes as neutral."""
     source = tmp_path / "text.txt"
     lines = [text.replace("The ", "The friendly ") if i % 2 else text
              for i, text in enumerate(fake.sentences(600))]  # fmt: skip
     source.write_text("\n".join(lines))
-    recipe = dataclasses.replace(fake.RECIPE, top=200, sampled=100)
+    recipe = dataclasses.replace(fake.RECIPE, top=200, sampled=100, filters=FILTERS[:-1])
     make(source, tmp_path / "out.jsonl", recipe=recipe)
     samples = load_dataset(tmp_path / "out.jsonl").samples
     assert any("friendly" in sample.neutral for sample in samples)

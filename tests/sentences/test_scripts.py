@@ -105,6 +105,8 @@ def test_early_stopping_keeps_a_german_sentence(text: str) -> None:
 @given(CHINESE.texts())
 @example("我今天中了大奖。他最大的爱好是画画。他说：“好。”")
 @example("他说：“好。他走了。”然后")
+@example("他说「好（」！画）")
+@example("他说：“好。”🎉然后")
 def test_early_stopping_keeps_a_chinese_sentence(text: str) -> None:
     """At every prefix; without spaces between words or sentences."""
     kept_at_every_prefix(text, CHINESE)
