@@ -10,16 +10,16 @@ from tests.plugin.conftest import Run
 def test_rules_that_are_not_set_are_not_tested(measure: Run, llama: Path) -> None:
     """Also with workers; a rule that is asked for by name says why it is skipped."""
     model = f"--leakage-model={llama}"
-    limit = measure(model, "--leakage-max-rate=1")
+    limit = measure(model, "--leakage-max-rate=1", "--leakage-store=empty")
     limit.assert_outcomes(passed=2, deselected=3)
     limit.stdout.no_fnmatch_line("SKIPPED*")
+    limit.stdout.no_fnmatch_line("*Δ last run*")
     measure(model, "--leakage-max-rate=1", "-n", "1").assert_outcomes(passed=2)
-    again = measure(model, "--leakage-report-only")
+    again = measure(model, "--leakage-report-only", "--leakage-store=empty")
     again.assert_outcomes(passed=1, deselected=4)
     again.stdout.fnmatch_lines(
         ["model *Δ last run *", "llama * same *reported only", "Δ last run: directional rate *"]
     )
-    limit.stdout.no_fnmatch_line("*Δ last run*")
     measure(model, "--leakage-significance=require").assert_outcomes(
         passed=1, failed=1, deselected=3
     )
