@@ -18,6 +18,7 @@ from leakage_fixtures import (
     measuring,
     models,
     other_snapshots,
+    selection,
     settings,
     workers,
 )
@@ -148,7 +149,7 @@ def leakage_measurement(
     else:
         scores = request.getfixturevalue("leakage_scores")
     adjusted = None
-    if collection.judges_significance(request.node):
+    if selection.judges_significance(request.node):
         adjusted = judging.adjusted_p_value(request, leakage_spec, scores.dataset)
     with measuring.one_error(request.config, leakage_spec.name):
         verdict = judging.verdict(request.config, scores, resolved, adjusted)

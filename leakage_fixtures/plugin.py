@@ -17,6 +17,7 @@ from leakage_fixtures import (
     options,
     other_snapshots,
     rootdir,
+    selection,
     settings,
     workers,
 )
@@ -119,7 +120,7 @@ class Disabled:
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         """Deselect them; an xdist worker tells its controller how many."""
-        self.left_out = collection.deselect(config, items, leakage=True)
+        self.left_out = selection.deselect(config, items, leakage=True)
         if hasattr(config, "workeroutput"):
             config.workeroutput["leakage_disabled"] = self.left_out
 
@@ -156,13 +157,13 @@ class Results:
     ) -> None:
         """Select and check the collected tests, and run adjusted significance tests last."""
         if settings.is_only(config):
-            collection.deselect(config, items, leakage=False)
+            selection.deselect(config, items, leakage=False)
         collection.finish(config, items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip the remaining tests of a model after its first measurement error."""
-        collection.skip_broken(item)
+        selection.skip_broken(item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -172,15 +173,15 @@ class Results:
         report = yield
         if report.failed and call.excinfo is not None:
             vars(report)["leakage_failed"] = getattr(call.excinfo.value, "leakage_outcome", None)
-            if name := collection.broken_model(item):
+            if name := selection.broken_model(item):
                 vars(report)["leakage_broken"] = [name, str(call.excinfo.value)]
         if remarks := session_of(item.config).remarks:
             vars(report)["leakage_remarks"] = [*remarks]
             remarks.clear()
         if report.when == "call" and collection.MEASURED in item.stash:
             vars(report)["leakage"] = item.stash[collection.MEASURED]
-        without_cuda = report.skipped and collection.is_without_cuda(item)
-        if without_cuda and (spec := collection.spec_of(item)):
+        without_cuda = report.skipped and selection.is_without_cuda(item)
+        if without_cuda and (spec := selection.spec_of(item)):
             vars(report)["leakage_skipped"] = spec.name
         return report
 
