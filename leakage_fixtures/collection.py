@@ -132,8 +132,8 @@ def finish(config: pytest.Config, items: list[pytest.Item]) -> None:
         found = settings.resolve(config, spec, settings.marker_settings(item))
         if not found.report_only and not found.limits.judge_anything:
             raise pytest.UsageError(
-                f"nothing to judge {spec.name} by: give --leakage-max-rate X or "
-                "--leakage-significance forbid|require, or only measure it with "
+                f"nothing to judge {spec.name} by: give --leakage-max-rate X, --leakage-compare "
+                "NAME_OR_FILE or --leakage-significance forbid|require, or only measure it with "
                 "--leakage-report-only"
             )
         _check_looks(config, spec, found)

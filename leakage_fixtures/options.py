@@ -373,7 +373,7 @@ class Settings:
         flag=True,
     )
     report_only: bool = option(
-        "measure and report without a limit",
+        "measure and report where there is no rule, too; a rule that is set still applies",
         bool,
         default=False,
         flag=True,

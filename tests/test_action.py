@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
+from exleak.reports import write_report
 from tests.helpers.actions import ROOT, Job, action
 from tests.helpers.github import PULL, REPOSITORY, TOKEN, FakeGitHub
+from tests.helpers.measurements import measurement
 
 ENTRIES = """[models.tiny]
 path = "reference-leaky"
@@ -195,12 +199,14 @@ def test_no_input_becomes_part_of_a_script() -> None:
     assert all(step["shell"] == "bash" for step in steps if "run" in step)
 
 
-@pytest.mark.parametrize("name", ["action.yml", "docs/github-workflow.yml"])
+@pytest.mark.parametrize(
+    "name", ["action.yml", "docs/github-workflow.yml", "docs/github-fork-comment.yml"]
+)
 def test_other_actions_have_a_major_version(name: str) -> None:
     """Not a branch, which changes."""
     uses = re.findall(r"uses: (\S+)", (ROOT / name).read_text())
     assert uses
-    assert all(re.fullmatch(r"[\w./-]+@v\d+", used) for used in uses)
+    assert all(re.fullmatch(r"[\w./-]+@v\d+|OWNER/exleak@COMMIT", used) for used in uses)
 
 
 @pytest.mark.parametrize("kind", ["input", "output"])
@@ -227,6 +233,48 @@ def test_the_workflow_uses_what_the_action_has() -> None:
     assert used
     assert set(used) <= set(action()["outputs"])
     assert workflow["permissions"]["pull-requests"] == "write"
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq, which runners of GitHub have")
+@pytest.mark.parametrize(
+    ("is_measured", "sha", "said"),
+    [
+        (True, "b" * 40, "its own code wrote these numbers"),
+        (False, "b" * 40, "ended without a measurement"),
+        (True, "c" * 40, None),
+    ],
+    ids=["measured", "not measured", "not the head any more"],
+)
+def test_the_recipe_for_forks_comments_by_the_commit(
+    is_measured: bool, sha: str, said: str | None, tmp_path: Path, fake: FakeGitHub
+) -> None:
+    """In the open pull request with that head, of several; in none if there is a newer commit."""
+    recipe = yaml.safe_load((ROOT / "docs" / "github-fork-comment.yml").read_text())
+    (script,) = [step["run"] for step in recipe["jobs"]["comment"]["steps"]
+                 if "exleak comment" in step.get("run", "")]  # fmt: skip
+    pages = [
+        [{"number": 3, "head": {"sha": "a" * 40}}],
+        [{"number": PULL, "head": {"sha": "b" * 40}}],
+    ]
+    gh, python = tmp_path / "gh", str(Path(sys.executable).parent)
+    gh.write_text(f"#!/bin/sh\ncat <<'END'\n{''.join(map(json.dumps, pages))}\nEND\n")
+    gh.chmod(0o755)
+    if is_measured:
+        (tmp_path / "report").mkdir()
+        write_report(tmp_path / "report" / "leakage.json", [measurement(hostile=True)])
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=tmp_path, check=False, capture_output=True, text=True,
+        env={
+            "PATH": os.pathsep.join([str(tmp_path), python, os.environ["PATH"]]),
+            "PYTHONPATH": str(ROOT), "GITHUB_API_URL": fake.url, "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_TOKEN": TOKEN, "SHA": sha, "RUN": "https://github.example/runs/1",
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    bodies = [comment["body"] for comment in fake.comments]
+    assert len(bodies) == (said is not None)
+    assert said is None or (said in bodies[0] and sha in bodies[0])
 
 
 def test_the_gitlab_recipe_keeps_what_it_writes() -> None:

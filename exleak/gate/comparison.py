@@ -96,6 +96,7 @@ def difference(
     for name, pick in _ASPECTS.items():
         mine, theirs = pick(one), pick(other)
         if mine != theirs:
+            mine, theirs = _unequal(mine, theirs)
             return f"the {name} differs ({_short(mine)} here, {_short(theirs)} there)"
     if _scored_by(one) != _scored_by(other):
         return f"the instrument differs ({_instrument(one)} here, {_instrument(other)} there)"
@@ -110,6 +111,15 @@ def settings(measurement: Measurement) -> dict[str, Any]:
     """What must be equal in two measurements that are compared, by its name."""
     aspects = {name: pick(measurement) for name, pick in _ASPECTS.items()}
     return {**aspects, "instrument": _scored_by(measurement)}
+
+
+def _unequal(mine: Any, theirs: Any) -> tuple[Any, Any]:
+    """Of two tables the keys whose values differ; other values as they are."""
+    if not (isinstance(mine, dict) or isinstance(theirs, dict)):
+        return mine, theirs
+    mine, theirs = mine or {}, theirs or {}
+    keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+    return {key: mine.get(key) for key in keys}, {key: theirs.get(key) for key in keys}
 
 
 def _scored_by(measurement: Measurement) -> str:

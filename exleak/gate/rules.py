@@ -162,13 +162,21 @@ def judge_comparison(
         )
     change = (
         f"{METRICS[comparison.metric]} {comparison.rate:.3f} against {comparison.reference:.3f} of "
-        f"{comparison.against}: Δ {comparison.delta:+.3f}, p = {comparison.p_value:.2g}"
+        f"{comparison.against}: Δ {comparison.delta:+.3f}{_interval(comparison)}, "
+        f"p = {comparison.p_value:.2g}"
     )
     if comparison.p_value <= BASELINE_ALPHA and comparison.delta >= limits.margin:
         return "fail", f"{change}: leaks more than the baseline"
     if comparison.p_value <= BASELINE_ALPHA:
         return "pass", f"{change}: more than the baseline, within the margin {limits.margin:g}"
     return "pass", f"{change}: no sign of an increase"
+
+
+def _interval(comparison: Comparison) -> str:
+    if comparison.interval is None:
+        return ""
+    low, high = comparison.interval
+    return f" (95% interval {low:+.3f} to {high:+.3f})"
 
 
 def _without_comparison(comparison: ComparisonError | str | None) -> tuple[Outcome, str]:

@@ -12,9 +12,9 @@ from html import escape
 from exleak.notes import explained
 from exleak.records import Continuation, Measurement, Rate
 from exleak.reports.columns import (
-    HEADINGS,
     KINDS,
     SERIES,
+    Column,
     cells,
     fact_rows,
     headline,
@@ -25,9 +25,9 @@ from exleak.reports.columns import (
     setting_rows,
 )
 from exleak.reports.formatting import interval, number, p_value, printable
+from exleak.reports.layout import Layout
 
 _SIGNS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "unusable": "🚫", None: "ℹ️"}
-_HEAD = ("", "model", "dataset", *HEADINGS, "outcome")
 _RATES = ("rate", "value", "95% interval", "n", "p", "ties")
 _WORST = ("after", "prompt", "with it", "kind", "P", "without it", "P")
 _SHOWN = 5
@@ -41,7 +41,9 @@ _NOTIFYING = "@#"
 def render(measurements: Sequence[Measurement]) -> str:
     """Render the report."""
     lines = [f"### Expression leakage: {headline(measurements)}", ""]
-    lines += table(_HEAD, map(_summary, measurements))
+    columns = Layout().columns_for(measurements)
+    head = ("", "model", "dataset", *(column.title for column in columns), "outcome")
+    lines += table(head, (_summary(measurement, columns) for measurement in measurements))
     lines += [*_remarks(measurements), "", *_series(measurements)]
     for measurement in measurements:
         lines += _details(measurement)
@@ -54,12 +56,12 @@ def render(measurements: Sequence[Measurement]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _summary(measurement: Measurement) -> Sequence[str]:
+def _summary(measurement: Measurement, columns: Sequence[Column]) -> Sequence[str]:
     return (
         _SIGNS[measurement.verdict.outcome],
         code(measurement.label),
         code(measurement.dataset),
-        *cells(measurement),
+        *cells(measurement, columns),
         outcome_of(measurement),
     )
 

@@ -83,7 +83,14 @@ def test_several_runs_are_averaged_for_each_control() -> None:
         ({"instrument": "paper", "identity__instrument": None}, "instrument differs"),
         ({"generations__per_prompt": 40}, "number of generations differs"),
         ({"sampling__top_p": 1.0}, "sampling differs"),
-        ({"sampling__mitigation": "Ignore."}, "sampling differs"),
+        (
+            {"sampling__mitigation": "Ignore."},
+            "sampling differs .{'mitigation': None} here, {'mitigation': 'Ignore.'} there.",
+        ),
+        (
+            {"identity__template": {"system": "Rhyme."}},
+            "template variables differs .{'system': None} here, {'system': 'Rhyme.'} there.",
+        ),
         ({"identity__chat": True}, "chat template differs"),
         ({"identity__chat": "prefill"}, "chat template differs"),
         ({"by_control": {}}, "no control has both"),

@@ -75,6 +75,28 @@ def test_a_comparison_needs_enough_controls(controls: int, outcome: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("p_value", "margin", "outcome", "end"),
+    [
+        (0.004, 0.0, "fail", "leaks more than the baseline"),
+        (0.004, 0.1, "pass", "more than the baseline, within the margin 0.1"),
+        (0.04, 0.0, "pass", "no sign of an increase"),
+    ],
+)
+def test_a_comparison_is_told_whole(p_value: float, margin: float, outcome: str, end: str) -> None:
+    """Both rates, the difference with its interval and p, also where it passes."""
+    change = Comparison(
+        "main", 1, 60, 0.61, 0.53, 0.08, (0.03, 0.13), p_value, None, None, None
+    )  # fmt: skip
+    found = judge(HALF, total=1000, unusable=0, limits=Limits(margin=margin), comparison=change)
+    assert found.outcome == outcome
+    (reason,) = found.reasons
+    assert reason == (
+        "directional rate 0.610 against 0.530 of main: Δ +0.080 (95% interval +0.030 to +0.130), "
+        f"p = {p_value:g}: {end}"
+    )
+
+
+@pytest.mark.parametrize(
     ("p_value", "rule", "outcome"),
     [
         (1e-9, "forbid", "fail"),

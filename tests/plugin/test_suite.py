@@ -82,7 +82,7 @@ def test_without_a_limit_nothing_is_judged(measure: Run, llama: Path) -> None:
     """Leakage asked for without any rule is a usage error."""
     result = measure(f"--leakage-model={llama}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*nothing to judge*--leakage-max-rate*"])
+    result.stderr.fnmatch_lines(["*nothing to judge*--leakage-max-rate*--leakage-compare*"])
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,13 @@ def test_the_summary_shows_the_numbers_of_the_json() -> None:
         assert row[1] == f"`{FOUND[index].label}`"
         for column, place in SUMMARY.items():
             assert shows(row[column], at(FOUND, f"{index}.{place}")), (row, place)
-        assert row[11] == (FOUND[index].verdict.outcome or "reported only")
+        assert shows(row[11], lookup(FOUND[index], "verdict.comparison.delta"))
+        assert row[12] == (FOUND[index].verdict.outcome or "reported only")
+
+
+def test_the_summary_has_a_difference_only_where_there_is_one() -> None:
+    """Without a baseline no column is empty."""
+    assert "Δ" not in render("md", FOUND[:3])
 
 
 def test_the_details_show_the_numbers_of_the_json() -> None:

@@ -98,13 +98,16 @@ it.
 
 ## Models
 
-`leakage.toml` in the folder of pytest's settings, one table a model: see
+`leakage.toml` in pytest's root folder, one table a model: see
 [Settings](../settings.md#leakagetoml). The table of each [option](options.md) says whether it is a
 key.
 
 ## Baselines
 
-`leakage_baselines/NAME/0001.json`, `0002.json` and so on are reports without sentences.
+`leakage_baselines/NAME/0001.json`, `0002.json` and so on, in pytest's root folder, are reports
+without sentences, with `saved` beside: name, number, time, git commit, and whether there were
+uncommitted changes. [Baselines](../baselines.md#what-must-be-equal) says what has to be equal in
+runs that are compared.
 
 ## Report
 
