@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exleak.model_names import TOML
-from leakage_fixtures import models, selection, settings, tracking
+from leakage_fixtures import models, selection, settings
 from leakage_fixtures.options import ModelSpec, Settings
 from leakage_fixtures.rootdir import root
 
@@ -190,6 +190,7 @@ def _check_files(config: pytest.Config) -> None:
     """
     from exleak.errors import ExleakError
     from exleak.files import check_file, check_folder
+    from leakage_fixtures import tracking
 
     session = settings.resolve(config)
     try:

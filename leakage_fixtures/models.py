@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -122,6 +121,8 @@ def read_toml(path: Path) -> tuple[ModelSpec, ...]:
     """The models in leakage.toml; an empty tuple if the file does not exist."""
     if not path.is_file():
         return ()
+    import tomllib
+
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, OSError) as error:
