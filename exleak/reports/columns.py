@@ -95,7 +95,6 @@ COLUMNS: tuple[Column, ...] = (
 SUMMARY: tuple[Column, ...] = tuple(
     column for column in COLUMNS if column.heading is not None and not column.only_known
 )
-HEADINGS: tuple[str, ...] = tuple(column.heading or "" for column in SUMMARY)
 
 #: Label and place of each rate.
 RATES: tuple[tuple[str, str], ...] = (

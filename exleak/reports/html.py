@@ -17,11 +17,10 @@ from exleak.pages import render as render_page
 from exleak.records import Continuation, Measurement
 from exleak.reports import charts
 from exleak.reports.columns import (
-    HEADINGS,
     KINDS,
     OUTCOMES,
     SERIES,
-    SUMMARY,
+    Column,
     fact_rows,
     headline,
     lookup,
@@ -31,6 +30,7 @@ from exleak.reports.columns import (
     setting_rows,
 )
 from exleak.reports.formatting import interval, number, p_value, printable
+from exleak.reports.layout import Layout
 from exleak.reports.prompt_table import measurement_ids, prompt_data
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class Details:
 def render(measurements: Measurements) -> str:
     """Render the page."""
     steps = [(i, measurement) for i, measurement in enumerate(measurements) if measurement.series]
+    columns = Layout().columns_for(measurements)
     named = [*enumerate(zip(measurement_ids(measurements), measurements, strict=True))]
     return render_page(
         _TEMPLATE,
@@ -96,8 +97,8 @@ def render(measurements: Measurements) -> str:
         shown=_shown,
         headline=headline(measurements),
         outcomes=_OUTCOMES,
-        summary_head=("Model", "Dataset", *HEADINGS, "Outcome"),
-        summary=[_summary_row(i, *found) for i, found in named],
+        summary_head=("Model", "Dataset", *(column.title for column in columns), "Outcome"),
+        summary=[_summary_row(i, *found, columns) for i, found in named],
         remarks=[(one, remark) for one in measurements for remark in explained(one)],
         steps_head=("Checkpoint", "Dataset", *_SERIES, "Alarm"),
         steps=[_step(i, measurement) for i, measurement in steps],
@@ -128,12 +129,18 @@ def _number(at: str, shown: str, value: Any) -> Number:
     return Number(at, shown, ends)
 
 
-def _summary_row(i: int, anchor: str, found: Measurement) -> tuple[Cell, ...]:
-    values = [(column, lookup(found, column.place)) for column in SUMMARY]
-    numbers = [_number(f"{i}.{column.place}", column.shown(v), v) for column, v in values]
+def _cell(i: int, column: Column, value: Any) -> Cell:
+    shown = column.shown(value)
+    return shown if isinstance(value, str) else _number(f"{i}.{column.place}", shown, value)
+
+
+def _summary_row(
+    i: int, anchor: str, found: Measurement, columns: Sequence[Column]
+) -> tuple[Cell, ...]:
+    cells = [_cell(i, column, lookup(found, column.place)) for column in columns]
     known = _OUTCOMES[found.verdict.outcome]
     outcome = known._replace(word=outcome_of(found))
-    return (Link(found.label, anchor), found.dataset, *numbers, outcome)
+    return (Link(found.label, anchor), found.dataset, *cells, outcome)
 
 
 def _step(i: int, found: Measurement) -> tuple[Cell, ...]:

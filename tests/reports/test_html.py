@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from exleak.records import Verdict
 from exleak.reports import charts, figures, render
 from exleak.reports.columns import FACTS, RATES, SERIES, lookup
 from exleak.reports.prompt_table import prompt_data
@@ -79,6 +80,7 @@ COLUMNS = [
     ("residual", "expression.residual.directional.rate"),
     ("μ_L", "semantic.instance.rate"),
     ("limit", "verdict.limit"),
+    ("Δ", "verdict.comparison.delta"),
 ]
 KEYS = {"Value": "rate", "95% interval": "interval", "n": "n", "p": "p_value", "Ties": "ties"}
 CELL = re.compile(r'data-label="([^"]*)">(?:<strong>)?<data data-at="(\d+)\.([^"]*)"')
@@ -102,6 +104,20 @@ def test_each_number_stands_under_its_heading() -> None:
             assert f">{label}</th>" in row
             for name, number, found in CELL.findall(row):
                 assert (number, found) == (str(index), f"{place}.{KEYS[name]}")
+
+
+def test_some_columns_are_there_where_they_say_something() -> None:
+    """The difference to a baseline, and the rate that a limit is on if it is not the paper's."""
+    limited = replace(measurement(), verdict=Verdict("pass", (), 0.6, metric="residual"))
+    for found, heading, cell in (
+        (compared(), "Δ", '<data data-at="1.verdict.comparison.delta"'),
+        (limited, "limit on", "residual<"),
+    ):
+        column = f'scope="col">{heading}</th>'
+        assert column not in render("html", [measurement()])
+        page = render("html", [measurement(), found])
+        assert column in page
+        assert f'data-label="{heading}">{cell}' in page
 
 
 def test_every_rate_of_the_json_is_shown() -> None:

@@ -10,11 +10,12 @@ import pytest
 
 from exleak.errors import SettingsError
 from exleak.records import LastRun, Measurement
-from exleak.reports.columns import COLUMNS, HEADINGS, lookup
+from exleak.reports.columns import COLUMNS, SUMMARY, lookup
 from exleak.reports.layout import COMPACT, GROUPS, Layout, find, layout
 from exleak.reports.terminal import failure, fitted, table
 from tests.helpers.measurements import compared, measurement
 
+HEADINGS = [column.title for column in SUMMARY]
 FOUND = [
     measurement("b", "hexl"),
     measurement("a", "aexl", seed=1, limit=0.95),
