@@ -145,15 +145,24 @@ def _sharpness(name: str, verdict: Verdict) -> Iterator[str]:
         yield f"{name}: {rate} or more fails the limit {limit:g} in 90% of such runs"
 
 
-#: What to do after a test has failed.
-_NEXT = (
-    "--leakage-report out.json for every pair; --leakage-dataset aexl or more "
-    "--leakage-generations for a narrower interval."
-)
+_READ = "exleak view, or --leakage-report out.html, for every pair"
+#: What to do after a test has failed, by the outcome.
+_NEXT: dict[Outcome, str] = {
+    "fail": (
+        f"{_READ}; to see whether the training did it, --leakage-report-only --leakage-save base "
+        "with the model that it began with, then --leakage-compare base with this one."
+    ),
+    "inconclusive": (
+        "--leakage-dataset aexl or more --leakage-generations for a narrower interval, or "
+        f"--leakage-compare with a baseline; {_READ}."
+    ),
+    "unusable": "exleak view to read what the model wrote.",
+    "pass": f"{_READ}.",
+}
 
 
 def failure(
-    measurement: Measurement, outcome: Outcome, reason: str, *, what_next: str = _NEXT
+    measurement: Measurement, outcome: Outcome, reason: str, *, what_next: str | None = None
 ) -> str:
     """The message of a failing test: model, rates, intervals, worst continuations, next steps.
 
@@ -161,7 +170,7 @@ def failure(
         measurement: The measurement.
         outcome: The outcome of the rule that failed.
         reason: Its reason in words.
-        what_next: What the reader may do next.
+        what_next: What the reader may do next; by default what pytest and ``exleak`` offer.
     """
     expression = measurement.expression
     name = measurement.label
@@ -188,7 +197,10 @@ def failure(
         lines += ["", "  The continuations that leak most:"]
         for item in measurement.worst[:_WORST]:
             lines += _example(item)
-    lines += ["", *(f"  {line}" for line in _wrapped(f"Next: {what_next}"))]
+    lines += [
+        "",
+        *(f"  {line}" for line in _wrapped(f"Next: {what_next or _NEXT.get(outcome, _READ)}")),
+    ]
     return "\n".join(lines)
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from exleak.records import Verdict
-from exleak.reports.terminal import next_steps, table
+from exleak.records import Outcome, Verdict
+from exleak.reports.terminal import failure, next_steps, table
 from tests.helpers.measurements import compared, measurement
 
 
@@ -48,6 +48,24 @@ def test_it_says_what_a_baseline_that_is_kept_would_have_seen() -> None:
     found = replace(found, verdict=verdict, notes=())
     (line,) = next_steps([found], set(), has_report=True)
     assert line == "step-4 on hexl: an increase of 0.09 over main fails in 90% of such runs"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        ("fail", "--leakage-compare base with this one"),
+        ("inconclusive", "--leakage-generations for a narrower interval"),
+        ("unusable", "read what the model wrote"),
+    ],
+)
+def test_what_to_do_next_depends_on_the_outcome(outcome: Outcome, expected: str) -> None:
+    """Each message ends with it; a caller may say something else."""
+    message = failure(measurement(), outcome, "a reason")
+    last = message[message.rindex("Next: ") :]
+    assert expected in " ".join(last.split())
+    assert "exleak view" in last
+    other = failure(measurement(), outcome, "a reason", what_next="stop.")
+    assert other.endswith("Next: stop.")
 
 
 def test_a_limit_on_another_rate_says_on_which() -> None:
