@@ -197,10 +197,8 @@ def failure(
         lines += ["", "  The continuations that leak most:"]
         for item in measurement.worst[:_WORST]:
             lines += _example(item)
-    lines += [
-        "",
-        *(f"  {line}" for line in _wrapped(f"Next: {what_next or _NEXT.get(outcome, _READ)}")),
-    ]
+    what_next = what_next or _NEXT[outcome]
+    lines += ["", *(f"  {line}" for line in _wrapped(f"Next: {what_next}"))]
     return "\n".join(lines)
 
 
