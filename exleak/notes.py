@@ -142,9 +142,13 @@ def shortened(text: str) -> str:
 
 
 def explained(measurement: Measurement) -> tuple[str, ...]:
-    """Sentences on a measurement: the verdict's reasons, the kind of effect if it fails, notes."""
+    """Sentences on a measurement: the verdict's reasons, the kind of effect, and the notes.
+
+    Of a model that passes, and of one that could not be measured, no effect is told.
+    """
     verdict = measurement.verdict
-    kind = (f"kind: {effect(measurement.expression)}",) if verdict.outcome == "fail" else ()
+    is_told = verdict.outcome not in ("pass", "unusable")
+    kind = (f"kind: {effect(measurement.expression)}",) if is_told else ()
     return (*verdict.reasons, *kind, *measurement.notes)
 
 

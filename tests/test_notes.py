@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from exleak.notes import effect, explained
-from exleak.records import CarryOver, Expression, Rate, Residual, Verdict
+from exleak.records import CarryOver, Expression, Outcome, Rate, Residual, Verdict
 from tests.helpers.measurements import measured
 
 ABOVE, OPEN = Rate(0.8, 60, (0.7, 0.9)), Rate(0.56, 60, (0.49, 0.63))
@@ -60,10 +60,13 @@ def test_the_kind_of_effect(found: Expression, kind: str) -> None:
     assert re.match(kind, effect(found))
 
 
-def test_the_kind_is_said_of_what_fails() -> None:
+@pytest.mark.parametrize(
+    ("outcome", "is_told"),
+    [("fail", True), ("inconclusive", True), (None, True), ("pass", False), ("unusable", False)],
+)
+def test_where_the_kind_is_told(outcome: Outcome | None, is_told: bool) -> None:
     """Between the reasons and the notes."""
-    said = replace(measured([0.5] * 12), expression=rates(), notes=("a note",))
-    failed = replace(said, verdict=Verdict("fail", ("a reason",)))
-    assert explained(failed) == ("a reason", f"kind: {effect(rates())}", "a note")
-    passed = replace(said, verdict=Verdict("pass", ("a reason",)))
-    assert explained(passed) == ("a reason", "a note")
+    verdict = Verdict(outcome, ("a reason",))
+    found = replace(measured([0.5] * 12), expression=rates(), notes=("a note",), verdict=verdict)
+    kind = (f"kind: {effect(rates())}",) if is_told else ()
+    assert explained(found) == ("a reason", *kind, "a note")
