@@ -46,8 +46,9 @@ _IMPORTED = (
 )
 #: Beginnings of the names of variables that are read when Python starts, or while importing.
 _READ_EARLY = ("CUDA", "HF_", "KMP_", "LANG", "LC_", "MKL_", "OMP_", "PYTHON", "TORCH", "TRANSF")
-#: Those that each start has of its own, or that torch sets itself.
-_FREE = ("PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR")
+#: Those that each start has of its own, that torch sets itself, or that ray leaves behind, and that
+#: Python does not read when it starts.
+_FREE = ("PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR", "PYTHONBREAKPOINT")
 _PR_SET_CHILD_SUBREAPER = 36
 _LONGEST = 2**17
 
