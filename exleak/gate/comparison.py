@@ -71,13 +71,13 @@ def compare(
         )
     references = [math.fsum(other[key] for other in theirs) / len(theirs) for key in shared]
     deltas = [mine[key] - reference for key, reference in zip(shared, references, strict=True)]
-    delta, error = _mean(deltas), _standard_error(deltas)
+    delta, error = mean(deltas), _standard_error(deltas)
     return Comparison(
         against=against or ", ".join(other.model for other in others),
         runs=len(others),
         n=len(shared),
-        rate=_mean([mine[key] for key in shared]),
-        reference=_mean(references),
+        rate=mean([mine[key] for key in shared]),
+        reference=mean(references),
         delta=delta,
         interval=_interval(delta, error, len(deltas)),
         p_value=sign_flip(deltas),
@@ -206,7 +206,8 @@ def all_signs(count: int) -> NDArray[np.int8]:
     return (patterns * 2 - 1).astype(np.int8)
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float]) -> float:
+    """The mean, the same in any order of the values: rounded to 12 decimals."""
     return round(math.fsum(values) / len(values), 12)
 
 

@@ -7,15 +7,15 @@ newest one of the same model with comparable settings is its last run. Nothing i
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from exleak.errors import ReportError
-from exleak.gate.comparison import by_control, difference, settings
+from exleak.gate.comparison import by_control, difference, mean, settings
 from exleak.records import LastRun, Measurement, from_json
 from exleak.store.generations import run_path, write_into
 from exleak.store.report import as_report, read_report
@@ -59,20 +59,15 @@ def compared(
         ``None`` where there was no run.
     """
     why = None
-    for when, last in sorted(_runs(store, measurement, entry), key=_time, reverse=True):
+    for when, last in sorted(_runs(store, measurement, entry), key=itemgetter(0), reverse=True):
         if (reason := difference(measurement, last)) is not None:
             why = why or reason
             continue
         mine, theirs = (by_control(one, "directional") for one in (measurement, last))
         deltas = [mine[key] - theirs[key] for key in mine if key in theirs]
         if deltas:
-            delta = round(math.fsum(deltas) / len(deltas), 12)
-            return LastRun(delta, len(deltas), when), None
+            return LastRun(mean(deltas), len(deltas), when), None
     return None, why
-
-
-def _time(run: tuple[str, Measurement]) -> str:
-    return run[0]
 
 
 def _runs(store: Store, measurement: Measurement, entry: str) -> Iterator[tuple[str, Measurement]]:
