@@ -144,8 +144,8 @@ def _gather(
     counts: Counter[str] = Counter()
     for part, partial in results:
         counts.update(partial.counts)
-        for label, text, confidence, copies in partial.candidates:
-            pools[label].offer(text, confidence, copies)
+        for label, text, confidence, copies, grade in partial.candidates:
+            pools[label].offer(text, confidence, copies, grade)
         meter.add(part, partial)
     report.records = {"read": counts["records"], **_named(counts, "record: ")}
     report.sentences = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from exleak.aexl.statements import WITH_OBJECT, is_verb, word_set
+from exleak.aexl.statements import WITH_OBJECT, is_verb, main_clause, word_set
 
 #: Words that point to what was said before, or that speak to the reader.
 _POINTS = re.compile(
@@ -35,12 +35,16 @@ _GROUPS = word_set(
 )
 #: Words in -s that are no plural.
 _NO_PLURAL = word_set("was has does is his this always perhaps across yes us its as less process")
+#: Words that may stand between a subject and its verb.
+_ADVERBS = word_set("always ever just never only really still")
+#: Words after which one in -ed is an adjective.
+_BEFORE_ADJECTIVE = word_set("a an the my our his her their very most more highly newly well so")
 _SUBJECTS = word_set("i we he she they there it who that which")
 _RELATIVE = re.compile(r"^(?:i|we|he|she|they|there|it)['’]", re.I)
 
 
 def needs_context(text: str) -> bool:
-    """Whether a statement points to something that it does not name, or is no clause of its own.
+    """Whether a statement points to something that it does not name.
 
     >>> needs_context("My mother showed me how to tame them."), needs_context("My cats loved it.")
     (True, False)
@@ -53,9 +57,31 @@ def needs_context(text: str) -> bool:
     words = [word.strip(".,;:!?'’\"") for word in text.split()]
     # With a capital, "He" is the subject that a control may have, too.
     pronouns = [place for place, word in enumerate(words) if word in _ONE | _MANY]
-    if not all(_is_named(words[:place], words[place]) for place in pronouns):
-        return True
-    return _is_part([word.casefold() for word in words]) and not WITH_OBJECT.search(text)
+    return not all(_is_named(words[:place], words[place]) for place in pronouns)
+
+
+def is_fragment(text: str) -> bool:
+    """Whether a sentence has no verb of its own, but of a relative clause or before a noun.
+
+    >>> is_fragment("The best food I've ever had."), is_fragment("The best food was the fish.")
+    (True, False)
+    >>> is_fragment("A very satisfied customer!")
+    True
+
+    Args:
+        text: One sentence with its closing mark.
+    """
+    words = [word.strip(".,;:!?'’\"").casefold() for word in main_clause(text)]
+    words = [word for word in words if word not in _ADVERBS]
+    if not words or words[0] in _SUBJECTS or _RELATIVE.match(words[0]) or WITH_OBJECT.search(text):
+        return False
+    return all(
+        any(map(_RELATIVE.match, (before, word)))
+        or before in _SUBJECTS
+        or (before in _BEFORE_ADJECTIVE and word.endswith("ed"))
+        for before, word in pairwise(words)
+        if is_verb(word)
+    )
 
 
 def _is_named(before: list[str], pronoun: str) -> bool:
@@ -68,15 +94,4 @@ def _is_named(before: list[str], pronoun: str) -> bool:
     return any(
         word in _GROUPS or (len(word) > 3 and word.endswith("s") and word not in _NO_PLURAL)
         for word in map(str.casefold, before)
-    )
-
-
-def _is_part(words: list[str]) -> bool:
-    """Whether all verbs are those of a relative clause ("the best food I've had")."""
-    if words[0] in _SUBJECTS or _RELATIVE.match(words[0]):
-        return False
-    return all(
-        any(map(_RELATIVE.match, (before, word))) or before in _SUBJECTS
-        for before, word in pairwise(words)
-        if is_verb(word)
     )

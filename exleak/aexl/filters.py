@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from exleak.aexl.blocked import is_blocked
-from exleak.aexl.context import needs_context
+from exleak.aexl.context import is_fragment, needs_context
 from exleak.aexl.statements import is_statement, word_set
 
 
@@ -29,6 +29,13 @@ class Limits(Protocol):
     def filters(self) -> tuple[str, ...]:
         """Names of the filters to use."""
 
+
+#: The text filters that reject what does not stand alone.
+STATEMENT, CONTEXT = "statement", "context"
+#: The filters that are applied after labelling (:mod:`exleak.aexl.moods`).
+MIXED, WEAK = "mixed mood", "weak mood"
+#: What is used last, not rejected (:mod:`exleak.aexl.judging`).
+UNSURE = "unsure"
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
@@ -122,13 +129,20 @@ def _language(text: str, recipe: Limits) -> bool:
 
 
 def _statement(text: str, recipe: Limits) -> bool:
-    """Not a plain statement that stands alone."""
-    return not is_statement(text)
+    """Not a plain statement; with the filter "unsure", one need not stand alone."""
+    return not is_statement(text, alone=UNSURE not in recipe.filters)
 
 
 def _context(text: str, recipe: Limits) -> bool:
-    """A statement that is not understood without what came before."""
-    return needs_context(text)
+    """A fragment; without the filter "unsure", what is not understood alone, too."""
+    return is_fragment(text) or (UNSURE not in recipe.filters and needs_context(text))
+
+
+def depends_on(text: str, recipe: Limits) -> str | None:
+    """The name of the filter by which a sentence is not understood alone, ``None`` if it is."""
+    if STATEMENT in recipe.filters and not is_statement(text):
+        return STATEMENT
+    return CONTEXT if CONTEXT in recipe.filters and needs_context(text) else None
 
 
 def _toxic(text: str, recipe: Limits) -> bool:
@@ -155,13 +169,9 @@ TEXT_FILTERS: Mapping[str, Callable[[str, Limits], bool]] = {
     "language": _language,
     "sentence": _sentence,
     "toxic": _toxic,
-    "statement": _statement,
-    "context": _context,
+    STATEMENT: _statement,
+    CONTEXT: _context,
 }
-#: The filters that are applied after labelling (:mod:`exleak.aexl.moods`).
-MIXED, WEAK = "mixed mood", "weak mood"
-#: What is used last, not rejected (:mod:`exleak.aexl.selection`).
-UNSURE = "unsure"
 FILTERS = (*TEXT_FILTERS, MIXED, WEAK, UNSURE)
 
 

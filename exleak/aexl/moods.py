@@ -27,10 +27,21 @@ _UNSETTLED = re.compile(
     r"imagine)|(?:don['’]t|not) know)\b",
     re.I,
 )
+#: Words by which a mood is a guess or a small one.
+_HEDGES = re.compile(
+    r"\b(?:probably|perhaps|maybe|i (?:think|guess|suppose)|(?:kind|sort|bit) of|a (?:bit|little)|"
+    r"somewhat|rather|relatively|tends?)\b",
+    re.I,
+)
+#: A refusal, without a word of mood ("I will never go there again").
+_REFUSES = re.compile(r"\b(?:never|not|none)\b.*\bagain\b|n['’]t\b.*\bagain\b", re.I)
+#: A name within a sentence, and words by which somebody speaks of themselves.
+_NAMES = re.compile(r"[\w,] (?!I\b)[A-Z]")
+_OWN = re.compile(r"\b(?:i|we|my|our|me|us)\b", re.I)
 _NEGATED = re.compile(r"\b(?:not|never|cannot)\b|n['’]t\b", re.I)
 _WITHOUT = re.compile(r"\b(?:no|none|nobody|nothing|without)\b", re.I)
 #: What a neutral sentence does not have: an exclamation mark, or words in capitals.
-_LOUD = re.compile(r"!|\b[A-Z]{4,}\b")
+_LOUD = re.compile(r"!|\b(?:[A-Z]{4,}|THE|SO|NOT)\b")
 #: Listed words for events, states and uses that prose reports without a mood: they count less.
 _REPORTED = word_set(
     "abandon abandoned abuse abused accident accuse accused addicted alarm assault attack ban "
@@ -64,10 +75,11 @@ _REPORTED = word_set(
     "success support surprise talent trust unique useful valuable worthy"
 )
 _REPORTED_WEIGHT = 0.25
-#: Advice, wishes and plans, in which whoever speaks takes a side.
-_WANTS = re.compile(
-    r"\b(?:would|should|could|must|may|might|cannot|can['’]?t|needs?|needed|wants?|wanted|prefer)\b"
-    r"|['’]d\b",
+#: Advice, wishes, plans, adverbs by which whoever speaks takes a side, and events with a mood.
+_TAKES_SIDES = re.compile(
+    r"\b(?:would|should|could|must|may|might|cannot|can['’]?t|needs?|needed|wants?|wanted|prefer|"
+    r"even|already|simply|finally|only|really|very|quite|actually|always|never|almost|barely|"
+    r"hardly|again|way|funeral|accident|surgery|birthday|wedding|party|vacation)\b|['’]d\b",
     re.I,
 )
 #: Strength of words that make no sentence positive or negative, however many.
@@ -82,20 +94,40 @@ _NEW = re.compile(r"\b(?:an?|two|three|four|five|six|several)\b|\d|\s(?!I\b)[A-Z
 class Wording:
     """The listed words of a sentence.
 
-    Args:
-        sentence: A sentence.
+    Attributes:
+        sentence: The sentence.
     """
 
     def __init__(self, sentence: str) -> None:
-        self._sentence = sentence
+        self.sentence = sentence
 
     @functools.cached_property
     def _matches(self) -> list[tuple[str, float, float]]:
         """Each listed word with its strength and what its context makes of it."""
         # Found when first asked for: without the filters on mood, nobody asks.
-        lexicon, words = _lexicon(), split_words(normalise(self._sentence))
+        lexicon, words = _lexicon(), split_words(normalise(self.sentence))
         found = lexicon.weighted(words) if any(map(_may_match, words)) else []
         return [(entry, lexicon.strengths[entry], factor) for _, entry, factor in found]
+
+    @property
+    def hedges(self) -> bool:
+        """Whether the mood is called a guess, or a small one."""
+        return _HEDGES.search(self.sentence) is not None
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the speaker will not do something again."""
+        return _REFUSES.search(self.sentence) is not None
+
+    @property
+    def is_of_others(self) -> bool:
+        """Whether the sentence names somebody or something, and not the speaker."""
+        return _NAMES.search(self.sentence) is not None and _OWN.search(self.sentence) is None
+
+    @property
+    def reports(self) -> bool:
+        """Whether a listed word is one that prose uses without a mood, for events and states."""
+        return any(entry in _REPORTED for entry, _, _ in self._matches)
 
     def contradicts(self, label: str) -> bool:
         """Whether a word contradicts the label, or the mood is not that of the whole sentence.
@@ -107,7 +139,7 @@ class Wording:
         Args:
             label: ``"negative"``, ``"neutral"`` or ``"positive"``.
         """
-        negated = _NEGATED.search(self._sentence) is not None
+        negated = _NEGATED.search(self.sentence) is not None
         strengths = [strength * factor for _, strength, factor in self._matches]
         strengths += [
             strength
@@ -116,9 +148,9 @@ class Wording:
         ]
         if label == "neutral":
             return any(abs(strength) >= _STRONG for strength in strengths)
-        if _UNSETTLED.search(self._sentence):
+        if _UNSETTLED.search(self.sentence):
             return True
-        if label == "positive" and (negated or _WITHOUT.search(self._sentence)):
+        if label == "positive" and (negated or _WITHOUT.search(self.sentence)):
             return True
         sign = 1 if label == "positive" else -1
         return any(strength * sign <= -_OPPOSITE for strength in strengths)
@@ -131,7 +163,7 @@ class Wording:
         """
         if label == "neutral":
             strengths = [abs(strength * factor) for _, strength, factor in self._matches]
-            loud = _LOUD.search(self._sentence) is not None
+            loud = _LOUD.search(self.sentence) is not None
             return 0.0 if loud else 1 - _clear(sum(strengths) / 2)
         total = sum(
             strength * factor * (_REPORTED_WEIGHT if entry in _REPORTED else 1)
@@ -142,15 +174,16 @@ class Wording:
 
 
 def is_plain(sentence: str) -> bool:
-    """Whether a neutral sentence names something of its own, and holds no advice, wish or plan.
+    """Whether a neutral sentence names something of its own, and takes no side.
 
     A name, a number or "a" brings something new; without it a sentence mostly goes on with what
-    was said before ("I can do it myself").
+    was said before ("I can do it myself"). Advice, a wish, a plan, a word like "even" and
+    "already", or an event like a funeral lets the speaker's view be heard.
 
     Args:
         sentence: A sentence.
     """
-    return _NEW.search(sentence) is not None and _WANTS.search(sentence) is None
+    return _NEW.search(sentence) is not None and _TAKES_SIDES.search(sentence) is None
 
 
 def _clear(strength: float) -> float:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from exleak.aexl.duplicates import Embed
 
 _STEM = 5
+#: Decimals of a similarity, so that machines which differ in the last bits agree.
+_DECIMALS = 6
 
 
 def stems(text: str) -> frozenset[str]:
@@ -54,6 +56,33 @@ class Unrelated:
         if self._triple_stems[triple] & self._control_stems[control]:
             return False
         return float((self._triples[triple] @ self._controls[control]).max()) <= self._limit
+
+    def least_similar(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Pair the same triples with controls that are as unlike them as possible.
+
+        Of all allowed pairings it takes the one with the smallest sum of squared similarities
+        (``scipy.optimize.linear_sum_assignment``), so that no single pair is much alike.
+
+        Args:
+            pairs: Allowed pairs of a triple and its control.
+
+        Returns:
+            Allowed pairs of the same triples, sorted by triple.
+        """
+        import numpy as np
+        from scipy.optimize import linear_sum_assignment
+
+        if self._limit >= 1:
+            return list(pairs)
+        chosen = [triple for triple, _ in pairs]
+        closest = np.max(self._triples[chosen] @ self._controls.T, axis=1)
+        cost = closest.clip(min=0).round(_DECIMALS) ** 2
+        for row, triple in enumerate(chosen):
+            for control in range(len(self._controls)):
+                if not self(triple, control):
+                    cost[row, control] = len(chosen)
+        rows, columns = linear_sum_assignment(cost)
+        return sorted((chosen[row], int(column)) for row, column in zip(rows, columns, strict=True))
 
 
 def match(

@@ -1,4 +1,4 @@
-"""Streaming top-m: the m most confident sentences of a class, in bounded memory."""
+"""Streaming top-m: the m best sentences of a class, in bounded memory."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import hashlib
 import heapq
 from dataclasses import dataclass
 
+from exleak.aexl.judging import Grade
+
 
 @dataclass(frozen=True, order=True)
 class Candidate:
-    """A candidate sentence for a class, ordered by confidence.
+    """A candidate sentence for a class, ordered by grade and confidence.
 
     Attributes:
+        grade: How early it is used (:class:`exleak.aexl.judging.Grade`).
         confidence: Probability of the class.
         tiebreak: Hash of the text, so that ties do not depend on the order of the stream.
         text: The sentence.
     """
 
+    grade: Grade
     confidence: float
     tiebreak: int
     text: str
@@ -42,7 +46,9 @@ class Pool:
         self._heap: list[Candidate] = []
         self._copies: dict[str, int] = {}
 
-    def offer(self, text: str, confidence: float, copies: int = 1) -> bool:
+    def offer(
+        self, text: str, confidence: float, copies: int = 1, grade: Grade = Grade.SURE
+    ) -> bool:
         """Offer a sentence.
 
         Returns:
@@ -52,9 +58,9 @@ class Pool:
             self._copies[text] += copies
             return True
         full = len(self._heap) >= self._size
-        if full and confidence < self._heap[0].confidence:
+        if full and (grade, confidence) < (self._heap[0].grade, self._heap[0].confidence):
             return False
-        candidate = Candidate(confidence, tiebreak(text), text)
+        candidate = Candidate(grade, confidence, tiebreak(text), text)
         if full:
             if candidate < self._heap[0]:
                 return False

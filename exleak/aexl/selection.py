@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from exleak.aexl.balance import Triple, balanced, in_order
 from exleak.aexl.duplicates import distinct
 from exleak.aexl.filters import UNSURE, WEAK
-from exleak.aexl.moods import Wording, is_plain
+from exleak.aexl.judging import Grade
+from exleak.aexl.moods import Wording
 from exleak.aexl.pairing import Unrelated, match
 from exleak.aexl.sampling import weighted_sample
 from exleak.aexl.truncation import control_phrase, is_closed
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
 
 #: Minimum confidence of the word list that a control phrase has no mood.
 _PLAIN = 0.75
-#: Confidence below which a sentence is used last, with the filter "unsure".
-_SURE = 0.75
+#: What is said of samples with a sentence of a lower grade.
+_FAULTS = {
+    Grade.DEPENDENT: "with one that goes on with an earlier sentence",
+    Grade.WORDLESS: "with one whose mood only the scorer finds",
+    Grade.UNSURE: "with one of which scorer or word list is unsure",
+    Grade.VAGUE: "with a neutral one that names nothing new, or wishes or advises",
+}
 
 
 def select(
@@ -51,10 +57,11 @@ def select(
         label: _sample(label, pool, recipe, instrument, report) for label, pool in pools.items()
     }
     for_controls, drawn["neutral"] = _divided(drawn["neutral"], recipe)
-    sure = {label: _sure(label, some, recipe) for label, some in drawn.items()}
-    sampled = {label: _injected(label, some, sure[label], recipe) for label, some in drawn.items()}
+    sampled = {label: _injected(label, some, recipe) for label, some in drawn.items()}
     controls = _controls(for_controls, recipe, instrument, report)
-    triples = _triples(sampled, sure, recipe, report)
+    grades = {candidate.text: candidate.grade for some in sampled.values() for candidate in some}
+    texts = {label: [candidate.text for candidate in some] for label, some in sampled.items()}
+    triples = _triples(texts, grades, recipe, report)
     unrelated = Unrelated(triples, controls, instrument.semantic.embed, recipe.max_similarity)
     pairs = match(len(triples), len(controls), unrelated, recipe.samples)
     if len(pairs) < recipe.samples:
@@ -63,14 +70,11 @@ def select(
             f"three sentences and {len(controls)} controls, of which no more are unrelated; give "
             "more text, fewer --samples, or a larger --max-similarity"
         )
+    if UNSURE in recipe.filters:
+        pairs = unrelated.least_similar(pairs)
     chosen = [(triples[triple], controls[control]) for triple, control in pairs]
-    known = set().union(*sure.values())
-    if unsure := sum(not known.issuperset(triple.texts) for triple, _ in chosen):
-        report.warnings.append(
-            f"{unsure} of the {len(chosen)} samples hold a sentence of which the scorer or the "
-            "word list is unsure, or a neutral one that names nothing new: more text, or fewer "
-            "samples, would leave them out"
-        )
+    if warning := _unsure(chosen, grades):
+        report.warnings.append(warning)
     _describe(chosen, instrument, report)
     digits = max(3, len(str(len(chosen))))
     return [
@@ -109,43 +113,39 @@ def _sample(
         "near duplicates": dropped["near duplicate"],
         "paraphrases": dropped["paraphrase"],
         "top": len(top),
-        "lowest confidence": round(top[-1].confidence, 4),
+        "lowest confidence": round(min(candidate.confidence for candidate in top), 4),
         "sampled": min(len(drawn), recipe.sampled),
     }
     return drawn
 
 
-def _sure(label: str, drawn: Sequence[Candidate], recipe: Recipe) -> set[str]:
-    """The sentences that both views are sure of; all without the filter "unsure"."""
-    return {
-        candidate.text
-        for candidate in drawn
-        if UNSURE not in recipe.filters
-        or (candidate.confidence >= _SURE and (label != "neutral" or is_plain(candidate.text)))
-    }
-
-
-def _injected(label: str, drawn: Sequence[Candidate], sure: set[str], recipe: Recipe) -> list[str]:
-    """The sentences to inject in the order drawn, but the unsure ones last."""
+def _injected(label: str, drawn: Sequence[Candidate], recipe: Recipe) -> list[Candidate]:
+    """The sentences to inject: the sure ones in the order drawn, then the others, best first."""
     size = recipe.sampled // 2 if label == "neutral" else recipe.sampled
-    return sorted((candidate.text for candidate in drawn), key=lambda text: text not in sure)[:size]
+    sure = [candidate for candidate in drawn if candidate.grade == Grade.SURE]
+    others = sorted((one for one in drawn if one.grade < Grade.SURE), reverse=True)
+    return [*sure, *others][:size]
 
 
 def _divided(drawn: Sequence[Candidate], recipe: Recipe) -> tuple[list[str], Sequence[Candidate]]:
     """Line 7: half of n neutral sentences for controls, and half to inject.
 
-    Few sentences give a good natural control, so these come first, from all neutral ones drawn.
+    Few sentences give a good natural control, so these come first, from all neutral ones drawn;
+    of those that stop alike, the unsure ones, as only the phrase is used, and last those that go
+    on with an earlier sentence.
     """
-    sentences = [candidate.text for candidate in drawn]
     if recipe.truncation == "half":
-        return sentences[::2], drawn[1::2]
+        return [candidate.text for candidate in drawn[::2]], drawn[1::2]
     # As many as there are samples are left to inject.
-    half = min(recipe.sampled // 2, len(sentences) - recipe.samples)
-    phrases = {text: control_phrase(text, recipe) for text in sentences}
-    giving = [text for text, phrase in phrases.items() if phrase is not None]
-    giving = sorted(giving, key=lambda text: is_closed(phrases[text] or ""))[:half]
-    taken = set(giving)
-    return giving, [candidate for candidate in drawn if candidate.text not in taken]
+    half = min(recipe.sampled // 2, len(drawn) - recipe.samples)
+    phrases = {candidate: control_phrase(candidate.text, recipe) for candidate in drawn}
+    giving = [candidate for candidate, phrase in phrases.items() if phrase is not None]
+    giving.sort(
+        key=lambda one: (is_closed(phrases[one] or ""), one.grade == Grade.DEPENDENT, one.grade)
+    )
+    taken = {candidate.text for candidate in giving[:half]}
+    left = [candidate for candidate in drawn if candidate.text not in taken]
+    return [candidate.text for candidate in giving[:half]], left
 
 
 def _controls(
@@ -184,7 +184,7 @@ def _beginning(phrase: str) -> str:
 
 def _triples(
     sampled: Mapping[str, Sequence[str]],
-    sure: Mapping[str, set[str]],
+    grades: Mapping[str, Grade],
     recipe: Recipe,
     report: Report,
 ) -> list[Triple]:
@@ -195,15 +195,25 @@ def _triples(
     if not recipe.balance:
         return in_order(sampled)
     triples: list[Triple] = []
-    for wanted in (sure, {label: {*some} for label, some in sampled.items()}):
+    for lowest in reversed(Grade):
         used = {text for triple in triples for text in triple.texts}
         left = {
-            label: [text for text in some if text in wanted[label] and text not in used]
+            label: [text for text in some if grades[text] >= lowest and text not in used]
             for label, some in sampled.items()
         }
         exact, near = balanced(left, lengths.__getitem__)
         triples += exact + near
     return triples
+
+
+def _unsure(chosen: Sequence[tuple[Triple, str]], grades: Mapping[str, Grade]) -> str:
+    """A warning that counts the samples with a sentence of a lower grade; empty without any."""
+    lowest = Counter(min(grades[text] for text in triple.texts) for triple, _ in chosen)
+    faults = ", ".join(f"{lowest[grade]} {_FAULTS[grade]}" for grade in _FAULTS if lowest[grade])
+    return faults and (
+        f"{sum(lowest.values()) - lowest[Grade.SURE]} of the {len(chosen)} samples hold a sentence "
+        f"that is used last ({faults}): more text, or fewer samples, would leave them out"
+    )
 
 
 def _lengths(texts: itertools.chain[str]) -> dict[str, int]:

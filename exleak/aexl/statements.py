@@ -2,7 +2,8 @@
 
 Text of the web and of newspapers is full of questions, orders, headings and sentences that need
 their context. These are word lists without a parser: they let through only beginnings that they
-know, so a text also loses good sentences here.
+know, so a text also loses good sentences here. A statement that goes on with an earlier sentence
+("Unfortunately, they were very rude.") is a complete one, but does not stand alone.
 """
 
 from __future__ import annotations
@@ -62,6 +63,19 @@ _MARKS = re.compile(
     r"[()\[\]\"“”:;*/=+~<>_…]|''|\.\.|--|\s[-–—]|[-–—]\s|[a-z][.!?,][A-Za-z]|\s[.!?,]|\si\s|[!?]{2}|"
     r"(?:^|\s)'\w|w/"
 )
+#: Marks that do not end in a complete sentence, either.
+_BREAKS = re.compile(
+    r"[()\[\]\"“”:*/=+~<>_…]|''|\.\.|[a-z][.!?,][A-Za-z]|\s[.!?,]|\si\s|\?[?!]|!\?|(?:^|\s)'\w|w/"
+)
+#: Words before the subject of a statement that goes on with what was said before.
+_LINKS = word_set(
+    "also then now still yet and but so or unfortunately sadly fortunately luckily thankfully "
+    "overall clearly obviously actually basically however therefore thus moreover besides finally "
+    "once anyway yes no yeah well nevertheless happily indeed"
+)
+#: Subjects that stand for something said before.
+_PRONOUNS = word_set("it they that those these there here") | _POINTERS
+_PRONOUN_SHORT = re.compile(r"(?:it|they|that|there|this|here)'(?:s|re|ve|ll|d)", re.I)
 #: A word in -s before an object is most likely a verb, too.
 WITH_OBJECT = re.compile(r"\b[a-z]{3,}[^\Ws]s (?:an?|the|its|his|her|their|our|my|one|that)\b")
 #: Words that point to an earlier sentence.
@@ -76,24 +90,62 @@ _CONTINUES = re.compile(
 )
 
 
-def is_statement(text: str) -> bool:
-    """Whether a sentence is a plain statement that stands alone.
+def is_statement(text: str, *, alone: bool = True) -> bool:
+    """Whether a sentence is a plain statement.
+
+    >>> is_statement("The food was cold."), is_statement("Also, they were rude!!")
+    (True, False)
+    >>> is_statement("Also, they were rude!!", alone=False)
+    True
 
     Args:
         text: One sentence with its closing mark.
+        alone: Whether it must stand alone. Otherwise it may begin with a pronoun or a linking
+            word, point to an earlier sentence, and have dashes and repeated marks.
     """
-    if text.endswith("?") or _MARKS.search(text) or _CONTINUES.search(text):
+    marks = _MARKS if alone else _BREAKS
+    if text.endswith("?") or marks.search(text) or (alone and _CONTINUES.search(text)):
         return False
-    tokens = _introduced(text.replace("’", "'").split())
+    tokens = _introduced(_tokens(text)) if alone else main_clause(text)
     if len(tokens) < 3:
         return False
     capitals = sum(token[0].isupper() for token in tokens)
     if capitals > max(5, len(tokens) // 2):
         return False
-    if tokens[0].casefold() == "there":
+    if tokens[0].casefold() == "there" and alone:
         return tokens[1] in _AUXILIARIES
+    if not alone and _has_verb_early(tokens):
+        return True
     finite = WITH_OBJECT.search(text) or any(is_verb(t.strip(".,!")) for t in tokens[:-1])
     return has_subject(tokens) and bool(finite or tokens[0] in ("I", "We"))
+
+
+def _unlinked(tokens: list[str]) -> list[str]:
+    """The words behind linking words, the first of them with a capital ("Also, the food …")."""
+    while tokens and tokens[0].strip(",").casefold() in _LINKS:
+        tokens = tokens[1:]
+    return [tokens[0][0].upper() + tokens[0][1:], *tokens[1:]] if tokens else []
+
+
+def _has_verb_early(tokens: list[str]) -> bool:
+    """Whether words begin with a pronoun and its verb, or any noun soon followed by a "be"."""
+    head = tokens[0].casefold()
+    if _PRONOUN_SHORT.fullmatch(head):
+        return True
+    if head in _PRONOUNS:
+        return any(map(is_verb, tokens[1:3]))
+    if head in _NO_SUBJECT or is_verb(head) or not head.isalpha():
+        return False
+    return any(token.casefold() in _AUXILIARIES for token in tokens[1:4])
+
+
+def main_clause(text: str) -> list[str]:
+    """The words of a sentence behind introductions and linking words ("Then, last week, I …")."""
+    return _unlinked(_introduced(_unlinked(_tokens(text))))
+
+
+def _tokens(text: str) -> list[str]:
+    return text.replace("’", "'").split()
 
 
 def _introduced(tokens: list[str]) -> list[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import sentencex
 
-from exleak.aexl.filters import MIXED, WEAK, rejected_by
-from exleak.aexl.moods import Wording
+from exleak.aexl.filters import rejected_by
+from exleak.aexl.judging import DECIMALS, Grade, judge
 from exleak.aexl.pool import Pool
 from exleak.records import CLASSES
 from exleak.scoring.scores import check_scores
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _SPACE = re.compile(r"\s+")
 _SEVERAL = re.compile(r"[.!?…։؟。！？][^\w\s]{0,5}\s")
-#: Decimals that scores are rounded to, so that machines which differ in the last bits agree.
-_DECIMALS = 6
 #: Longest sentence that is considered, in characters, for any recipe.
 _LONGEST = 1000
 
@@ -37,12 +35,13 @@ class Partial:
 
     Attributes:
         counts: Number of sentences by outcome, and of omitted records by reason.
-        candidates: Class, text, confidence and copies of each sentence that may be among the best.
+        candidates: Class, text, confidence, copies and grade of each sentence that may be among
+            the best.
         position: Bytes of the part read so far.
     """
 
     counts: dict[str, int]
-    candidates: list[tuple[str, str, float, int]] = field(default_factory=list)
+    candidates: list[tuple[str, str, float, int, Grade]] = field(default_factory=list)
     position: int = 0
 
 
@@ -75,28 +74,14 @@ class Worker:
         candidates = []
         for (text, copies), row in zip(passed.items(), self._scores(list(passed)), strict=True):
             label = CLASSES[row.index(max(row))]
-            confidence, reason = self._judge(text, label, max(row))
-            if reason is not None:
-                counts[f"filter: {reason}"] += copies
+            judged = judge(text, label, max(row), self._recipe)
+            if judged.rejected is not None:
+                counts[f"filter: {judged.rejected}"] += copies
                 continue
             counts[f"class: {label}"] += copies
-            if self._pools[label].offer(text, confidence, copies):
-                candidates.append((label, text, confidence, copies))
+            if self._pools[label].offer(text, judged.confidence, copies, judged.grade):
+                candidates.append((label, text, judged.confidence, copies, judged.grade))
         return Partial(dict(counts), candidates, block.position)
-
-    def _judge(self, text: str, label: str, confidence: float) -> tuple[float, str | None]:
-        """The lower confidence of scorer and word list, and the name of a filter that rejects."""
-        recipe = self._recipe
-        if confidence < recipe.min_confidence:
-            return confidence, "confidence"
-        wording = Wording(text)
-        if MIXED in recipe.filters and wording.contradicts(label):
-            return confidence, MIXED
-        if WEAK in recipe.filters:
-            confidence = min(confidence, round(wording.confidence(label), _DECIMALS))
-            if confidence < recipe.min_confidence:
-                return confidence, WEAK
-        return confidence, None
 
     def _scores(self, texts: list[str]) -> Sequence[list[float]]:
         """Class probabilities of texts, from the store if it has them."""
@@ -109,7 +94,7 @@ class Worker:
             return list(known.values())
         scores = self._instrument.expression.predict(texts)
         check_scores(scores, texts, self._instrument.name)
-        rows = [[round(float(value), _DECIMALS) for value in row] for row in scores]
+        rows = [[round(float(value), DECIMALS) for value in row] for row in scores]
         if self._stored:
             self._stored.append(dict(zip(keys, rows, strict=True)), name)
         return rows

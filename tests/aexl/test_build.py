@@ -44,8 +44,17 @@ class SureOfToday(fake.FakeExpression):
     def predict(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Class probabilities (n, 3)."""
         rows = super().predict(texts)
-        best = np.where(["today" in text for text in texts], 0.9, 0.7)[:, None]
+        best = np.where(["today" in text for text in texts], 0.9, 0.65)[:, None]
         return np.where(rows == rows.max(axis=1, keepdims=True), best, (1 - best) / 2)
+
+
+class SureOfMoods(fake.FakeExpression):
+    """Nearly sure of every class."""
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Class probabilities (n, 3)."""
+        rows = super().predict(texts)
+        return np.where(rows == rows.max(axis=1, keepdims=True), 0.9, 0.05)
 
 
 def make(source: Path, output: Path, **settings: Any) -> bytes:
@@ -213,7 +222,8 @@ def test_the_unsure_are_used_last(tmp_path: Path) -> None:
     assert unsure[1] > 6
     source.write_text("\n".join(lines[:180]), encoding="utf-8")
     recipe = dataclasses.replace(fake.RECIPE, top=200)
-    report = build([source], tmp_path / "out.jsonl", recipe=recipe, instrument=instrument)
+    report = build([source], tmp_path / "out.jsonl", recipe=recipe, instrument=instrument,
+                   store=None)  # fmt: skip
     chosen = load_dataset(tmp_path / "out.jsonl").samples
     expected = sum(
         "soon" in f"{s.positive} {s.neutral} {s.negative}"
@@ -222,8 +232,58 @@ def test_the_unsure_are_used_last(tmp_path: Path) -> None:
         for s in chosen
     )
     assert expected > 0
-    [warning] = [text for text in report.warnings if "unsure" in text]
+    [warning] = [text for text in report.warnings if "used last" in text]
     assert warning.startswith(f"{expected} of the 16 samples")
+    assert "with one of which scorer or word list is unsure" in warning
+
+
+def test_what_does_not_stand_alone_fills_up(tmp_path: Path) -> None:
+    """Sentences of a mood that go on with an earlier one come after all that stand alone."""
+    lines = [text.replace(".", " on Monday.") for text in fake.sentences(400)]
+    alone, others = lines[:200], lines[200:]
+    dependent = [text.replace("A glad", "Then the glad").replace("An awful", "Also, the awful")
+                 for text in others]  # fmt: skip
+    source = tmp_path / "text.txt"
+    instrument = Instrument("fake", SureOfMoods(), fake.FakeSemantic())
+    recipe = dataclasses.replace(fake.RECIPE, top=200, samples=12)
+    used = []
+    for left in (alone, [text for n, text in enumerate(alone) if n < 15 or "The" in text]):
+        source.write_text("\n".join([*left, *dependent]), encoding="utf-8")
+        report = build([source], tmp_path / "o.jsonl", recipe=recipe, instrument=instrument,
+                       store=None)  # fmt: skip
+        samples = load_dataset(tmp_path / "o.jsonl").samples
+        moods = [(s.positive, s.negative) for s in samples]
+        used.append(sum(a.startswith("Then") or b.startswith("Also") for a, b in moods))
+        warned = [text for text in report.warnings if "goes on with an earlier sentence" in text]
+        assert len(warned) == (used[-1] > 0)
+    assert used[0] == 0
+    assert used[1] >= 7
+
+
+def test_controls_come_last_from_what_does_not_stand_alone(tmp_path: Path) -> None:
+    """As long as other sentences stop alike."""
+    lines = [text.replace(".", " today on Monday.") for text in fake.sentences(300)]
+    pointing = [text.replace(" today", " today with them") for text in lines[::6]]
+    lines[::6] = pointing
+    source = tmp_path / "text.txt"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    instrument = Instrument("fake", SureOfToday(), fake.FakeSemantic())
+    recipe = dataclasses.replace(fake.RECIPE, top=200, samples=8)
+    make(source, tmp_path / "out.jsonl", recipe=recipe, instrument=instrument)
+    samples = load_dataset(tmp_path / "out.jsonl").samples
+    assert not any(text.startswith(f"{s.control} ") for s in samples for text in pointing)
+
+
+def test_controls_are_paired_with_what_is_unlike_them(tmp_path: Path) -> None:
+    """With the filter "unsure"; without it, the limit alone holds."""
+    source = fake.write(tmp_path / "text.txt")
+    largest = []
+    for filters in (FILTERS, FILTERS[:-1]):
+        recipe = dataclasses.replace(fake.RECIPE, filters=filters)
+        report = build([source], tmp_path / "out.jsonl", recipe=recipe, store=None,
+                       instrument=fake.instrument())  # fmt: skip
+        largest.append(max(entry["largest"] for entry in report.similarity.values()))
+    assert largest[0] < 0.2 < largest[1] <= fake.RECIPE.max_similarity
 
 
 def test_all_neutral_sentences_that_give_controls_are_not_taken_for_them(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 import random
 import time
 from collections import Counter
+from collections.abc import Sequence
 from itertools import permutations
 
 import numpy as np
@@ -13,11 +14,12 @@ import pytest
 from scipy.stats import chisquare
 
 from exleak.aexl import Recipe
-from exleak.aexl.balance import balanced
+from exleak.aexl.balance import Triple, balanced
 from exleak.aexl.duplicates import distinct
-from exleak.aexl.filters import rejected_by
+from exleak.aexl.filters import FILTERS, UNSURE, rejected_by
+from exleak.aexl.judging import Grade, judge
 from exleak.aexl.moods import Wording
-from exleak.aexl.pairing import match
+from exleak.aexl.pairing import Unrelated, match
 from exleak.aexl.pool import Candidate, Pool
 from exleak.aexl.sampling import weighted_sample
 from exleak.aexl.sources import Block
@@ -25,6 +27,8 @@ from exleak.aexl.truncation import control_phrase
 from exleak.aexl.worker import Worker, split
 from tests.aexl import fake
 
+#: Nothing is kept for the end: what does not stand alone is rejected.
+STRICT = Recipe(filters=tuple(name for name in FILTERS if name != UNSURE))
 WEIGHTS = (0.9, 0.75, 0.6, 0.45, 0.3, 0.15)
 
 
@@ -94,7 +98,107 @@ WEIGHTS = (0.9, 0.75, 0.6, 0.45, 0.3, 0.15)
 )
 def test_a_filter_rejects_what_it_is_named_after(text: str, name: str | None) -> None:
     """The first filter that rejects a sentence names the reason."""
+    assert rejected_by(text, STRICT) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("It was a very long way to the station.", None),
+        ("There's a hole in the roof of the house.", None),
+        ("Also, the kitchen was painted last year.", None),
+        ("And then we took the key to the hall.", None),
+        ("The town was empty - as always!!", None),
+        ("None of us will come here again.", None),
+        ("The town (and the lake) was empty.", "statement"),
+        ("The whole village loves them.", None),
+        ("They very rarely in the town.", "statement"),
+        ("Also a quiet place for a walk with the dog.", "statement"),
+        ("But where was the key to the hall?", "statement"),
+        ("The key: it was taken to the hall.", "statement"),
+        ("One of the best soups we've ever had in town.", "context"),
+        ("A very satisfied new customer of the shop!", "context"),
+        ("Then, last week, we had the best soup in town.", None),
+    ],
+)
+def test_what_is_kept_for_the_end_is_a_complete_sentence(text: str, name: str | None) -> None:
+    """It may go on with an earlier sentence, but is no question, heading or part of one."""
     assert rejected_by(text, Recipe()) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "probability", "found"),
+    [
+        ("The room was wonderful.", "positive", 0.86, Grade.SURE),
+        ("The room was wonderful.", "positive", 0.8, Grade.UNSURE),
+        ("The room was wonderful.", "positive", 0.5, "confidence"),
+        ("I think the room was wonderful.", "positive", 0.9, Grade.UNSURE),
+        ("The room was terrible and the clerk a bit rude.", "negative", 0.9, Grade.UNSURE),
+        ("The room was terrible and damaged.", "negative", 0.9, Grade.UNSURE),
+        ("Then they gave us a terrible room.", "negative", 0.9, Grade.DEPENDENT),
+        ("I think they gave us a terrible room.", "negative", 0.9, Grade.UNSURE),
+        ("Then they gave us a terrible room.", "negative", 0.8, "statement"),
+        ("The whole village hates them.", "negative", 0.9, Grade.DEPENDENT),
+        ("The whole village hates them.", "negative", 0.8, "context"),
+        ("It was a rude clerk.", "negative", 0.9, Grade.UNSURE),
+        ("They were rude and the room was damaged.", "negative", 0.9, "statement"),
+        ("The king died in a war.", "negative", 0.92, "weak mood"),
+        ("We shall not come to this town again.", "negative", 0.86, Grade.SURE),
+        ("None of us will go there again.", "negative", 0.86, Grade.DEPENDENT),
+        ("The clerk gave us the key again.", "positive", 0.92, Grade.WORDLESS),
+        ("The clerk gave us the key again.", "negative", 0.88, "weak mood"),
+        ("The soup is full of sand and water.", "negative", 0.92, Grade.WORDLESS),
+        ("The soup is full of sand and water.", "negative", 0.88, "weak mood"),
+        ("The soup of Anna is full of sand.", "negative", 0.92, "weak mood"),
+        ("My soup at Anna's is full of sand.", "negative", 0.92, Grade.WORDLESS),
+        ("Then the soup was full of sand and water.", "negative", 0.92, "weak mood"),
+        ("The clerk was slightly rude to us.", "negative", 0.92, "weak mood"),
+        ("I think the soup is full of sand.", "negative", 0.92, "weak mood"),
+        ("The room has a new table.", "neutral", 0.75, Grade.SURE),
+        ("The room has a new table.", "neutral", 0.7, Grade.UNSURE),
+        ("The room has the table.", "neutral", 0.9, Grade.VAGUE),
+        ("The room has a damaged table.", "neutral", 0.9, Grade.VAGUE),
+        ("The room needs a new table.", "neutral", 0.9, Grade.VAGUE),
+        ("The room already has a new table.", "neutral", 0.9, Grade.VAGUE),
+        ("The room was used for a funeral.", "neutral", 0.9, Grade.VAGUE),
+        ("Then they gave us a new table.", "neutral", 0.9, Grade.DEPENDENT),
+        ("The room has a table for them.", "neutral", 0.7, "context"),
+        ("Then they gave us the table.", "neutral", 0.9, "statement"),
+        ("The room has a new table!", "neutral", 0.9, "weak mood"),
+    ],
+)
+def test_sentences_with_a_fault_are_graded(
+    text: str, label: str, probability: float, found: Grade | str
+) -> None:
+    """One fault keeps a sentence for the end, two reject it."""
+    judged = judge(text, label, probability, Recipe())
+    assert (judged.rejected or judged.grade) == found
+
+
+def test_only_a_complaint_is_a_refusal() -> None:
+    """A wish for more is no refusal: it speaks for a negative label alone."""
+    recipe = Recipe(filters=("weak mood", "unsure"))
+    text = "We could not wait to come to this town again."
+    assert judge(text, "positive", 0.88, recipe).rejected == "weak mood"
+    assert judge(text, "negative", 0.88, recipe).rejected is None
+
+
+def test_a_grade_is_ranked_by_the_view_that_counts() -> None:
+    """By the weaker view where both are sure, by the scorer where the word list is not."""
+    text, words = "The room was terrible.", round(Wording("The room was terrible.").confidence(
+        "negative"), 6)  # fmt: skip
+    assert judge(text, "negative", 0.91, Recipe()).confidence == words < 0.91
+    assert judge(text, "negative", 0.84, Recipe()).confidence == 0.84 < words
+    text = "The soup is full of sand and water."
+    assert judge(text, "negative", 0.91, Recipe()).confidence == 0.91
+
+
+def test_without_the_filter_nothing_is_kept_for_the_end() -> None:
+    """Every sentence that passes is of the first grade, whatever the scorer's confidence."""
+    for text, label in (("The room was wonderful.", "positive"), ("The room was.", "neutral")):
+        judged = judge(text, label, 0.6, STRICT)
+        assert (judged.grade, judged.rejected) == (Grade.SURE, None)
+    assert judge("We shall never come again.", "negative", 0.95, STRICT).rejected == "weak mood"
 
 
 def test_a_filter_that_is_not_asked_for_rejects_nothing() -> None:
@@ -138,6 +242,7 @@ def test_words_that_speak_against_a_label_are_seen(
         ("The room has a new table.", "neutral", True),
         ("The room has a new table!", "neutral", False),
         ("The room has a NEW TABLE.", "neutral", False),
+        ("The room has THE table.", "neutral", False),
         ("The friendly clerk has a lovely table.", "neutral", False),
     ],
 )
@@ -150,11 +255,11 @@ def test_the_lower_of_two_confidences_counts() -> None:
     """A sentence is ranked by the weaker view, and dropped by the filter that is named."""
     texts = ("A glad house was in the lot.", "The king was in a rage and the queen was glad.",
              "The gladiator was in the hall.")  # fmt: skip
-    worker = Worker(Recipe(), fake.instrument(), None)
+    worker = Worker(STRICT, fake.instrument(), None)
     partial = worker.work(Block(texts))
     assert partial.counts["class: positive"] == 1
-    [(label, text, confidence, _)] = partial.candidates
-    assert (label, text) == ("positive", texts[0])
+    [(label, text, confidence, _, grade)] = partial.candidates
+    assert (label, text, grade) == ("positive", texts[0], Grade.SURE)
     assert confidence == min(
         round(Wording(text).confidence("positive"), 6),
         round(float(fake.FakeExpression().predict([text]).max()), 6),
@@ -171,24 +276,25 @@ def test_records_are_split_into_sentences() -> None:
 
 def test_the_pool_keeps_the_best_whatever_the_order() -> None:
     """Top-m of a stream, with ties and copies, is the top-m of the sorted whole."""
-    offers = [(f"t{i % 300}", round(fake.number(f"t{i % 300}"), 2)) for i in range(900)]
+    names = [f"t{number % 300}" for number in range(900)]
+    offers = [(name, round(fake.number(name), 2), Grade(len(name) % 2)) for name in names]
     contents = set()
     for seed in range(5):
         random.Random(seed).shuffle(offers)
         pool = Pool(40)
-        for text, confidence in offers:
-            pool.offer(text, confidence)
+        for text, confidence, grade in offers:
+            pool.offer(text, confidence, grade=grade)
         contents.add((tuple(pool.best()), pool.duplicates))
     assert len(contents) == 1
     best, duplicates = contents.pop()
-    ranked = sorted({confidence for _, confidence in offers}, reverse=True)
-    assert min(candidate.confidence for candidate in best) >= ranked[40]
+    ranked = sorted({(grade, confidence) for _, confidence, grade in offers}, reverse=True)
+    assert min((one.grade, one.confidence) for one in best) >= ranked[40]
     assert duplicates == 80
 
 
 def test_sampling_frequencies_match_the_weights() -> None:
     """Over 2,000 seeds the ordered pairs drawn have the probabilities of drawing in turn."""
-    candidates = [Candidate(weight, 0, f"s{i}") for i, weight in enumerate(WEIGHTS)]
+    candidates = [Candidate(Grade.SURE, weight, 0, f"s{i}") for i, weight in enumerate(WEIGHTS)]
     drawn = Counter(
         tuple(c.text for c in weighted_sample(candidates, 2, seed, "x")) for seed in range(2000)
     )
@@ -249,7 +355,9 @@ def test_near_duplicates_fall_to_the_better_sentence() -> None:
     """By common words; the kept ones are the best."""
     texts = [" ".join(fake.word(i, place) for place in range(8)) for i in range(30)]
     worse = [text.rsplit(" ", 1)[0] + f" {fake.word(99, i)}" for i, text in enumerate(texts)]
-    pool = sorted((Candidate(0.9 - 0.2 * (i >= 30), i, t) for i, t in enumerate(texts + worse)),
+    weights = [0.9] * 30 + [0.7] * 30
+    rows = enumerate(zip(weights, texts + worse, strict=True))
+    pool = sorted((Candidate(Grade.SURE, weight, i, text) for i, (weight, text) in rows),
                   reverse=True)  # fmt: skip
     recipe = Recipe(top=40, sampled=20, samples=10)
     kept, dropped = distinct(pool, recipe, fake.FakeSemantic().embed)
@@ -259,7 +367,7 @@ def test_near_duplicates_fall_to_the_better_sentence() -> None:
 
 def test_paraphrases_fall_to_the_better_sentence() -> None:
     """By meaning, across batches of embeddings."""
-    pool = [Candidate(1 - i / 1000, 0, f"{fake.word(i, 0)} {i}") for i in range(600)]
+    pool = [Candidate(Grade.SURE, 1 - i / 1000, 0, f"{fake.word(i, 0)} {i}") for i in range(600)]
     group = {candidate.text: i % 300 for i, candidate in enumerate(pool)}
 
     def embed(texts: object) -> np.ndarray:
@@ -291,3 +399,24 @@ def test_pairs_are_moved_to_make_room() -> None:
     pairs = match(3, 3, lambda triple, control: (triple, control) in allowed, 3)
     assert pairs == [(0, 1), (1, 0), (2, 2)]
     assert match(3, 1, lambda triple, control: triple > 0, 1) == [(1, 0)]
+
+
+def test_controls_are_as_unlike_the_sentences_as_possible() -> None:
+    """The same triples get other controls: no pair is much alike, and no topic is shared."""
+    triples = [Triple(f"n{i} rain", f"u{i} snow", f"p{i} wind") for i in range(3)]
+    controls = ["A lamp is", "A wind was", "A boat is", "A tree has"]
+    alike = np.array([[0.3, 0.0, 0.1, 0.3], [0.0, 0.0, 0.2, 0.3], [0.1, 0.0, 0.3, 0.3]])
+    angles = {text: index for index, triple in enumerate(triples) for text in triple.texts}
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        """Columns of similarities for controls, unit axes for sentences."""
+        return np.array(
+            [np.eye(3)[angles[t]] if t in angles else alike[:, controls.index(t)] for t in texts]
+        )
+
+    unrelated = Unrelated(triples, controls, embed, 0.35)
+    found = unrelated.least_similar([(0, 0), (1, 2), (2, 3)])
+    assert found == [(0, 2), (1, 0), (2, 3)]
+    assert unrelated.least_similar([(0, 0), (1, 2)]) == [(0, 2), (1, 0)]
+    off = Unrelated(triples, controls, embed, 1)
+    assert off.least_similar([(0, 0), (1, 2)]) == [(0, 0), (1, 2)]
