@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _STEM = 5
 #: Decimals of a similarity, so that machines which differ in the last bits agree.
 _DECIMALS = 6
+#: What a step of closeness costs: as much as a similarity of .15.
+_COST = 0.0225
 
 
 def stems(text: str) -> frozenset[str]:
@@ -57,14 +59,18 @@ class Unrelated:
             return False
         return float((self._triples[triple] @ self._controls[control]).max()) <= self._limit
 
-    def least_similar(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Pair the same triples with controls that are as unlike them as possible.
+    def best(
+        self, pairs: Sequence[tuple[int, int]], closeness: Sequence[int]
+    ) -> list[tuple[int, int]]:
+        """Pair the same triples with controls that are open, and as unlike them as possible.
 
-        Of all allowed pairings it takes the one with the smallest sum of squared similarities
-        (``scipy.optimize.linear_sum_assignment``), so that no single pair is much alike.
+        Of all allowed pairings it takes the one with the smallest sum of squared similarities and
+        of a cost for controls that leave little open (``scipy.optimize.linear_sum_assignment``),
+        so that no single pair is much alike.
 
         Args:
             pairs: Allowed pairs of a triple and its control.
+            closeness: How little each control leaves open (`truncation.closeness`).
 
         Returns:
             Allowed pairs of the same triples, sorted by triple.
@@ -76,11 +82,11 @@ class Unrelated:
             return list(pairs)
         chosen = [triple for triple, _ in pairs]
         closest = np.max(self._triples[chosen] @ self._controls.T, axis=1)
-        cost = closest.clip(min=0).round(_DECIMALS) ** 2
+        cost = closest.clip(min=0).round(_DECIMALS) ** 2 + _COST * np.array(closeness)
         for row, triple in enumerate(chosen):
             for control in range(len(self._controls)):
                 if not self(triple, control):
-                    cost[row, control] = len(chosen)
+                    cost[row, control] = 3 * len(chosen)
         rows, columns = linear_sum_assignment(cost)
         return sorted((chosen[row], int(column)) for row, column in zip(rows, columns, strict=True))
 

@@ -15,7 +15,7 @@ from exleak.aexl.judging import Grade
 from exleak.aexl.moods import Wording
 from exleak.aexl.pairing import Unrelated, match
 from exleak.aexl.sampling import weighted_sample
-from exleak.aexl.truncation import control_phrase, is_closed
+from exleak.aexl.truncation import CLOSED, closeness, control_phrase
 from exleak.errors import DatasetError
 from exleak.records import CLASSES, Sample
 
@@ -30,7 +30,6 @@ _PLAIN = 0.75
 #: What is said of samples with a sentence of a lower grade.
 _FAULTS = {
     Grade.DEPENDENT: "with one that goes on with an earlier sentence",
-    Grade.WORDLESS: "with one whose mood only the scorer finds",
     Grade.UNSURE: "with one of which scorer or word list is unsure",
     Grade.VAGUE: "with a neutral one that names nothing new, or wishes or advises",
 }
@@ -71,7 +70,7 @@ def select(
             "more text, fewer --samples, or a larger --max-similarity"
         )
     if UNSURE in recipe.filters:
-        pairs = unrelated.least_similar(pairs)
+        pairs = unrelated.best(pairs, [closeness(control) for control in controls])
     chosen = [(triples[triple], controls[control]) for triple, control in pairs]
     if warning := _unsure(chosen, grades):
         report.warnings.append(warning)
@@ -120,11 +119,15 @@ def _sample(
 
 
 def _injected(label: str, drawn: Sequence[Candidate], recipe: Recipe) -> list[Candidate]:
-    """The sentences to inject: the sure ones in the order drawn, then the others, best first."""
+    """The sentences to inject: the sure ones in the order drawn, then the others, best first.
+
+    All neutral ones best first: the less a scorer is sure of those, the more of them have a mood.
+    """
     size = recipe.sampled // 2 if label == "neutral" else recipe.sampled
-    sure = [candidate for candidate in drawn if candidate.grade == Grade.SURE]
-    others = sorted((one for one in drawn if one.grade < Grade.SURE), reverse=True)
-    return [*sure, *others][:size]
+    in_order = label != "neutral" or UNSURE not in recipe.filters
+    first = Grade.SURE if in_order else Grade.SURE + 1
+    others = sorted((one for one in drawn if one.grade < first), reverse=True)
+    return [*(one for one in drawn if one.grade >= first), *others][:size]
 
 
 def _divided(drawn: Sequence[Candidate], recipe: Recipe) -> tuple[list[str], Sequence[Candidate]]:
@@ -139,13 +142,15 @@ def _divided(drawn: Sequence[Candidate], recipe: Recipe) -> tuple[list[str], Seq
     # As many as there are samples are left to inject.
     half = min(recipe.sampled // 2, len(drawn) - recipe.samples)
     phrases = {candidate: control_phrase(candidate.text, recipe) for candidate in drawn}
-    giving = [candidate for candidate, phrase in phrases.items() if phrase is not None]
-    giving.sort(
-        key=lambda one: (is_closed(phrases[one] or ""), one.grade == Grade.DEPENDENT, one.grade)
-    )
-    taken = {candidate.text for candidate in giving[:half]}
+    closed = {one: closeness(phrase) for one, phrase in phrases.items() if phrase is not None}
+    if UNSURE not in recipe.filters:
+        closed = {one: value // CLOSED for one, value in closed.items()}
+    giving = sorted(closed, key=lambda one: (closed[one], one.grade == Grade.DEPENDENT, one.grade))[
+        :half
+    ]
+    taken = {candidate.text for candidate in giving}
     left = [candidate for candidate in drawn if candidate.text not in taken]
-    return [candidate.text for candidate in giving[:half]], left
+    return [candidate.text for candidate in giving], left
 
 
 def _controls(

@@ -26,6 +26,8 @@ _OPEN = (
     "around a an the his her their our my",
 )
 _RANK = {word: rank for rank, words in enumerate(_OPEN) for word in words.split()}
+#: The last value of `closeness`.
+CLOSED = 2
 #: Words that join two clauses, after a verb.
 _JOINS = word_set("because when while and so")
 #: Words that must stand before a "that" which begins a clause.
@@ -75,9 +77,18 @@ def control_phrase(sentence: str, recipe: Recipe) -> str | None:
     return None
 
 
-def is_closed(phrase: str) -> bool:
-    """Whether a natural control phrase stops where a thing or place must follow, not a mood."""
-    return _RANK[phrase.split()[-1]] == len(_OPEN) - 1
+def closeness(phrase: str) -> int:
+    """How little a control phrase leaves open.
+
+    >>> closeness("The food was"), closeness("I came in and"), closeness("I had a")
+    (0, 1, 2)
+
+    Returns:
+        0 where any mood can follow, 1 in the middle of a story, ``CLOSED`` where a thing or place
+        must follow.
+    """
+    last = phrase.split()[-1]
+    return CLOSED if _RANK.get(last) == len(_OPEN) - 1 else int(last in _JOINS)
 
 
 def _leaves_open(words: list[str]) -> bool:

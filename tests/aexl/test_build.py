@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,21 @@ def test_controls_that_any_mood_can_follow_come_first(tmp_path: Path) -> None:
     assert {control.split()[-1] for control in controls} == {"was"}
 
 
+def test_controls_in_the_middle_of_a_story_come_later(tmp_path: Path) -> None:
+    """Those behind a "be" are all used where they are too few, and alone where they are not."""
+    source = tmp_path / "text.txt"
+    recipe = dataclasses.replace(fake.RECIPE, top=200, sampled=90)
+    moods = [text for i, text in enumerate(fake.sentences(600)) if i % 3]
+    neutral = fake.sentences(600)[::3]
+    for kept, endings in ((12, {"was": 12, "and": 4}), (60, {"was": 16})):
+        stories = [text.replace(" was ", f" {fake.word(i, 20)}ed and slept ")
+                   for i, text in enumerate(neutral[kept:])]  # fmt: skip
+        source.write_text("\n".join([*neutral[:kept], *stories, *moods]))
+        make(source, tmp_path / "out.jsonl", recipe=recipe)
+        controls = [sample.control for sample in load_dataset(tmp_path / "out.jsonl").samples]
+        assert Counter(control.split()[-1] for control in controls) == endings
+
+
 def test_the_unsure_are_used_last(tmp_path: Path) -> None:
     """What the scorer is not sure of, and neutral sentences with a wish or without a name."""
     lines = [
@@ -235,6 +251,20 @@ def test_the_unsure_are_used_last(tmp_path: Path) -> None:
     [warning] = [text for text in report.warnings if "used last" in text]
     assert warning.startswith(f"{expected} of the 16 samples")
     assert "with one of which scorer or word list is unsure" in warning
+
+
+def test_the_surest_neutral_sentences_are_used_first(tmp_path: Path) -> None:
+    """Of those that are sure; with the filter "unsure"."""
+    lines = [text.replace(".", " on Monday.") for text in fake.sentences(450)]
+    source = tmp_path / "text.txt"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    lowest = []
+    for filters in (FILTERS, FILTERS[:-1]):
+        recipe = dataclasses.replace(fake.RECIPE, top=200, samples=8, filters=filters)
+        make(source, tmp_path / "out.jsonl", recipe=recipe)
+        chosen = [sample.neutral for sample in load_dataset(tmp_path / "out.jsonl").samples]
+        lowest.append(fake.FakeExpression().predict(chosen).max(axis=1).min())
+    assert lowest[0] > 0.85 > lowest[1]
 
 
 def test_what_does_not_stand_alone_fills_up(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from exleak import load_dataset, load_instrument
 from exleak.aexl.pairing import stems
-from exleak.aexl.truncation import is_closed
+from exleak.aexl.truncation import CLOSED, closeness
 from exleak.cli import main
 from exleak.datasets import dataset_path
 from exleak.datasets.stats import load_tokenizer
@@ -56,7 +56,7 @@ def test_the_command_fills_a_dataset(rebuilt: Path) -> None:
     """Enough plain statements, and nearly enough controls that any mood can follow."""
     samples = load_dataset(rebuilt).samples
     assert len(samples) == 200
-    assert sum(is_closed(sample.control) for sample in samples) <= 40
+    assert sum(closeness(sample.control) == CLOSED for sample in samples) <= 40
 
 
 def test_the_command_reproduces_it(rebuilt: Path) -> None:

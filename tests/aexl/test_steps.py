@@ -143,17 +143,11 @@ def test_what_is_kept_for_the_end_is_a_complete_sentence(text: str, name: str | 
         ("It was a rude clerk.", "negative", 0.9, Grade.UNSURE),
         ("They were rude and the room was damaged.", "negative", 0.9, "statement"),
         ("The king died in a war.", "negative", 0.92, "weak mood"),
+        ("The soup is full of sand and water.", "negative", 0.92, "weak mood"),
+        ("The clerk gave us the key again.", "negative", 0.92, "weak mood"),
+        ("The clerk was not very helpful, and awful.", "negative", 0.9, Grade.UNSURE),
         ("We shall not come to this town again.", "negative", 0.86, Grade.SURE),
         ("None of us will go there again.", "negative", 0.86, Grade.DEPENDENT),
-        ("The clerk gave us the key again.", "positive", 0.92, Grade.WORDLESS),
-        ("The clerk gave us the key again.", "negative", 0.88, "weak mood"),
-        ("The soup is full of sand and water.", "negative", 0.92, Grade.WORDLESS),
-        ("The soup is full of sand and water.", "negative", 0.88, "weak mood"),
-        ("The soup of Anna is full of sand.", "negative", 0.92, "weak mood"),
-        ("My soup at Anna's is full of sand.", "negative", 0.92, Grade.WORDLESS),
-        ("Then the soup was full of sand and water.", "negative", 0.92, "weak mood"),
-        ("The clerk was slightly rude to us.", "negative", 0.92, "weak mood"),
-        ("I think the soup is full of sand.", "negative", 0.92, "weak mood"),
         ("The room has a new table.", "neutral", 0.75, Grade.SURE),
         ("The room has a new table.", "neutral", 0.7, Grade.UNSURE),
         ("The room has the table.", "neutral", 0.9, Grade.VAGUE),
@@ -161,6 +155,7 @@ def test_what_is_kept_for_the_end_is_a_complete_sentence(text: str, name: str | 
         ("The room needs a new table.", "neutral", 0.9, Grade.VAGUE),
         ("The room already has a new table.", "neutral", 0.9, Grade.VAGUE),
         ("The room was used for a funeral.", "neutral", 0.9, Grade.VAGUE),
+        ("The fox was captured in a wood.", "neutral", 0.9, Grade.VAGUE),
         ("Then they gave us a new table.", "neutral", 0.9, Grade.DEPENDENT),
         ("The room has a table for them.", "neutral", 0.7, "context"),
         ("Then they gave us the table.", "neutral", 0.9, "statement"),
@@ -189,8 +184,6 @@ def test_a_grade_is_ranked_by_the_view_that_counts() -> None:
         "negative"), 6)  # fmt: skip
     assert judge(text, "negative", 0.91, Recipe()).confidence == words < 0.91
     assert judge(text, "negative", 0.84, Recipe()).confidence == 0.84 < words
-    text = "The soup is full of sand and water."
-    assert judge(text, "negative", 0.91, Recipe()).confidence == 0.91
 
 
 def test_without_the_filter_nothing_is_kept_for_the_end() -> None:
@@ -401,7 +394,7 @@ def test_pairs_are_moved_to_make_room() -> None:
     assert match(3, 1, lambda triple, control: triple > 0, 1) == [(1, 0)]
 
 
-def test_controls_are_as_unlike_the_sentences_as_possible() -> None:
+def test_controls_are_open_and_as_unlike_the_sentences_as_possible() -> None:
     """The same triples get other controls: no pair is much alike, and no topic is shared."""
     triples = [Triple(f"n{i} rain", f"u{i} snow", f"p{i} wind") for i in range(3)]
     controls = ["A lamp is", "A wind was", "A boat is", "A tree has"]
@@ -415,8 +408,10 @@ def test_controls_are_as_unlike_the_sentences_as_possible() -> None:
         )
 
     unrelated = Unrelated(triples, controls, embed, 0.35)
-    found = unrelated.least_similar([(0, 0), (1, 2), (2, 3)])
+    found = unrelated.best([(0, 0), (1, 2), (2, 3)], [0, 0, 0, 0])
     assert found == [(0, 2), (1, 0), (2, 3)]
-    assert unrelated.least_similar([(0, 0), (1, 2)]) == [(0, 2), (1, 0)]
+    assert unrelated.best([(0, 0), (1, 2)], [0, 0, 0, 0]) == [(0, 2), (1, 0)]
+    assert unrelated.best([(1, 2)], [1, 0, 0, 0]) == [(1, 0)]
+    assert unrelated.best([(1, 2)], [2, 0, 0, 0]) == [(1, 2)]
     off = Unrelated(triples, controls, embed, 1)
-    assert off.least_similar([(0, 0), (1, 2)]) == [(0, 0), (1, 2)]
+    assert off.best([(0, 0), (1, 2)], [0, 0, 0, 0]) == [(0, 0), (1, 2)]
