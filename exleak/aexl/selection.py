@@ -58,9 +58,7 @@ def select(
     for_controls, drawn["neutral"] = _divided(drawn["neutral"], recipe)
     sampled = {label: _injected(label, some, recipe) for label, some in drawn.items()}
     controls = _controls(for_controls, recipe, instrument, report)
-    grades = {candidate.text: candidate.grade for some in sampled.values() for candidate in some}
-    texts = {label: [candidate.text for candidate in some] for label, some in sampled.items()}
-    triples = _triples(texts, grades, recipe, report)
+    triples = _triples(sampled, recipe, report)
     unrelated = Unrelated(triples, controls, instrument.semantic.embed, recipe.max_similarity)
     pairs = match(len(triples), len(controls), unrelated, recipe.samples)
     if len(pairs) < recipe.samples:
@@ -72,6 +70,7 @@ def select(
     if UNSURE in recipe.filters:
         pairs = unrelated.best(pairs, [closeness(control) for control in controls])
     chosen = [(triples[triple], controls[control]) for triple, control in pairs]
+    grades = {candidate.text: candidate.grade for some in sampled.values() for candidate in some}
     if warning := _unsure(chosen, grades):
         report.warnings.append(warning)
     _describe(chosen, instrument, report)
@@ -188,26 +187,29 @@ def _beginning(phrase: str) -> str:
 
 
 def _triples(
-    sampled: Mapping[str, Sequence[str]],
-    grades: Mapping[str, Grade],
-    recipe: Recipe,
-    report: Report,
+    sampled: Mapping[str, Sequence[Candidate]], recipe: Recipe, report: Report
 ) -> list[Triple]:
-    lengths = _lengths(itertools.chain.from_iterable(sampled[label] for label in CLASSES))
+    """Sets of three sentences: those of sure ones first, then by the worst of the three."""
+    texts = {label: [candidate.text for candidate in some] for label, some in sampled.items()}
+    lengths = _lengths(itertools.chain.from_iterable(texts[label] for label in CLASSES))
     for label in CLASSES:
-        mean = fmean(lengths[text] for text in sampled[label])
+        mean = fmean(lengths[text] for text in texts[label])
         report.lengths[label] = {"sampled": round(mean, 2)}
     if not recipe.balance:
-        return in_order(sampled)
+        return in_order(texts)
+    known = {candidate.text: candidate for some in sampled.values() for candidate in some}
     triples: list[Triple] = []
     for lowest in reversed(Grade):
         used = {text for triple in triples for text in triple.texts}
         left = {
-            label: [text for text in some if grades[text] >= lowest and text not in used]
-            for label, some in sampled.items()
+            label: [text for text in some if known[text].grade >= lowest and text not in used]
+            for label, some in texts.items()
         }
         exact, near = balanced(left, lengths.__getitem__)
-        triples += exact + near
+        found = exact + near
+        if lowest < Grade.SURE:
+            found.sort(key=lambda triple: min(known[text] for text in triple.texts), reverse=True)
+        triples += found
     return triples
 
 

@@ -267,6 +267,19 @@ def test_the_surest_neutral_sentences_are_used_first(tmp_path: Path) -> None:
     assert lowest[0] > 0.85 > lowest[1]
 
 
+def test_sets_with_the_least_sure_sentence_are_left_out(tmp_path: Path) -> None:
+    """Where unsure sentences must fill up, the worst of the three decides."""
+    lines = [text.replace(".", " on Monday.") for text in fake.sentences(210)]
+    source = tmp_path / "text.txt"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    recipe = dataclasses.replace(fake.RECIPE, top=200, sampled=60)
+    make(source, tmp_path / "out.jsonl", recipe=recipe)
+    chosen = load_dataset(tmp_path / "out.jsonl").samples
+    texts = [text for s in chosen for text in (s.positive, s.neutral, s.negative)]
+    scores = fake.FakeExpression().predict(texts).max(axis=1)
+    assert 0.79 < scores.min() < 0.85
+
+
 def test_what_does_not_stand_alone_fills_up(tmp_path: Path) -> None:
     """Sentences of a mood that go on with an earlier one come after all that stand alone."""
     lines = [text.replace(".", " on Monday.") for text in fake.sentences(400)]
