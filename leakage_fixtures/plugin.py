@@ -75,6 +75,10 @@ def pytest_configure(config: pytest.Config) -> None:
         if used:
             workers.pin_gpu(config)
         return
+    if used and getattr(config.option, "tx", None) and config.option.verbose >= 0:
+        from leakage_fixtures.relay import Relay
+
+        config.pluginmanager.register(Relay(config), "leakage-relay")
     workers.refuse_snapshot_update(config)
     if settings.asked(config):
         with environment.blamed(config):

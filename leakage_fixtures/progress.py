@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from exleak.progress import Done, is_told, told
 from exleak.progress_line import Line
 from leakage_fixtures.announcement import remember
+from leakage_fixtures.relay import writer
 
 if TYPE_CHECKING:
     import pytest
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 class Progress:
     """Shows how far the work within is, and the log warnings of exleak.
 
-    With ``-q``, and in a worker of pytest-xdist, which has no terminal, nothing is shown.
+    With ``-q`` nothing is shown. A worker of pytest-xdist, which has no terminal, writes to its
+    controller's as to a log.
 
     Args:
         config: The session's config.
@@ -32,7 +34,9 @@ class Progress:
         self.start = time.monotonic()
         self.generated: Done | None = None
         self.line: Line | None = None
-        if self.reporter is not None and self.reporter.verbosity >= 0:
+        if (write := writer(config)) is not None:
+            self.line = Line(label, write, width=None)
+        elif self.reporter is not None and self.reporter.verbosity >= 0:
             self.line = Line(label, self._write, **_place(self.reporter))
 
     def __enter__(self) -> Progress:
