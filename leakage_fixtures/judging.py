@@ -55,7 +55,8 @@ def _comparison(
     if not reports:
         return (
             f"there is no baseline {resolved.compare!r} yet; this run is saved as its first: "
-            f"commit {resolved.baselines}/{resolved.compare}"
+            f"commit {resolved.baselines}/{resolved.compare} on the branch that others shall be "
+            "compared with (from a pull request it would compare the change with itself)"
         )
     try:
         others = matching(reports, measurement.model, measurement.dataset, resolved.compare)

@@ -36,6 +36,7 @@ def test_a_first_run_is_saved_and_said(measure: Run, toy: pytest.Pytester) -> No
     result.stdout.fnmatch_lines(
         ["*inconclusive", "baseline saved: *0001.json (commit it*", "INCONCLUSIVE*no baseline*"]
     )
+    assert "on the branch that others shall be compared with" in lines(result)
     # The first session was a last run; a baseline that is asked for takes its place.
     result.stdout.no_fnmatch_line("*Δ last run*")
     saved = json.loads((toy.path / "leakage_baselines" / BASELINE / "0001.json").read_text())
