@@ -83,10 +83,11 @@ class Unrelated:
         chosen = [triple for triple, _ in pairs]
         closest = np.max(self._triples[chosen] @ self._controls.T, axis=1)
         cost = closest.clip(min=0).round(_DECIMALS) ** 2 + _COST * np.array(closeness)
+        forbidden = closest > self._limit
         for row, triple in enumerate(chosen):
-            for control in range(len(self._controls)):
-                if not self(triple, control):
-                    cost[row, control] = 3 * len(chosen)
+            own = self._triple_stems[triple]
+            forbidden[row] |= [not own.isdisjoint(other) for other in self._control_stems]
+        cost[forbidden] = 3 * len(chosen)
         rows, columns = linear_sum_assignment(cost)
         return sorted((chosen[row], int(column)) for row, column in zip(rows, columns, strict=True))
 

@@ -144,9 +144,8 @@ def _divided(drawn: Sequence[Candidate], recipe: Recipe) -> tuple[list[str], Seq
     closed = {one: closeness(phrase) for one, phrase in phrases.items() if phrase is not None}
     if UNSURE not in recipe.filters:
         closed = {one: value // CLOSED for one, value in closed.items()}
-    giving = sorted(closed, key=lambda one: (closed[one], one.grade == Grade.DEPENDENT, one.grade))[
-        :half
-    ]
+    giving = sorted(closed, key=lambda one: (closed[one], one.grade == Grade.DEPENDENT, one.grade))
+    giving = giving[:half]
     taken = {candidate.text for candidate in giving}
     left = [candidate for candidate in drawn if candidate.text not in taken]
     return [candidate.text for candidate in giving], left

@@ -47,8 +47,11 @@ def test_an_adapter_is_found_with_the_base_that_it_names(llama: Path, tmp_path: 
         assert again.adapter.name == str(folder)
 
 
-def test_a_base_beside_the_adapter_is_found(llama: Path, tmp_path: Path) -> None:
+def test_a_base_beside_the_adapter_is_found(
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Named by a relative path, as a folder that was copied as a whole."""
+    monkeypatch.chdir(tmp_path)  # where "../base" is nothing
     shutil.copytree(llama, tmp_path / "base")
     folder = adapter_folder(tmp_path / "lora", "../base")
     assert Path(checkpoint_of(folder).weights.name).resolve() == tmp_path / "base"

@@ -76,7 +76,15 @@ def test_a_session_shows_how_far_its_workers_are(
 ) -> None:
     """Lines of both workers, among the dots; none with -q."""
     (pytester.path / "b").symlink_to(llama)
-    pytester.makeconftest("import exleak.progress_line\nexleak.progress_line._LOG_SECONDS = 0.0")
+    pytester.makeconftest(
+        """
+        import exleak.progress_line
+
+        def pytest_configure(config):
+            if hasattr(config, "workerinput"):  # this process has other tests to run
+                exleak.progress_line._LOG_SECONDS = 0.0
+        """
+    )
     options = ("--leakage-max-rate=1", "--leakage-store=.exleak", "-n2", *["-q"] * quiet)
     models = (f"--leakage-model={path}" for path in (llama, pytester.path / "b"))
     result = measure(*models, *options)
