@@ -415,3 +415,6 @@ def test_controls_are_open_and_as_unlike_the_sentences_as_possible() -> None:
     assert unrelated.best([(1, 2)], [2, 0, 0, 0]) == [(1, 2)]
     off = Unrelated(triples, controls, embed, 1)
     assert off.best([(0, 0), (1, 2)], [0, 0, 0, 0]) == [(0, 0), (1, 2)]
+    alike = np.array([[0.06, 0, 0.05, 1], [0.05, 0, 0.0, 1], [1, 1, 1, 1]])
+    strict = Unrelated(triples, controls, embed, 0.055)
+    assert strict.best([(0, 2), (1, 0)], [0, 0, 0, 0]) == [(0, 2), (1, 0)]
