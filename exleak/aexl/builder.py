@@ -16,7 +16,7 @@ from exleak.aexl.progress import Meter, Progress
 from exleak.aexl.recipe import Recipe
 from exleak.aexl.report import LENGTH_MARGIN, Report
 from exleak.aexl.sources import CORPUS, find_parts
-from exleak.aexl.worker import Partial, make_pools
+from exleak.aexl.worker import Partial, make_pools, second_scorer
 from exleak.datasets.writing import dataset_text
 from exleak.errors import SettingsError
 from exleak.files import check_file, write_text
@@ -82,6 +82,8 @@ def build(
         instrument={"name": loaded.name, "hash": loaded.expression.hash},
         recipe=recipe.to_json(),
     )
+    if (second := second_scorer(loaded, recipe)) is not None:
+        report.instrument["second scorer"] = second.hash
     if ignored:
         report.warnings.append(f"{ignored} files of folders are of no known format and not read")
     pools = _gather(_results(job, parts, processes, engine), Meter(parts, progress), report)

@@ -2,8 +2,7 @@
 
 Where plain sentences of a mood run out, others fill a dataset up, in the order of :class:`Grade`.
 Order and limits come from 358 sentences of the web that are called negative and that one author
-read: of the sure ones .94 were plainly negative, of the dependent ones all, of the unsure ones .57,
-and of those that are rejected .19.
+read (docs/aexl.md).
 """
 
 from __future__ import annotations
@@ -17,25 +16,29 @@ from exleak.aexl.recipe import Recipe
 
 #: Decimals of a confidence, so that machines which differ in the last bits agree.
 DECIMALS = 6
-#: Probability from which the scorer is sure of a mood.
-_SURE_OF_MOOD = 0.85
-#: Confidence of the word list from which a sentence that does not stand alone is used early.
+#: Probabilities from which scorers are sure of a mood, and below which they doubt it.
+_SURE_OF_MOOD, _DOUBTED_MOOD = 0.85, 0.8
+#: Confidence of the word list from which a sentence that does not stand alone is used early, where
+#: there is no second scorer.
 _CLEAR_MOOD = 0.7
-#: Confidence of scorer and word list from which a neutral sentence is sure.
-_SURE_OF_NONE = 0.75
+#: Confidence from which a neutral sentence is sure, of one scorer and of the less sure of two.
+_SURE_OF_NONE, _BOTH_SURE_OF_NONE = 0.75, 0.7
 
 
 class Grade(enum.IntEnum):
     """How early a sentence is used; without the filter "unsure" all are ``SURE``.
 
-    ``DEPENDENT`` goes on with an earlier sentence, ``UNSURE`` is doubted by scorer or word list,
-    ``VAGUE`` is neutral and names nothing, or lets the speaker's view be heard.
+    ``DEPENDENT`` goes on with an earlier sentence, ``WORDLESS`` has a mood without a listed word
+    that two scorers are sure of, ``UNSURE`` is less sure, ``VAGUE`` is neutral and names nothing,
+    or lets the speaker's view be heard, ``DOUBTED`` has a mood that a scorer doubts.
     """
 
-    VAGUE = 0
-    UNSURE = 1
-    DEPENDENT = 2
-    SURE = 3
+    DOUBTED = 0
+    VAGUE = 1
+    UNSURE = 2
+    WORDLESS = 3
+    DEPENDENT = 4
+    SURE = 5
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ class Judgement:
     rejected: str | None = None
 
 
-def judge(text: str, label: str, probability: float, recipe: Recipe) -> Judgement:
+def judge(
+    text: str, label: str, probability: float, recipe: Recipe, second: float | None = None
+) -> Judgement:
     """Judge a sentence that passed the text filters.
 
     Args:
@@ -62,6 +67,8 @@ def judge(text: str, label: str, probability: float, recipe: Recipe) -> Judgemen
         label: Its most probable class.
         probability: The scorer's probability of that class.
         recipe: Its minimum confidence and filters are used.
+        second: The probability of that class by a second scorer, if there is one. The less sure of
+            both counts.
     """
     if probability < recipe.min_confidence:
         return Judgement(probability, rejected="confidence")
@@ -73,32 +80,39 @@ def judge(text: str, label: str, probability: float, recipe: Recipe) -> Judgemen
         weak = WEAK if words < recipe.min_confidence else None
         return Judgement(min(probability, words), rejected=weak)
     if label == "neutral":
-        return _neutral(wording, min(probability, words), recipe)
+        return _neutral(wording, min(probability, words), recipe, second)
     if label == "negative" and wording.refuses:
         words = max(words, _CLEAR_MOOD)
-    return _mood(wording, probability, words, recipe)
+    return _mood(wording, probability, words, recipe, second)
 
 
-def _neutral(wording: Wording, lower: float, recipe: Recipe) -> Judgement:
+def _neutral(wording: Wording, lower: float, recipe: Recipe, second: float | None) -> Judgement:
     """One that takes no side and names something; if sure, it may go on with another."""
     if lower < recipe.min_confidence:
         return Judgement(lower, rejected=WEAK)
+    limit = _SURE_OF_NONE if second is None else _BOTH_SURE_OF_NONE
+    lower = lower if second is None else min(lower, second)
     depends = depends_on(wording.sentence, recipe)
     if wording.reports or not is_plain(wording.sentence):
         return Judgement(lower, Grade.VAGUE, depends)
-    if lower < _SURE_OF_NONE:
+    if lower < limit:
         return Judgement(lower, Grade.UNSURE, depends)
     return Judgement(lower, Grade.SURE if depends is None else Grade.DEPENDENT)
 
 
-def _mood(wording: Wording, probability: float, words: float, recipe: Recipe) -> Judgement:
-    """One with words of its mood; if sure, it may go on with another."""
+def _mood(
+    wording: Wording, probability: float, words: float, recipe: Recipe, second: float | None
+) -> Judgement:
+    """One with words of its mood; if sure, it may go on with another, or have no such words."""
     depends = depends_on(wording.sentence, recipe)
-    if words < recipe.min_confidence:
-        return Judgement(probability, rejected=WEAK)
+    probability = probability if second is None else min(probability, second)
     sure = probability >= _SURE_OF_MOOD
     plain = sure and not (wording.reports or wording.hedges)
-    if plain and (depends is None or words >= _CLEAR_MOOD):
+    if words < recipe.min_confidence:
+        agreed = plain and second is not None
+        return Judgement(probability, Grade.WORDLESS, None if agreed else WEAK)
+    if plain and (depends is None or second is not None or words >= _CLEAR_MOOD):
         grade = Grade.SURE if depends is None else Grade.DEPENDENT
         return Judgement(min(probability, words), grade)
-    return Judgement(probability, Grade.UNSURE, None if sure and not wording.reports else depends)
+    grade = Grade.UNSURE if probability >= _DOUBTED_MOOD else Grade.DOUBTED
+    return Judgement(probability, grade, None if sure and not wording.reports else depends)

@@ -20,7 +20,8 @@ class Report:
     Attributes:
         dataset: Name, version, sha256 and number of samples of the dataset.
         sources: The sources, as named by the caller.
-        instrument: Name and hash of the expression scorer that gave the labels.
+        instrument: Name and hash of the expression scorer that gave the labels, and the hash of
+            the second one that they were checked by, if there is one.
         recipe: The parameters.
         records: Number of records read, and of those without a text by reason.
         sentences: Number of sentences found, rejected by filter, and passed by class.

@@ -30,8 +30,10 @@ _PLAIN = 0.75
 #: What is said of samples with a sentence of a lower grade.
 _FAULTS = {
     Grade.DEPENDENT: "with one that goes on with an earlier sentence",
-    Grade.UNSURE: "with one of which scorer or word list is unsure",
+    Grade.WORDLESS: "with one whose mood no listed word shows",
+    Grade.UNSURE: "with one of which a scorer or the word list is less sure",
     Grade.VAGUE: "with a neutral one that names nothing new, or wishes or advises",
+    Grade.DOUBTED: "with one whose mood a scorer doubts",
 }
 
 

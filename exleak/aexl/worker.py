@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import sentencex
 
-from exleak.aexl.filters import rejected_by
-from exleak.aexl.judging import DECIMALS, Grade, judge
+from exleak.aexl.filters import UNSURE, rejected_by
+from exleak.aexl.judging import DECIMALS, Grade, Judgement, judge
 from exleak.aexl.pool import Pool
 from exleak.records import CLASSES
 from exleak.scoring.scores import check_scores
@@ -20,7 +20,7 @@ from exleak.store.store import digest
 if TYPE_CHECKING:
     from exleak.aexl.recipe import Recipe
     from exleak.aexl.sources import Block
-    from exleak.scoring import Instrument
+    from exleak.scoring import ExpressionScorer, Instrument
     from exleak.store.segments import Segments
 
 _SPACE = re.compile(r"\s+")
@@ -56,6 +56,7 @@ class Worker:
 
     def __init__(self, recipe: Recipe, instrument: Instrument, stored: Segments | None) -> None:
         self._recipe, self._instrument, self._stored = recipe, instrument, stored
+        self._second = second_scorer(instrument, recipe)
         self._pools = make_pools(recipe)
 
     def work(self, block: Block) -> Partial:
@@ -71,10 +72,13 @@ class Worker:
                     passed[sentence] += 1
                 else:
                     counts[f"filter: {reason}"] += 1
+        labelled = [
+            (text, CLASSES[row.index(max(row))], max(row))
+            for text, row in zip(passed, self._scores(list(passed)), strict=True)
+        ]
         candidates = []
-        for (text, copies), row in zip(passed.items(), self._scores(list(passed)), strict=True):
-            label = CLASSES[row.index(max(row))]
-            judged = judge(text, label, max(row), self._recipe)
+        for (text, label, _), judged in zip(labelled, self._judged(labelled), strict=True):
+            copies = passed[text]
             if judged.rejected is not None:
                 counts[f"filter: {judged.rejected}"] += copies
                 continue
@@ -82,6 +86,21 @@ class Worker:
             if self._pools[label].offer(text, judged.confidence, copies, judged.grade):
                 candidates.append((label, text, judged.confidence, copies, judged.grade))
         return Partial(dict(counts), candidates, block.position)
+
+    def _judged(self, labelled: Sequence[tuple[str, str, float]]) -> list[Judgement]:
+        """What is said of texts with their label and its probability.
+
+        The second scorer reads only what would pass if it agreed.
+        """
+        if self._second is None:
+            return [judge(*row, self._recipe) for row in labelled]
+        found = {row: judge(*row, self._recipe, second=row[2]) for row in labelled}
+        asked = [row for row, judged in found.items() if judged.rejected is None]
+        texts = [text for text, _, _ in asked]
+        scores = self._second.predict(texts).round(DECIMALS).tolist() if texts else []
+        for row, values in zip(asked, scores, strict=True):
+            found[row] = judge(*row, self._recipe, second=values[CLASSES.index(row[1])])
+        return list(found.values())
 
     def _scores(self, texts: list[str]) -> Sequence[list[float]]:
         """Class probabilities of texts, from the store if it has them."""
@@ -98,6 +117,19 @@ class Worker:
         if self._stored:
             self._stored.append(dict(zip(keys, rows, strict=True)), name)
         return rows
+
+
+def second_scorer(instrument: Instrument, recipe: Recipe) -> ExpressionScorer | None:
+    """A second scorer of the labels: the first version of the embedded one, with its second.
+
+    It was trained on other data, and reads the encoder as published, whose states are at hand.
+    ``None`` with another instrument, and without the filter "unsure".
+    """
+    if instrument.name != "embedded" or UNSURE not in recipe.filters:
+        return None
+    from exleak.scoring import load_instrument
+
+    return load_instrument("embedded-1").expression
 
 
 def _too_long(sentence: str) -> str | None:

@@ -250,7 +250,7 @@ def test_the_unsure_are_used_last(tmp_path: Path) -> None:
     assert expected > 0
     [warning] = [text for text in report.warnings if "used last" in text]
     assert warning.startswith(f"{expected} of the 16 samples")
-    assert "with one of which scorer or word list is unsure" in warning
+    assert "with one of which a scorer or the word list is less sure" in warning
 
 
 def test_the_surest_neutral_sentences_are_used_first(tmp_path: Path) -> None:

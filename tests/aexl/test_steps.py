@@ -24,7 +24,8 @@ from exleak.aexl.pool import Candidate, Pool
 from exleak.aexl.sampling import weighted_sample
 from exleak.aexl.sources import Block
 from exleak.aexl.truncation import control_phrase
-from exleak.aexl.worker import Worker, split
+from exleak.aexl.worker import Worker, second_scorer, split
+from exleak.scoring import load_instrument
 from tests.aexl import fake
 
 #: Nothing is kept for the end: what does not stand alone is rejected.
@@ -131,6 +132,7 @@ def test_what_is_kept_for_the_end_is_a_complete_sentence(text: str, name: str | 
     [
         ("The room was wonderful.", "positive", 0.86, Grade.SURE),
         ("The room was wonderful.", "positive", 0.8, Grade.UNSURE),
+        ("The room was wonderful.", "positive", 0.79, Grade.DOUBTED),
         ("The room was wonderful.", "positive", 0.5, "confidence"),
         ("I think the room was wonderful.", "positive", 0.9, Grade.UNSURE),
         ("The room was terrible and the clerk a bit rude.", "negative", 0.9, Grade.UNSURE),
@@ -170,6 +172,75 @@ def test_sentences_with_a_fault_are_graded(
     assert (judged.rejected or judged.grade) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "label", "second", "found"),
+    [
+        ("The room was wonderful.", "positive", 0.85, Grade.SURE),
+        ("The room was wonderful.", "positive", 0.84, Grade.UNSURE),
+        ("The room was wonderful.", "positive", 0.79, Grade.DOUBTED),
+        ("It was a rude clerk.", "negative", 0.85, Grade.DEPENDENT),
+        ("It was a rude clerk.", "negative", 0.84, "statement"),
+        ("The soup is full of sand and water.", "negative", 0.85, Grade.WORDLESS),
+        ("The soup is full of sand and water.", "negative", 0.84, "weak mood"),
+        ("Then the soup was full of sand and water.", "negative", 0.9, Grade.WORDLESS),
+        ("I think the soup is full of sand.", "negative", 0.9, "weak mood"),
+        ("The king died in a war.", "negative", 0.9, "weak mood"),
+        ("The room has a new table.", "neutral", 0.7, Grade.SURE),
+        ("The room has a new table.", "neutral", 0.69, Grade.UNSURE),
+        ("Then they gave us a new table.", "neutral", 0.7, Grade.DEPENDENT),
+        ("Then they gave us a new table.", "neutral", 0.69, "statement"),
+        ("The room has the table.", "neutral", 0.1, Grade.VAGUE),
+    ],
+)
+def test_a_second_scorer_doubts_and_finds(
+    text: str, label: str, second: float, found: Grade | str
+) -> None:
+    """The less sure of both counts; what both are sure of needs fewer words."""
+    judged = judge(text, label, 0.95, Recipe(), second)
+    assert (judged.rejected or judged.grade) == found
+    assert judged.confidence <= (0.95 if judged.rejected else second if second < 0.9 else 0.95)
+
+
+def test_a_second_scorer_reads_what_would_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its probability of the first one's label counts, if it is lower."""
+    texts = (
+        "A wonderful glad house was in the lot.",
+        "The glad house: in the lot, as always.",
+        "An awful terrible house was in the lot.",
+        "The king was in a rage and was glad.",
+    )
+    seen: list[str] = []
+
+    class Second(fake.FakeExpression):
+        """Doubts what is awful."""
+
+        def predict(self, texts: Sequence[str]) -> np.ndarray:
+            """Class probabilities (n, 3)."""
+            seen.extend(texts)
+            return np.array([[0.41, 0.5, 0.09] if "awful" in t else [0, 0, 0.99] for t in texts])
+
+    monkeypatch.setattr("exleak.aexl.worker.second_scorer", lambda *arguments: Second())
+    partial = Worker(Recipe(min_confidence=0.5), fake.instrument(), None).work(Block(texts))
+    assert seen == [texts[0], texts[2]]
+    first = float(fake.FakeExpression().predict([texts[0]]).max())
+    found = {text: (label, confidence) for label, text, confidence, _, _ in partial.candidates}
+    words = round(Wording(texts[0]).confidence("positive"), 6)
+    assert found == {
+        texts[0]: ("positive", min(words, round(first, 6)) if first >= 0.85 else round(first, 6)),
+        texts[2]: ("negative", 0.41),
+    }
+
+
+def test_the_embedded_scorer_has_its_first_version_as_second() -> None:
+    """With the filter "unsure"; other instruments have none."""
+    embedded = load_instrument("embedded")
+    second = second_scorer(embedded, Recipe())
+    assert second is not None
+    assert second.hash == load_instrument("embedded-1").expression.hash
+    assert second_scorer(embedded, STRICT) is None
+    assert second_scorer(fake.instrument(), Recipe()) is None
+
+
 def test_only_a_complaint_is_a_refusal() -> None:
     """A wish for more is no refusal: it speaks for a negative label alone."""
     recipe = Recipe(filters=("weak mood", "unsure"))
@@ -184,6 +255,7 @@ def test_a_grade_is_ranked_by_the_view_that_counts() -> None:
         "negative"), 6)  # fmt: skip
     assert judge(text, "negative", 0.91, Recipe()).confidence == words < 0.91
     assert judge(text, "negative", 0.84, Recipe()).confidence == 0.84 < words
+    assert judge(text, "negative", 0.95, Recipe(), second=0.82).confidence == 0.82 < words
 
 
 def test_without_the_filter_nothing_is_kept_for_the_end() -> None:
