@@ -2,7 +2,8 @@
 
 Where plain sentences of a mood run out, others fill a dataset up, in the order of :class:`Grade`.
 Order and limits come from 358 sentences of the web that are called negative and that one author
-read (docs/aexl.md).
+read: of the sure ones .96 were plainly negative, of the dependent ones .93, of those without a
+listed word .83, of the less sure .86, of the doubted .55, and of those that are rejected .18.
 """
 
 from __future__ import annotations

@@ -79,7 +79,8 @@ _TAKES_SIDES = re.compile(
     r"even|already|simply|finally|only|really|very|quite|actually|always|never|almost|barely|"
     r"hardly|again|way|funeral|accident|surgery|birthday|wedding|party|vacation|allegedly|arrest\w*|"
     r"captur\w*|nabbed|jihad\w*|militants?|terror\w*|coup|missiles?|weapons?|troops|suspect\w*|"
-    r"prison\w*|police|soldiers?)\b|['’]d\b",
+    r"prison\w*|police|soldiers?|surveillance|disappear\w*|satan\w*|anthrax|bomb\w*|rebels?|"
+    r"guerrillas?|insurgen\w*|hostages?|militias?)\b|['’]d\b",
     re.I,
 )
 #: Strength of words that make no sentence positive or negative, however many.

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,17 @@ def test_another_seed_gives_another_dataset(tmp_path: Path) -> None:
     assert len(set(one[1:]) & set(other[1:])) < 4
 
 
+def test_the_report_names_the_second_scorer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its hash."""
+    second = SimpleNamespace(hash="of the second")
+    monkeypatch.setattr("exleak.aexl.builder.second_scorer", lambda *arguments: second)
+    make(fake.write(tmp_path / "text.txt"), tmp_path / "o.jsonl")
+    found = json.loads((tmp_path / "o.report.json").read_text())["instrument"]
+    assert found["second scorer"] == "of the second"
+
+
 def test_the_report_accounts_for_every_sentence(tmp_path: Path) -> None:
     """What was found was rejected by a named filter or passed in a class."""
     source = fake.write(tmp_path / "text.txt")
@@ -123,6 +135,7 @@ def test_the_report_accounts_for_every_sentence(tmp_path: Path) -> None:
                    instrument=fake.instrument())  # fmt: skip
     found = json.loads((tmp_path / "o.report.json").read_text())
     assert found == report.to_json()
+    assert set(found["instrument"]) == {"name", "hash"}
     counts = found["sentences"]
     assert counts["found"] == 405
     assert counts["rejected"] == {"length": 2, "link": 1}

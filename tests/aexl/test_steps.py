@@ -158,6 +158,7 @@ def test_what_is_kept_for_the_end_is_a_complete_sentence(text: str, name: str | 
         ("The room already has a new table.", "neutral", 0.9, Grade.VAGUE),
         ("The room was used for a funeral.", "neutral", 0.9, Grade.VAGUE),
         ("The fox was captured in a wood.", "neutral", 0.9, Grade.VAGUE),
+        ("The rebels have a table.", "neutral", 0.9, Grade.VAGUE),
         ("Then they gave us a new table.", "neutral", 0.9, Grade.DEPENDENT),
         ("The room has a table for them.", "neutral", 0.7, "context"),
         ("Then they gave us the table.", "neutral", 0.9, "statement"),
