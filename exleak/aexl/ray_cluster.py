@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import socket
 import threading
 from urllib.parse import urlsplit
@@ -31,24 +32,29 @@ def connect() -> None:
     if address not in _NAMES:
         _check(address)
         _log.warning("joining the Ray cluster of %s=%s", _ADDRESS, address)
-    failures: list[BaseException] = []
+    outcome: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
     # A thread, because ray.init has no time-out.
-    thread = threading.Thread(target=_join, args=(failures,), daemon=True, name="exleak-ray")
-    thread.start()
-    thread.join(_JOIN)
-    if thread.is_alive():
-        raise _error(address, f"it did not let this process join within {_JOIN:.0f} seconds")
-    if failures:
-        raise _error(address, str(failures[0]).strip().split("\n")[0]) from failures[0]
+    threading.Thread(target=_join, args=(outcome,), daemon=True, name="exleak-ray").start()
+    try:
+        failure = outcome.get(timeout=_JOIN)
+    except queue.Empty:
+        reason = f"it did not let this process join within {_JOIN:.0f} seconds"
+        raise _error(address, reason) from None
+    if failure is not None:
+        raise _error(address, str(failure).strip().split("\n")[0]) from failure
 
 
-def _join(failures: list[BaseException]) -> None:
+def _join(outcome: queue.SimpleQueue[Exception | None]) -> None:
     import ray
 
     try:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray raises its own and builtin exception types
-        failures.append(error)
+        outcome.put(error)
+        return
+    outcome.put(None)
+    # On Linux, the processes that Ray has started end with the thread that started them.
+    threading.Event().wait()
 
 
 def _check(address: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -55,3 +57,21 @@ def test_what_ray_says_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "init", failing)
     with pytest.raises(SettingsError, match=r"RAY_ADDRESS is 'auto', and Could not find any run"):
         ray_cluster.connect()
+
+
+def test_a_process_that_starts_ray_can_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's own processes end with the thread that started them, so that one must stay."""
+    monkeypatch.delenv("RAY_ADDRESS")
+    program = """
+import time
+
+import ray
+
+from exleak.aexl.ray_cluster import connect
+
+connect()
+time.sleep(1)
+print(ray.get(ray.remote(num_cpus=0)(lambda: "an answer").remote(), timeout=60))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["an answer"], done.stderr
