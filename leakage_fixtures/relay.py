@@ -30,10 +30,9 @@ def writer(config: pytest.Config) -> Callable[[str], None] | None:
         config: The session's config.
     """
     given: dict[str, Any] = getattr(config, "workerinput", {})
-    folder = Path(given.get(_FOLDER, "-"))
-    if not folder.is_dir():
+    if _FOLDER not in given or not Path(given[_FOLDER]).is_dir():
         return None
-    path = folder / str(given["workerid"])
+    path = Path(given[_FOLDER], given["workerid"])
 
     def write(text: str) -> None:
         with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as file:

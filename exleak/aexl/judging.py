@@ -80,19 +80,19 @@ def judge(
     if UNSURE not in recipe.filters:
         weak = WEAK if words < recipe.min_confidence else None
         return Judgement(min(probability, words), rejected=weak)
+    least = probability if second is None else min(probability, second)
     if label == "neutral":
-        return _neutral(wording, min(probability, words), recipe, second)
+        if words < recipe.min_confidence:
+            return Judgement(words, rejected=WEAK)
+        limit = _SURE_OF_NONE if second is None else _BOTH_SURE_OF_NONE
+        return _neutral(wording, min(least, words), limit, recipe)
     if label == "negative" and wording.refuses:
         words = max(words, _CLEAR_MOOD)
-    return _mood(wording, probability, words, recipe, second)
+    return _mood(wording, least, words, recipe, has_second=second is not None)
 
 
-def _neutral(wording: Wording, lower: float, recipe: Recipe, second: float | None) -> Judgement:
+def _neutral(wording: Wording, lower: float, limit: float, recipe: Recipe) -> Judgement:
     """One that takes no side and names something; if sure, it may go on with another."""
-    if lower < recipe.min_confidence:
-        return Judgement(lower, rejected=WEAK)
-    limit = _SURE_OF_NONE if second is None else _BOTH_SURE_OF_NONE
-    lower = lower if second is None else min(lower, second)
     depends = depends_on(wording.sentence, recipe)
     if wording.reports or not is_plain(wording.sentence):
         return Judgement(lower, Grade.VAGUE, depends)
@@ -102,17 +102,15 @@ def _neutral(wording: Wording, lower: float, recipe: Recipe, second: float | Non
 
 
 def _mood(
-    wording: Wording, probability: float, words: float, recipe: Recipe, second: float | None
+    wording: Wording, probability: float, words: float, recipe: Recipe, *, has_second: bool
 ) -> Judgement:
     """One with words of its mood; if sure, it may go on with another, or have no such words."""
-    depends = depends_on(wording.sentence, recipe)
-    probability = probability if second is None else min(probability, second)
     sure = probability >= _SURE_OF_MOOD
     plain = sure and not (wording.reports or wording.hedges)
     if words < recipe.min_confidence:
-        agreed = plain and second is not None
-        return Judgement(probability, Grade.WORDLESS, None if agreed else WEAK)
-    if plain and (depends is None or second is not None or words >= _CLEAR_MOOD):
+        return Judgement(probability, Grade.WORDLESS, None if plain and has_second else WEAK)
+    depends = depends_on(wording.sentence, recipe)
+    if plain and (depends is None or has_second or words >= _CLEAR_MOOD):
         grade = Grade.SURE if depends is None else Grade.DEPENDENT
         return Judgement(min(probability, words), grade)
     grade = Grade.UNSURE if probability >= _DOUBTED_MOOD else Grade.DOUBTED

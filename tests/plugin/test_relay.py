@@ -62,8 +62,12 @@ def test_lines_of_workers_are_shown_once_and_whole() -> None:
     assert not relay.thread.is_alive()
 
 
-def test_a_worker_without_the_folder_writes_nothing(tmp_path: Path) -> None:
+def test_a_worker_without_the_folder_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is on another machine, or its controller shows nothing; nor does a single process."""
+    (tmp_path / "-").mkdir()
+    monkeypatch.chdir(tmp_path)
     elsewhere = str(tmp_path / "gone")
     assert writer(config()) is None
     assert writer(config(workerid="gw0")) is None
